@@ -1,0 +1,1 @@
+"""The worker's machine: one agent that talks to Redis, and executors that run users' code."""

@@ -1,0 +1,128 @@
+"""Frames: what an agent and its executors say to each other over two pipes.
+
+An executor is *any* process that speaks this: it reads frames from one descriptor and writes frames to
+another. The format is meant to be easy from R as well (`readBin(con, "integer", 3, endian = "little")`),
+because one of the executors is an R child with no Python in it.
+
+A frame is a header of three little-endian 32-bit integers (kind, token, length of the body in bytes) and
+the body. Every frame that answers another one carries its token.
+
+================  ===========  =========================================================================
+kind              sent by      token, body
+================  ===========  =========================================================================
+``ENVIRONMENT``   agent        number of the job environment; its bytes as they stand in Redis.
+                               The executor keeps it until ``FORGET``. Never answered.
+``FORGET``        agent        number of a job environment that is no longer needed; empty. Never answered.
+``TASK``          agent        number of the task; three int32 (environment number, index of the first
+                               iteration to run from 0, how many; -1 = to the end), then the task message.
+                               Answered by ``RESULT`` or ``FAILED``. Several may wait in the pipe.
+``ANSWER``        agent        number of the request; a status byte (see `Answer`), then a value or text.
+``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
+``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
+                               double, then the result message, ready to be published.
+``FAILED``        executor     number of the task; UTF-8 text that says why there is no result.
+                               Only for what is not the user's doing: a message that cannot be read.
+``REQUEST``       executor     number of the request; see `Request`. The task waits for ``ANSWER``;
+                               frames that come in between are kept for later.
+================  ===========  =========================================================================
+
+The agent closing its end means: finish what you have and exit with status 0. Whatever the process writes
+to its standard output and error belongs to the user: the agent logs it. A line that consists of the byte 0x1e
+and a decimal number says which iteration the output that follows belongs to; it is sent only for tasks of
+more than one iteration.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEADER = struct.Struct("<iii")
+TASK_HEAD = struct.Struct("<iii")
+RESULT_HEAD = struct.Struct("<d")
+REQUEST_HEAD = struct.Struct("<i")
+
+MAX_BODY = 2**31 - 1
+"""Largest body in bytes; Redis itself refuses values over 512 MB."""
+
+OUTPUT_MARK = b"\x1e"
+"""First byte of an output line that names the iteration to which the following output belongs."""
+
+
+class Kind(enum.IntEnum):
+    """What a frame is."""
+
+    ENVIRONMENT = 1
+    TASK = 2
+    FORGET = 3
+    ANSWER = 4
+    READY = 16
+    RESULT = 17
+    FAILED = 18
+    REQUEST = 19
+
+
+class Request(bytes, enum.Enum):
+    """What the body of a task may ask of the agent: operation byte, int32 length of the key, key, value."""
+
+    GET = b"G"  # ANSWER is VALUE with the bytes, or ABSENT
+    SET = b"S"  # value = bytes to store; ANSWER is VALUE with an empty rest
+    DELETE = b"D"  # ANSWER is VALUE with an empty rest
+
+
+class Answer(bytes, enum.Enum):
+    """First byte of an ANSWER's body."""
+
+    VALUE = b"+"
+    ABSENT = b"0"
+    ERROR = b"-"  # the rest is UTF-8 text
+
+
+class FrameError(Exception):
+    """The other side broke the frame protocol; nothing it sends from here on can be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame, taken apart."""
+
+    kind: int
+    token: int
+    body: bytes
+
+
+def pack(kind: Kind, token: int, body: bytes = b"") -> bytes:
+    """The bytes of one frame."""
+    return HEADER.pack(kind, token, len(body)) + body
+
+
+class FrameBuffer:
+    """Turns a stream of bytes into frames, whatever pieces it arrives in."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Add `data` and yield every frame that is now whole.
+
+        Raises:
+            FrameError: If a header makes no sense.
+        """
+        buffer = self._data
+        buffer += data
+        start, end = 0, len(buffer)
+        try:
+            while end - start >= HEADER.size:
+                kind, token, length = HEADER.unpack_from(buffer, start)
+                if length < 0:
+                    raise FrameError(f"frame of kind {kind} with length {length}")
+                stop = start + HEADER.size + length
+                if stop > end:
+                    break
+                body = bytes(memoryview(buffer)[start + HEADER.size : stop])
+                start = stop
+                yield Frame(kind, token, body)
+        finally:
+            del buffer[:start]

@@ -1,0 +1,1 @@
+"""R values in Python: R's serialization format, natively."""

@@ -1,0 +1,94 @@
+"""A real Redis server for tests: its own process, its own port, nothing on disk that lasts."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import redis
+
+
+def redis_binary() -> str | None:
+    """The server's program on this machine, or None."""
+    return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisProcess:
+    """One `redis-server` on loopback and on a unix socket. `options` are settings as in redis.conf."""
+
+    def __init__(self, *, port: int | None = None, password: str | None = None, **options: str) -> None:
+        binary = redis_binary()
+        assert binary, "redis-server is not installed"
+        self.binary = binary
+        self.password = password
+        self.port = port or free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix="pydoredis-redis-"))
+        self.socket_path = self.directory / "redis.sock"
+        self.options = dict(options)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Address of database 0."""
+        credentials = f":{self.password}@" if self.password else ""
+        return f"redis://{credentials}127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server and return when it answers."""
+        command = [
+            self.binary,
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket_path)),
+            *("--save", "", "--appendonly", "no", "--dir", str(self.directory)),
+        ]
+        if self.password:
+            command += ["--requirepass", self.password]
+        for name, value in self.options.items():
+            command += [f"--{name.replace('_', '-')}", value]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+                return
+            except redis.exceptions.ConnectionError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise
+                time.sleep(0.01)
+
+    def client(self) -> redis.Redis:
+        """A new client; bytes in, bytes out."""
+        return redis.Redis.from_url(self.url)
+
+    def stop(self) -> None:
+        """End the server without saving; its data is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def close(self) -> None:
+        """Stop and leave nothing behind."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> RedisProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
