@@ -55,11 +55,11 @@ def redis_process() -> Iterator[RedisProcess]:
 
 
 @pytest.fixture
-def redis_url(redis_process: RedisProcess) -> Iterator[str]:
+def redis_url(redis_process: RedisProcess) -> str:
     """The address of an empty database on the session's server."""
     with redis_process.client() as client:
         client.flushall()
-    yield redis_process.url
+    return redis_process.url
 
 
 @pytest.fixture
