@@ -1,0 +1,137 @@
+"""Every exception that pydoredis raises on purpose, in one tree that says whose fault it is.
+
+::
+
+    DoRedisError
+    ├── ConfigError (ValueError)             a setting makes no sense
+    ├── StoreUnavailable (ConnectionError)   Redis was lost; the last command may or may not have happened
+    ├── ProtocolError
+    │   ├── LocalProtocolError               our caller asked for what the protocol does not allow
+    │   └── RemoteProtocolError              a peer wrote what the protocol does not allow
+    ├── TaskError                            user code failed
+    └── EvaluatorError                       R could not start, or died
+
+What a caller may want to act on is in attributes. All constructor arguments are in `args`, in order, so
+that every error survives pickling on its way out of a child process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DoRedisError(Exception):
+    """Base of all errors of pydoredis."""
+
+
+class ConfigError(DoRedisError, ValueError):
+    """A setting makes no sense.
+
+    Attributes:
+        setting: Name of the setting, as on the command line without dashes.
+        value: What it was given as. Never holds a password.
+        allowed: What may stand there, as the end of the sentence "must be …".
+        source: Where the value came from: an environment variable or a file; empty for an argument.
+    """
+
+    def __init__(self, setting: str, value: object, allowed: str, source: str = "") -> None:
+        super().__init__(setting, value, allowed, source)
+        self.setting = setting
+        self.value = value
+        self.allowed = allowed
+        self.source = source
+
+    def __str__(self) -> str:
+        origin = f" (from {self.source})" if self.source else ""
+        return f"{self.setting} = {self.value!r}{origin}: must be {self.allowed}"
+
+
+class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for the state, not the fault)
+    """Redis was lost or never reached; the last command may or may not have happened.
+
+    Attributes:
+        address: The server's URL without its password.
+        reason: What the client library or the operating system said.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Redis at {self.address} is not available: {self.reason}"
+
+
+class ProtocolError(DoRedisError):
+    """The doRedis protocol was broken; the subclass says by whom."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own caller asked for something that the protocol does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """A peer wrote something that the protocol does not allow.
+
+    Attributes:
+        key: The Redis key that holds (or held) it, or None.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, reason: str, key: str | None = None) -> None:
+        super().__init__(reason, key)
+        self.reason = reason
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}" if self.key is not None else self.reason
+
+
+class TaskError(DoRedisError):
+    """User code failed in a task; raised where its job is collected with `error_handling="stop"`.
+
+    Attributes:
+        job: The job's id, or None for a sequential loop.
+        iterations: Numbers of the iterations that failed, counted from 1.
+        message: The message of the R condition or Python exception, as the worker saw it.
+        condition: The R condition (as an R value) or the Python exception itself, where there is one.
+    """
+
+    def __init__(
+        self, job: str | None, iterations: Sequence[int], message: str, condition: object = None
+    ) -> None:
+        iterations = tuple(iterations)
+        super().__init__(job, iterations, message, condition)
+        self.job = job
+        self.iterations = iterations
+        self.message = message
+        self.condition = condition
+
+    def __str__(self) -> str:
+        # The wording is that of foreach in R, which people search for.
+        numbers = ", ".join(map(str, self.iterations))
+        return f'task {numbers} failed - "{self.message}"'
+
+
+class EvaluatorError(DoRedisError):
+    """R, or another evaluator of task bodies, could not start, or died.
+
+    Attributes:
+        engine: Name of the engine: ``"rpy2"``, ``"rscript"`` or ``"python"``.
+        reason: What happened.
+        exit_code: The process's exit status; minus the signal's number if a signal ended it; None if
+            there never was a process.
+        stderr: The last lines that it wrote to its standard error.
+    """
+
+    def __init__(self, engine: str, reason: str, exit_code: int | None = None, stderr: str = "") -> None:
+        super().__init__(engine, reason, exit_code, stderr)
+        self.engine = engine
+        self.reason = reason
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        text = f"{self.engine}: {self.reason}"
+        return f"{text}\n{self.stderr}" if self.stderr else text
