@@ -1,0 +1,78 @@
+"""`pydoredis server`: an embedded Redis in the foreground."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pydoredis.errors import StoreUnavailable
+from pydoredis.server import EmbeddedServer
+
+
+def server(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free one.")
+    ] = 6379,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Keep the data here. Without it, data is gone at the end.")
+    ] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(envvar="PYDOREDIS_PASSWORD", help="Password for clients. [default: a random one]"),
+    ] = None,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="Let everyone on this machine in, to run code as you.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the address as one JSON object.")] = False,
+) -> None:
+    """Run a Redis server for this machine until Ctrl-C, and print its address.
+
+    The address goes to standard output, how to use it to standard error. Nothing else can connect from
+    other machines.
+    """
+    stop = threading.Event()
+    with EmbeddedServer(port=port, directory=directory, password="" if no_password else password) as embedded:
+        previous = {
+            number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            _announce(embedded, as_json=as_json)
+            while not stop.wait(0.5):
+                if not embedded.running:
+                    raise StoreUnavailable(embedded.safe_url, f"the server ended: {embedded.log(3)}")
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _announce(embedded: EmbeddedServer, *, as_json: bool) -> None:
+    if as_json:
+        about = {
+            "url": embedded.url,
+            "host": embedded.host,
+            "port": embedded.port,
+            "password": embedded.password,
+            "version": embedded.version,
+        }
+        typer.echo(json.dumps(about))
+        return
+    typer.echo(embedded.url)
+    secret = f', password = "{_escaped(embedded.password)}"' if embedded.password else ""
+    hints = (
+        f"{embedded.version} is up; Ctrl-C stops it. In other terminals:",
+        f"  shell  export PYDOREDIS_URL={shlex.quote(embedded.url)}",
+        f'  R      registerDoRedis("RJOBS", host = "{embedded.host}", port = {embedded.port}{secret})',
+    )
+    for line in hints:
+        typer.echo(line, err=True)
+
+
+def _escaped(text: str) -> str:
+    """`text` as it stands between the quotes of an R string."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
