@@ -43,7 +43,8 @@ _TAKEN: Final = "Address already in use"
 # thread that started it, and asking for it takes Python code between fork and exec, unsafe with threads.)
 # If the server ends first, the shell ends with its status and leaves the log for us to read; the watcher
 # stays to remove it after us. Each of the two leaves its mark before it looks for the other's, so one of
-# them cleans up whatever the order. The first argument is the directory; the rest is the server's command.
+# them cleans up whatever the order. Their standard output is a pipe that nobody writes to: its end tells us
+# that both are through. The first argument is the directory; the rest is the server's command.
 _KEEPER: Final = r"""
 private=$1; shift
 exec 3<&0
@@ -55,7 +56,7 @@ trap 'kill "$server" 2>/dev/null' HUP INT TERM
     read -r _
     : >"$private/asked"
     if [ -e "$private/ended" ]; then rm -rf -- "$private"; else kill "$server"; fi
-} <&3 >/dev/null 2>&1 &
+} <&3 2>/dev/null &
 exec </dev/null 3<&-
 while kill -0 "$server" 2>/dev/null; do wait "$server"; status=$?; done
 : >"$private/ended"
@@ -197,14 +198,12 @@ class EmbeddedServer:
         """End the server and remove what it leaves, apart from `directory`. May be called again."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
-            assert keeper.stdin is not None
-            keeper.stdin.close()
             try:
-                keeper.wait(timeout_s)
+                keeper.communicate(timeout=timeout_s)  # closes its input, waits for the end of its output
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(keeper.pid, signal.SIGKILL)
-                keeper.wait()
+                keeper.communicate()
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
             self._private = None
@@ -257,7 +256,7 @@ class EmbeddedServer:
         self._keeper = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "pydoredis-server", str(self._private), self.binary, str(config)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             # Ctrl-C in a terminal is for us; what it means for the server is for us to say.
             start_new_session=True,
