@@ -1,0 +1,224 @@
+"""Plays the coordinator's part of a recording against a live server and watches what the worker does."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import redis
+
+from tests.wire.recording import RecordedTask, Recording, Step
+
+# Bodies of R values after the header (format, versions, encoding), which differs between R releases.
+R_EMPTY_STRING = bytes.fromhex("00000010 00000001 00040009 00000000")
+HEADER_SIZE = 23
+TAG = re.compile(r"iters (\d+)\.\.\.(\d+) host (\S+) pid (\d+) begin (\S+)")
+
+
+@dataclass
+class Outcome:
+    """What came of a replay: result messages by job, and whatever broke a rule of the protocol."""
+
+    answers: list[tuple[str, bytes]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    timed_out: bool = False
+
+
+def as_bytes(reply: bytes | str | None) -> bytes:
+    """A reply of the server; "" for none. (The client's types allow text, which this one never gives.)"""
+    return reply.encode() if isinstance(reply, str) else reply or b""
+
+
+def r_integers(data: bytes) -> list[int] | None:
+    """The numbers of an R-serialized plain integer vector, or None if it is something else."""
+    body = data[HEADER_SIZE:]
+    if data[:2] != b"X\n" or body[:4] != b"\0\0\0\x0d" or len(body) < 8:
+        return None
+    count = int.from_bytes(body[4:8], "big")
+    numbers = [int.from_bytes(body[8 + 4 * k : 12 + 4 * k], "big", signed=True) for k in range(count)]
+    return numbers if len(body) == 8 + 4 * count else None
+
+
+def is_r_empty_string(data: bytes) -> bool:
+    """Whether these are the 39 bytes that `Q.live` holds."""
+    return len(data) == HEADER_SIZE + len(R_EMPTY_STRING) and data.endswith(R_EMPTY_STRING)
+
+
+class Replay:
+    """One recording, played once. With `strict` also the tasks that nobody should answer are pushed."""
+
+    def __init__(self, client: redis.Redis, recording: Recording, *, strict: bool, timeout_s: float) -> None:
+        self.client = client
+        self.recording = recording
+        self.strict = strict
+        self.deadline = time.monotonic() + timeout_s
+        self.outcome = Outcome()
+        self.waiting: dict[str, set[str]] = {}
+        self.finished: set[str] = set()
+        self.seen_starts: set[str] = set()
+
+    def run(self) -> Outcome:
+        """Play all steps; what is wrong stands in the outcome, nothing is raised for it."""
+        for step in self.recording.steps:
+            self._play(step)
+        for step in self.recording.steps:
+            if step.do == "set" and step.job and step.job not in self.finished:
+                self._finish(step.key, step.job)
+        if self.strict:
+            self._settle()
+        self._look_for_leftovers()
+        return self.outcome
+
+    def _play(self, step: Step) -> None:
+        if step.do == "set":
+            self.client.set(step.key, step.value)
+            self.finished.discard(step.job)
+        elif step.do == "delete":
+            self.client.delete(step.key)
+        elif step.do == "finish":
+            self._finish(step.key, step.job)
+        else:
+            tasks = [task for task in step.tasks if self.strict or task.expect == "result"]
+            for task in tasks:
+                if task.expect == "result":
+                    self.waiting.setdefault(task.job, set()).add(task.iterations)
+            if tasks:
+                self.client.rpush(step.key, *(task.payload for task in tasks))
+
+    def _finish(self, env_key: str, job: str) -> None:
+        """Wait for the job's results as its coordinator did, then take the environment away."""
+        queue = env_key.split(".env.", 1)[0]
+        wanted = len(self.waiting.pop(job, ()))
+        out = f"{queue}.out.{job}"
+        for _ in range(wanted):
+            answer = self._next_answer(queue, job, out)
+            if answer is None:
+                self._give_up(queue, job, wanted)
+                break
+            self.outcome.answers.append((job, answer))
+        else:
+            if wanted:
+                self._check_alive(queue, job)
+                self._wait_for(
+                    lambda: not self._keys(f"{queue}.start.{job}"), f"start keys of {job} are gone"
+                )
+        if self.client.llen(out):
+            self._complain(f"{self.client.llen(out)} results more than tasks")
+        self.client.delete(env_key)
+        self.finished.add(job)
+
+    def _next_answer(self, queue: str, job: str, out: str) -> bytes | None:
+        while time.monotonic() < self.deadline:
+            reply = self.client.brpop([out], timeout=0.1)
+            if reply is not None:
+                return as_bytes(reply[1])
+            self._check_running(queue, job)
+        return None
+
+    def _check_running(self, queue: str, job: str) -> None:
+        """A start key holds the iterations its tag names, and has an alive key beside it that expires."""
+        prefix = f"{queue}.start.{job}."
+        for key in self._keys(prefix):
+            tag = key[len(prefix) :]
+            value = as_bytes(self.client.get(key))
+            if not value or key in self.seen_starts:
+                continue
+            self.seen_starts.add(key)
+            match = TAG.fullmatch(tag)
+            numbers = r_integers(value)
+            if match is None or not numbers or (numbers[0], numbers[-1]) != (int(match[1]), int(match[2])):
+                self._complain(f"start key {tag!r} holds {numbers or value!r}")
+            # R coordinators take a start key without an alive key for a dead worker.
+            ttl = self.client.ttl(f"{queue}.alive.{job}.{tag}")
+            if not 0 < ttl <= 10:
+                self._complain(f"alive key of running task {tag!r} has TTL {ttl}")
+
+    def _check_alive(self, queue: str, job: str) -> None:
+        """After the last result its alive key is still there (R coordinators need that)."""
+        prefix = f"{queue}.alive.{job}."
+        keys = self._keys(prefix)
+        if not keys:
+            self._complain(f"no alive key is left of {job} right after its last result")
+        blocks = {(t.iterations.split(",")[0], t.iterations.split(",")[-1]) for t in self.recording.tasks}
+        for key in keys:
+            match = TAG.fullmatch(key[len(prefix) :])
+            ttl = self.client.ttl(key)
+            if match is None or (match[1], match[2]) not in blocks:
+                self._complain(f"alive key with the odd tag {key[len(prefix) :]!r}")
+            if not (0 < ttl <= 10 or ttl == -2):
+                self._complain(f"alive key {key!r} has TTL {ttl}")
+
+    def _settle(self) -> None:
+        """Let the worker take what it must not answer; then nothing happens for a while."""
+        silent = self.recording.expects("nothing") + self.recording.expects("kept")
+        if not silent:
+            return
+        for queue in self.recording.queues:
+            self._wait_for(partial(self._is_empty, queue), f"{queue} is empty")
+        for task in self.recording.expects("kept"):
+            self._wait_for(partial(self._is_kept, task), f"kept aside: {task.payload[:60]!r}")
+        quiet_until = time.monotonic() + 0.5
+        while time.monotonic() < quiet_until:
+            for task in self.recording.expects("nothing"):
+                for queue in self.recording.queues:
+                    if self.client.llen(f"{queue}.out.{task.job}"):
+                        self._complain(
+                            f"a result for a task that asks for none: {task.job} {task.iterations!r}"
+                        )
+                        return
+            time.sleep(0.05)
+
+    def _is_empty(self, queue: str) -> bool:
+        return not self.client.llen(queue)
+
+    def _is_kept(self, task: RecordedTask) -> bool:
+        lists = [f"pydoredis:{{{queue}}}:dead" for queue in self.recording.queues]
+        return any(task.payload in entry for key in lists for entry in self.client.lrange(key, 0, -1))
+
+    def _look_for_leftovers(self) -> None:
+        """Of a job that is over only keys that expire by themselves may be left."""
+        jobs = self.recording.jobs
+        left: list[str] = []
+
+        def forever() -> list[str]:
+            nonlocal left
+            left = [
+                key for key in self._keys("") if any(j in key for j in jobs) and self.client.ttl(key) == -1
+            ]
+            return left
+
+        if not self._wait_for(lambda: not forever(), None, 2.0):
+            self._complain(f"keys without expiry are left: {left}")
+
+    def _give_up(self, queue: str, job: str, wanted: int) -> None:
+        got = sum(1 for answered, _ in self.outcome.answers if answered == job)
+        self.outcome.timed_out = True
+        starts = [key.split(".start.", 1)[1] for key in self._keys(f"{queue}.start.{job}")]
+        counts = Counter(task.expect for task in self.recording.tasks)
+        self._complain(
+            f"{wanted - got} of {wanted} results of {job} did not come; "
+            f"queue length {self.client.llen(queue)}, start keys {starts}, tasks {dict(counts)}"
+        )
+        for task in self.recording.tasks:
+            self.client.lrem(queue, 0, task.payload)  # type: ignore[arg-type]
+
+    def _keys(self, prefix: str) -> list[str]:
+        # Not KEYS with the prefix: queue names may hold what patterns take for special.
+        return sorted(k.decode() for k in self.client.scan_iter(count=1000) if k.decode().startswith(prefix))
+
+    def _wait_for(self, condition: Callable[[], object], what: str | None, seconds: float = 5.0) -> bool:
+        until = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > until:
+                if what:
+                    self._complain(f"still not after {seconds} s: {what}")
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _complain(self, problem: str) -> None:
+        self.outcome.problems.append(problem)
