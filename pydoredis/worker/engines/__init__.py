@@ -1,0 +1,96 @@
+"""Engines run tasks, one codec each; this module says how an agent starts a process that has one.
+
+Files: `base` the interface; `r` with `evaluate.R`, `doredis.R`, `embedded.R`; `child.R` and `serve.R`, the
+R child without Python, which shares the first two; `python`; `process`, what every executor does first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydoredis.errors import ConfigError, EvaluatorError
+from rinterop.runtime import locate
+from rinterop.runtime.base import RuntimeUnavailableError
+
+REngine = Literal["rpy2", "rscript"]
+"""How R code is run: embedded in the executor, or in a child that is R alone."""
+
+Codec = Literal["r", "cloudpickle"]
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which R engine, and why: a line for the log."""
+
+    engine: REngine
+    reason: str
+
+
+def choose_r_engine(wanted: str = "auto", *, probe: bool = True) -> Choice:
+    """The R engine for this machine; R is not loaded here.
+
+    `auto` is `rpy2` if it works, else `rscript`. With `probe`, whether rpy2 works is tried in a process
+    (0.2 s); else it is judged by version numbers (0.05 s).
+
+    Raises:
+        EvaluatorError: If there is no R, or not what was asked for; the message says what to do.
+        ConfigError: If `wanted` is not the name of an engine.
+    """
+    if wanted not in ("auto", "rpy2", "rscript"):
+        raise ConfigError("r-engine", wanted, "auto, rpy2 or rscript")
+    r = locate.find_r()
+    if r is None:
+        raise EvaluatorError("rscript", str(locate.no_r()))
+    problem: RuntimeUnavailableError | None = None
+    if wanted != "rscript":
+        try:
+            return Choice("rpy2", _embedding(probe))
+        except RuntimeUnavailableError as exc:
+            problem = exc
+        if wanted == "rpy2":
+            raise EvaluatorError("rpy2", str(problem)) from problem
+    if r.rscript is None:
+        missing = RuntimeUnavailableError(f"the R in {r.home} has no Rscript", "set PYDOREDIS_RSCRIPT to one")
+        raise EvaluatorError("rscript", str(missing))
+    version = ".".join(map(str, r.version)) or "of unknown version"
+    because = f"; not embedded, because {problem}" if problem else ""
+    return Choice("rscript", f"R {version} as {r.rscript}{because}")
+
+
+def _embedding(probe: bool) -> str:
+    if probe:
+        return locate.check()
+    problem = locate.static_problem()
+    if problem is not None:
+        raise problem
+    return "R through rpy2"
+
+
+def command(codec: Codec, r_engine: REngine, fd_in: int, fd_out: int) -> tuple[list[str], dict[str, str]]:
+    """How to start an executor that reads frames from `fd_in` and writes them to `fd_out`.
+
+    Both are descriptors of the child: `Popen(command, env=environment, pass_fds=(fd_in, fd_out))`, called in
+    the agent's main thread. The executor gives itself a session of its own and an empty standard input.
+
+    Returns:
+        Command line, and environment variables (all of them, not only those that differ).
+
+    Raises:
+        EvaluatorError: If the R child is wanted and there is no Rscript.
+    """
+    agent = str(os.getpid())
+    environment = dict(os.environ)
+    if codec == "r" and r_engine == "rscript":
+        r = locate.find_r()
+        if r is None or r.rscript is None:
+            raise EvaluatorError("rscript", str(locate.no_r()))
+        start = [sys.executable, "-I", "-S", str(_HERE / "process.py"), agent, str(r.rscript)]
+        return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out)], environment
+    start = [sys.executable, "-m", "pydoredis.worker.executor", codec]
+    return [*start, "--in", str(fd_in), "--out", str(fd_out), "--agent", agent], environment

@@ -1,0 +1,50 @@
+"""What an engine is: the part of an executor that runs tasks of one codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+Ask = Callable[[bytes], bytes]
+"""The body of a REQUEST frame in, the body of the agent's ANSWER out; empty if the agent is gone."""
+
+
+class TaskRefused(Exception):  # noqa: N818 - the agent's word for it
+    """A message can't be read, so that there is no result; the text says why. Never the body's doing."""
+
+
+class Engine(Protocol):
+    """Runs the tasks of any number of jobs, one at a time, in the process's main thread."""
+
+    @property
+    def name(self) -> str:
+        """One line for people: what runs the tasks, with versions."""
+        ...
+
+    def load(self, number: int, data: bytes) -> None:
+        """Keep a job environment, in the form it has in Redis, for tasks to come. Never fails."""
+        ...
+
+    def forget(self, number: int) -> None:
+        """Let a job environment go."""
+        ...
+
+    def run(self, number: int, payload: bytes, first: int, count: int, verdicts: Mapping[int, str]) -> bytes:
+        """Run iterations of a task, from index `first` (from 0), `count` of them or -1 for the rest.
+
+        Arguments:
+            number: The job environment, loaded before.
+            payload: The task message.
+            verdicts: Iterations, by index, that are not run: their value is an error with this text.
+
+        Returns:
+            The result message (protocol, section 3).
+
+        Raises:
+            TaskRefused: If there can be no result.
+        """
+        ...
+
+    def close(self) -> None:
+        """The agent is done: end the process with status 0, or return to let the caller do it."""
+        ...

@@ -1,0 +1,14 @@
+# An executor that is an R process and nothing else: Rscript child.R FD_IN FD_OUT. Base R, 3.5 or later.
+# The other end is described in pydoredis/worker/frames.py.
+
+local({
+  here <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1L])
+  descriptors <- commandArgs(TRUE)
+  engine <- new.env(parent = .BaseNamespaceEnv)
+  for (name in c("evaluate.R", "doredis.R", "serve.R")) {
+    file <- file.path(dirname(here), name)
+    eval(parse(file, keep.source = FALSE, encoding = "UTF-8"), engine)
+  }
+  # Ctrl-C in the agent's terminal reaches the whole process group. The agent decides what becomes of tasks.
+  suspendInterrupts(engine$serve(descriptors[1L], descriptors[2L]))
+})

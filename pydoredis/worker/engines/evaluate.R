@@ -1,0 +1,208 @@
+# How a worker evaluates the tasks of a job: the behaviour of doRedis 3.0.2's redisWorker, found by
+# experiment (docs: protocol, sections 5, 8 and 9). Both R engines source this file into an environment of its
+# own, enclosed by base: nothing here may be seen by, or be changed by, what users run.
+#
+# The host calls
+#   load_environment(data, number), forget_environment(NULL, number), verdict(data, index)
+#   run_task(data, c(number, first, count)), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
+# Both return the result message as a raw vector, or a string: why there can be none.
+
+# The job in use: an environment with expr, exportenv, kind. Its name, and the calls that mention it, are seen by
+# users: an error at the top level of a body has the call of eval() as its `call`.
+.doRedisGlobals <- new.env(parent = emptyenv())
+
+# All jobs by number: a raw vector until the first task, then the job's environment.
+jobs <- new.env(parent = emptyenv())
+used <- NA_integer_  # number of the job in use
+
+# The task at work.
+arguments <- list()
+values <- list()
+at <- 0L
+marked <- FALSE
+verdicts <- list()
+
+# Without a handler, R ends a process that isn't interactive at the first error nobody caught.
+if (is.null(getOption("error"))) options(error = expression(NULL))
+
+load_environment <- function(data, number) assign(format(number[1L]), data, envir = jobs)
+
+forget_environment <- function(data, number) {
+  key <- format(number[1L])
+  if (exists(key, envir = jobs, inherits = FALSE)) rm(list = key, envir = jobs)
+  if (identical(used, as.integer(key))) {
+    used <<- NA_integer_
+    .doRedisGlobals <<- new.env(parent = emptyenv())
+  }
+}
+
+# The iteration at `index` (from 0) of the next task is not run: its value is an error that says so.
+verdict <- function(data, index) verdicts[[format(index[1L])]] <<- text_of(data)
+
+text_of <- function(data) {
+  text <- rawToChar(data[data != 0L])
+  Encoding(text) <- "UTF-8"
+  text
+}
+
+run_task <- function(data, numbers) {
+  refused <- verdicts
+  verdicts <<- list()
+  reason <- NULL
+  task <- tryCatch(unserialize(data), error = function(e) reason <<- conditionMessage(e))
+  if (!is.null(reason)) return(paste("R cannot read the task:", reason))
+  if (!is.list(task)) return("the task is not a list")
+  if (!is.list(task[["argsList"]]) && length(task[["argsList"]])) return("the task's argsList is not a list")
+  if (!identical(used, numbers[1L])) {
+    reason <- use_job(numbers[1L])
+    if (!is.null(reason)) return(reason)
+  }
+  selected <- task[["argsList"]]
+  marked <<- length(selected) > 1L
+  if (numbers[2L] > 0L || numbers[3L] >= 0L) {
+    last <- if (numbers[3L] < 0L) length(selected) else min(length(selected), numbers[2L] + numbers[3L])
+    keep <- seq_len(last)[-seq_len(numbers[2L])]
+    if (numbers[2L] == 0L) keep <- seq_len(last)
+  } else {
+    keep <- seq_along(selected)
+  }
+  arguments <<- selected[keep]
+  values <<- vector("list", length(keep))
+  names(values) <<- names(arguments)
+  at <<- 0L
+  if (length(refused)) {
+    for (key in names(refused)) {
+      place <- match(as.integer(key) + 1L, keep)
+      if (!is.na(place)) {
+        error <- structure(class = c("pydoredis_crash", "simpleError", "error", "condition"),
+                           list(message = refused[[key]], call = NULL))
+        arguments[[place]] <<- structure(list(error), class = "pydoredis_verdict")
+      }
+    }
+  }
+  go_on()
+}
+
+# R left run_task by a jump to top level: invokeRestart("abort"), or stop() with a condition that is no error
+# (a real redisWorker dies of that one). That iteration's value is an error, and the next one has its turn.
+resume_task <- function(data, numbers) {
+  if (at < 1L || at > length(values)) return("R left the task before its first iteration")
+  said <- sub("\n$", "", geterrmessage())
+  .Internal(seterrmessage(""))  # or a later jump would be put down to this error
+  text <- paste0("the evaluation jumped to top level", if (nzchar(said)) ": ", said)
+  values[[at]] <<- simpleError(text, quote(eval(.doRedisGlobals[["expr"]], envir = .doRedisGlobals[["exportenv"]])))
+  go_on()
+}
+
+# Warnings are printed as they come; a redisWorker prints them when it exits. (R keeps them until it is back at
+# top level, where an embedded R never is.)
+go_on <- function() {
+  shown <- 0L
+  withCallingHandlers({
+    total <- length(arguments)
+    while (at < total) {
+      at <<- at + 1L
+      if (marked) cat("\036", names(arguments)[at], "\n", sep = "")
+      values[at] <<- list(iteration(arguments[[at]]))
+    }
+  }, warning = function(w) {
+    if (identical(as.integer(getOption("warn")), 0L)) {
+      shown <<- shown + 1L
+      if (shown <= 50L) print_warning(w) else if (shown == 51L) cat("Further warnings are not shown.\n", file = stderr())
+      restart <- computeRestarts(w)
+      for (r in restart) if (identical(r$name, "muffleWarning")) invokeRestart(r)
+    }
+  })
+  result <- tryCatch(serialize(values, NULL, version = 3L), error = function(e) serialize_each())
+  arguments <<- list()
+  values <<- list()
+  at <<- 0L
+  result
+}
+
+print_warning <- function(w) {
+  call <- conditionCall(w)
+  where <- if (is.null(call)) "Warning: " else paste0("Warning in ", deparse(call, nlines = 1L)[1L], " : ")
+  cat(where, conditionMessage(w), "\n", sep = "", file = stderr())
+}
+
+print_error <- function(e) cat(as.character(e), "\n", file = stderr())
+
+# A value that R can't serialize costs its own iteration, not the task.
+serialize_each <- function() {
+  for (i in seq_along(values)) {
+    tryCatch(serialize(values[i], NULL, version = 3L), error = function(e) {
+      values[[i]] <<- simpleError(paste("the value cannot be serialized:", conditionMessage(e)))
+    })
+  }
+  serialize(values, NULL, version = 3L)
+}
+
+# The calls in here are the ones seen in conditions of an R worker, hence the names `n` and `args`.
+iteration <- function(args) tryCatch({
+  if (inherits(args, "pydoredis_verdict")) stop(args[[1L]])
+  seed <- NULL
+  for (n in names(args)) {
+    if (n == ".Random.seed") seed <- args[[n]] else assign(n, args[[n]], pos = .doRedisGlobals$exportenv)
+  }
+  if (is.integer(seed) && length(seed) == 1L) set.seed(seed)
+  if (exists("set.seed.worker", envir = .doRedisGlobals$exportenv)) {
+    tryCatch(eval(quote(set.seed.worker(0)), .doRedisGlobals$exportenv), error = print_error)
+  }
+  eval(.doRedisGlobals[["expr"]], envir = .doRedisGlobals[["exportenv"]])
+}, error = function(e) e)
+
+# Make job `number` the one in use; NULL, or why that's impossible.
+use_job <- function(number) {
+  key <- format(number)
+  job <- jobs[[key]]
+  if (is.null(job)) return(paste0("job environment ", key, " was never sent"))
+  if (is.raw(job)) {
+    job <- open_job(job)
+    assign(key, job, envir = jobs)
+  } else if (!is.null(job$kind)) {
+    # The kind of generator belongs to the process: another job may have changed it.
+    suppressWarnings(RNGkind(job$kind))
+  }
+  .doRedisGlobals <<- job
+  used <<- number
+  NULL
+}
+
+open_job <- function(data) {
+  job <- new.env(parent = emptyenv())
+  job$exportenv <- new.env(parent = globalenv())
+  job$expr <- NULL
+  failure <- tryCatch({
+    message <- unserialize(data)
+    if (!is.list(message)) stop("it is not a list", call. = FALSE)
+    if (!is.environment(message[["exportenv"]])) stop("it has no exportenv", call. = FALSE)
+    NULL
+  }, error = function(e) simpleError(paste("R cannot read the job environment:", conditionMessage(e))))
+  if (is.null(failure)) {
+    job$exportenv <- message[["exportenv"]]
+    assign("expr", message[["expr"]], envir = job)
+    failure <- set_up(job, message[["packages"]], message[["parentenv"]])
+  }
+  if (!is.null(failure)) {
+    print_error(failure)
+    job$expr <- failure
+  }
+  job
+}
+
+# Packages, generator, parent, worker.init; NULL, or the error of the step that failed. R's own worker gives
+# `exportenv` its parent last, so that no worker.init finds so much as assign(): a defect nobody can rely on.
+set_up <- function(job, packages, parentenv) tryCatch({
+  exportenv <- job$exportenv
+  for (p in packages) library(p, character.only = TRUE)
+  kind <- exportenv[[".RNGkind"]]
+  if (!is.null(kind)) {
+    do.call("RNGkind", list(kind))
+    job$kind <- kind
+  }
+  parent.env(exportenv) <- if (is.null(parentenv)) globalenv() else asNamespace(parentenv)
+  init <- exportenv[["worker.init"]]
+  if (is.function(init)) do.call(init, list())
+  NULL
+}, error = function(e) e)

@@ -1,0 +1,74 @@
+"""R expressions, evaluated by an R inside this process (`rinterop.runtime`); semantics in `evaluate.R`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydoredis.worker.engines.base import Ask, TaskRefused
+from rinterop.runtime.base import RError, RJump, Runtime
+
+HERE = Path(__file__).parent
+
+
+class REngine:
+    """R through `runtime`; see `pydoredis.worker.engines.base.Engine`."""
+
+    def __init__(self, runtime: Runtime, ask: Ask, name: str) -> None:
+        self.name = name
+        self._runtime = runtime
+        self._ask = ask
+        self._answer = b""
+        runtime.source(
+            *(HERE / name for name in ("evaluate.R", "doredis.R", "embedded.R")),
+            provide={"ask_agent": self._ask_agent, "agent_answer": self._agent_answer},
+        )
+        self._load = runtime.function("load_environment", 1)
+        self._forget = runtime.function("forget_environment", 1)
+        self._verdict = runtime.function("verdict", 1)
+        self._run = runtime.function("run_task", 3)
+        self._resume = runtime.function("resume_task")
+
+    def load(self, number: int, data: bytes) -> None:
+        """Keep a job environment; R reads it when the first task comes."""
+        self._load(data, number)
+
+    def forget(self, number: int) -> None:
+        """Let a job environment go."""
+        self._forget(b"", number)
+
+    def run(self, number: int, payload: bytes, first: int, count: int, verdicts: Mapping[int, str]) -> bytes:
+        """Run iterations of a task; see `Engine.run`."""
+        for index, text in verdicts.items():
+            self._verdict(text.encode(), index)
+        try:
+            return self._run(payload, number, first, count)
+        except RJump:
+            return self._go_on()
+        except RError as exc:
+            raise TaskRefused(str(exc)) from exc
+
+    def _go_on(self) -> bytes:
+        """A body jumped to top level: the rest of the task is run all the same."""
+        while True:
+            try:
+                return self._resume(b"")
+            except RJump:
+                continue
+            except RError as exc:
+                raise TaskRefused(str(exc)) from exc
+
+    def close(self) -> None:
+        """End R, and the process with it."""
+        self._runtime.quit()
+
+    # The value travels apart from the status: in R, taking a byte off a big vector copies it.
+
+    def _ask_agent(self, request: bytes) -> bytes:
+        answer = self._ask(request)
+        self._answer = answer[1:]
+        return answer[:1]
+
+    def _agent_answer(self, _: bytes) -> bytes:
+        answer, self._answer = self._answer, b""
+        return answer

@@ -1,0 +1,154 @@
+"""An executor process: reads frames, runs tasks with one engine, writes frames (`pydoredis.worker.frames`).
+
+`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD [--agent PID]`. Agents take the command
+line from `pydoredis.worker.engines.command`. Everything happens in the main thread, where R has to live.
+
+Exit status: 0 when the agent closed its end; 69 if the engine can't run here, with the reason on standard
+error; else what the body made it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+
+from pydoredis.worker import frames
+from pydoredis.worker.engines.base import Ask, Engine, TaskRefused
+from pydoredis.worker.frames import Frame, FrameBuffer, FrameError, Kind
+
+_READ_SIZE = 1 << 16
+
+
+class ExitCode(IntEnum):
+    """What the process ends with, as far as it is not the body's choice."""
+
+    OK = 0
+    UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
+
+
+class Pipes:
+    """The executor's two ends of pipes, blocking."""
+
+    def __init__(self, fd_in: int, fd_out: int) -> None:
+        self._in, self._out = fd_in, fd_out
+        self._buffer = FrameBuffer()
+        self._waiting: deque[Frame] = deque()
+        self._requests = 0
+
+    def receive(self) -> Frame | None:
+        """The next frame; None once the agent has closed its end and all is read."""
+        while not self._waiting:
+            data = os.read(self._in, _READ_SIZE)
+            if not data:
+                return None
+            self._waiting.extend(self._buffer.feed(data))
+        return self._waiting.popleft()
+
+    def send(self, data: bytes) -> None:
+        """Write packed frames."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._out, view) :]
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request and wait for its answer; frames that come in between are kept."""
+        self._requests += 1
+        self.send(frames.pack(Kind.REQUEST, self._requests, request))
+        kept: list[Frame] = []
+        while True:
+            frame = self.receive()
+            if frame is None:
+                return b""
+            if frame.kind == Kind.ANSWER and frame.token == self._requests:
+                self._waiting.extendleft(reversed(kept))
+                return frame.body
+            kept.append(frame)
+
+
+def serve(engine: Engine, pipes: Pipes) -> None:
+    """Announce the engine, then do what the frames say until the agent closes its end.
+
+    Raises:
+        FrameError: If a frame makes no sense.
+    """
+    pipes.send(frames.pack(Kind.READY, 0, engine.name.encode()))
+    verdicts: dict[int, dict[int, str]] = {}  # by task
+    receive, send, run, clock = pipes.receive, pipes.send, engine.run, time.perf_counter
+    while (frame := receive()) is not None:
+        if frame.kind == Kind.TASK:
+            number, first, count = frames.TASK_HEAD.unpack_from(frame.body)
+            began = clock()
+            try:
+                result = run(
+                    number, frame.body[frames.TASK_HEAD.size :], first, count, verdicts.pop(frame.token, {})
+                )
+            except TaskRefused as exc:
+                send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
+            else:
+                head = frames.RESULT_HEAD.pack(clock() - began)
+                send(frames.HEADER.pack(Kind.RESULT, frame.token, len(head) + len(result)) + head + result)
+        elif frame.kind == Kind.ENVIRONMENT:
+            engine.load(frame.token, frame.body)
+        elif frame.kind == Kind.FORGET:
+            engine.forget(frame.token)
+        elif frame.kind == Kind.VERDICT:
+            (index,) = frames.VERDICT_HEAD.unpack_from(frame.body)
+            text = frame.body[frames.VERDICT_HEAD.size :].decode("utf-8", "replace")
+            verdicts.setdefault(frame.token, {})[index] = text
+        elif frame.kind != Kind.ANSWER:
+            raise FrameError(f"unknown frame of kind {frame.kind}")
+
+
+def _r_engine(ask: Ask) -> Engine:
+    from pydoredis.worker.engines.r import REngine
+    from rinterop.runtime import embedded
+
+    runtime = embedded.start()
+    return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}")
+
+
+def _python_engine(ask: Ask) -> Engine:
+    from pydoredis.worker.engines.python import PythonEngine
+
+    return PythonEngine()
+
+
+_ENGINES: dict[str, Callable[[Ask], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run an executor; returns its exit status."""
+    from pydoredis.worker.engines.process import settle
+    from rinterop.runtime.base import RuntimeUnavailableError
+
+    parser = argparse.ArgumentParser(prog="python -m pydoredis.worker.executor", description=__doc__)
+    parser.add_argument("engine", choices=sorted(_ENGINES))
+    parser.add_argument("--in", dest="fd_in", type=int, required=True, metavar="FD")
+    parser.add_argument("--out", dest="fd_out", type=int, required=True, metavar="FD")
+    parser.add_argument("--agent", type=int, default=0, metavar="PID")
+    options = parser.parse_args(arguments)
+    settle(options.agent)
+    # What bodies start must not hold the pipes: the agent would not see them close.
+    os.set_inheritable(options.fd_in, False)
+    os.set_inheritable(options.fd_out, False)
+    pipes = Pipes(options.fd_in, options.fd_out)
+    try:
+        engine = _ENGINES[options.engine](pipes.ask)
+    except RuntimeUnavailableError as exc:
+        print(f"pydoredis: {exc}", file=sys.stderr)
+        return ExitCode.UNAVAILABLE
+    try:
+        serve(engine, pipes)
+    except BrokenPipeError:
+        return ExitCode.OK  # the agent is gone, nobody wants the result
+    engine.close()
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

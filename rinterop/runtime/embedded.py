@@ -1,0 +1,212 @@
+"""R inside this process, through the C interface that rpy2 brings (`rpy2-rinterface`).
+
+Only rpy2's description of R's C functions is used, not its Python objects. R is started here rather than by
+`rpy2.rinterface.initr`, to be the R that `Rscript` would be: not interactive while the profiles are read,
+R's own stack check and signal handlers, output written by R itself to the process's descriptors.
+
+R lives in the main thread and nowhere else. Importing this module loads neither rpy2 nor R.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rinterop.runtime.base import RawFunction, RError, RJump, RuntimeUnavailableError
+
+OPTIONS = ("R", "--no-echo", "--no-restore", "--no-save")
+"""What `Rscript` gives to R. Not `--vanilla`: users rely on `.Rprofile`, `.Renviron`, `R_LIBS` and renv."""
+
+_LARGE_BYTES = 1 << 20
+_RAW, _STRINGS = 24, 16  # R's type numbers RAWSXP and STRSXP
+
+_started: EmbeddedR | None = None
+
+
+def start() -> EmbeddedR:
+    """Start R in this process; the second call returns the first one's R.
+
+    Raises:
+        RuntimeUnavailableError: If rpy2 is missing, doesn't fit this R, or R was not found.
+        RuntimeError: If called outside the main thread.
+    """
+    global _started
+    if _started is None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("R can be started in the main thread only")
+        _started = EmbeddedR(_import_rpy2())
+    return _started
+
+
+def _import_rpy2() -> Any:
+    """rpy2's `openrlib`: `rlib` (R's C functions) and `ffi`."""
+    from rinterop.runtime.locate import misfit, static_problem
+
+    problem = static_problem()
+    if problem is not None:
+        raise problem
+    try:
+        from rpy2.rinterface_lib import openrlib
+    except Exception as exc:  # ffi.error is no ImportError
+        raise misfit(exc) from exc
+    return openrlib
+
+
+class EmbeddedR:
+    """The R of this process; see `rinterop.runtime.base.Runtime`. Made by `start`."""
+
+    def __init__(self, openrlib: Any) -> None:
+        self._rlib: Any = openrlib.rlib
+        self._ffi: Any = openrlib.ffi
+        self._immortal: list[Any] = []  # what R may still point to
+        self._initialize(openrlib.R_HOME)
+        self._environment: Any = None
+        self.version = self._text('paste(R.version$major, R.version$minor, sep = ".")')
+
+    def _initialize(self, home: str | None) -> None:
+        if home is None:
+            raise RuntimeUnavailableError("R was not found", "install R, or set R_HOME")
+        os.environ["R_HOME"] = home
+        ffi, rlib = self._ffi, self._rlib
+        arguments = [ffi.new("char[]", option.encode()) for option in OPTIONS]
+        self._immortal.append(arguments)
+        # With handlers of its own, R turns a stack overflow in C code into an R error where it can, and
+        # prints a traceback before it dies of a segfault where it can't.
+        rlib.R_SignalHandlers = 1
+        rlib.Rf_initialize_R(len(arguments), ffi.new("char *[]", arguments))
+        rlib.R_Interactive = False
+        rlib.setup_Rmainloop()
+        # R's handler for a broken pipe raises an R error, which would end the process when Python writes.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        # R's handler asks for an interrupt of whatever R does next; the caller sets another one if it likes.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Without a handler, R ends a process that isn't interactive at the first error nobody caught.
+        self._evaluate("if (is.null(getOption('error'))) options(error = expression(NULL))", rlib.R_BaseEnv)
+
+    def source(self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None) -> None:
+        """Evaluate R source files in one new environment; see `Runtime.source`."""
+        rlib = self._rlib
+        environment = self._evaluate("new.env(parent = .BaseNamespaceEnv)", rlib.R_BaseEnv)
+        rlib.R_PreserveObject(environment)
+        self._environment = environment
+        for name, function in (provide or {}).items():
+            self._define(name, function)
+        for path in paths:
+            self._set_text("source_path", str(path))
+            self._evaluate('eval(parse(source_path, keep.source = FALSE, encoding = "UTF-8"))', environment)
+
+    def function(self, name: str, numbers: int = 0) -> RawFunction:
+        """The R function `name(data, numbers)`; see `Runtime.function`."""
+        ffi, rlib, environment = self._ffi, self._rlib, self._environment
+        if environment is None:
+            raise RuntimeError("source() comes first")
+        slot = f".{name}.data"
+        integers = self._evaluate(f"`.{name}.numbers` <- integer({numbers})", environment)
+        self._evaluate(f"`{slot}` <- NULL", environment)
+        call = self._parse(f"{name}(`{slot}`, `.{name}.numbers`)")
+        rlib.R_PreserveObject(call)
+        symbol = rlib.Rf_install(slot.encode())
+        # Written in place before each call: the R function copies what it wants to keep.
+        into = rlib.INTEGER(integers)
+        failed = ffi.new("int *")
+        allocate, define, evaluate, raw = rlib.Rf_allocVector, rlib.Rf_defineVar, rlib.R_tryEval, rlib.RAW
+        protect, unprotect, move, buffer = rlib.Rf_protect, rlib.Rf_unprotect, ffi.memmove, ffi.buffer
+        length_of, nil = rlib.Rf_xlength, rlib.R_NilValue
+
+        def call_r(data: bytes, *values: int) -> bytes:
+            vector = protect(allocate(_RAW, len(data)))
+            move(raw(vector), data, len(data))
+            define(symbol, vector, environment)
+            unprotect(1)
+            for index, value in enumerate(values):
+                into[index] = value
+            result = evaluate(call, environment, failed)
+            if len(data) > _LARGE_BYTES:
+                define(symbol, nil, environment)  # or it would stay until the next call
+            if failed[0]:
+                raise RJump(self._last_error())
+            if result.sxpinfo.type == _RAW:
+                return bytes(buffer(raw(result), length_of(result)))
+            raise RError(self._string(result))
+
+        return call_r
+
+    def quit(self) -> None:
+        """End R and the process; see `Runtime.quit`."""
+        self._evaluate("quit('no', 0)", self._rlib.R_BaseEnv)
+
+    # Below: plain use of R's C interface. Every value is used up before R can collect it.
+
+    def _parse(self, code: str) -> Any:
+        rlib, ffi = self._rlib, self._ffi
+        status = ffi.new("ParseStatus *")
+        text = rlib.Rf_protect(rlib.Rf_mkString(code.encode()))
+        parsed = rlib.R_ParseVector(text, -1, status, rlib.R_NilValue)
+        rlib.Rf_unprotect(1)
+        return rlib.VECTOR_ELT(parsed, 0)
+
+    def _evaluate(self, code: str, environment: Any) -> Any:
+        failed = self._ffi.new("int *")
+        call = self._rlib.Rf_protect(self._parse(code))
+        result = self._rlib.R_tryEval(call, environment, failed)
+        self._rlib.Rf_unprotect(1)
+        if failed[0]:
+            raise RJump(self._last_error())
+        return result
+
+    def _string(self, value: Any) -> str:
+        if value.sxpinfo.type != _STRINGS or self._rlib.Rf_xlength(value) < 1:
+            return "an R function returned neither a raw vector nor a string"
+        element = self._rlib.STRING_ELT(value, 0)
+        text: bytes = self._ffi.string(self._rlib.R_CHAR(element))
+        return text.decode("utf-8", "replace")
+
+    def _text(self, code: str) -> str:
+        return self._string(self._evaluate(code, self._rlib.R_BaseEnv))
+
+    def _last_error(self) -> str:
+        failed = self._ffi.new("int *")
+        call = self._rlib.Rf_protect(self._parse("enc2utf8(geterrmessage())"))
+        result = self._rlib.R_tryEval(call, self._rlib.R_BaseEnv, failed)
+        self._rlib.Rf_unprotect(1)
+        return "R failed" if failed[0] else self._string(result).strip()
+
+    def _set_text(self, name: str, text: str) -> None:
+        rlib = self._rlib
+        value = rlib.Rf_protect(rlib.Rf_mkString(text.encode()))
+        rlib.Rf_defineVar(rlib.Rf_install(name.encode()), value, self._environment)
+        rlib.Rf_unprotect(1)
+
+    def _define(self, name: str, function: Callable[[bytes], bytes]) -> None:
+        """Make `function` an R function of one raw vector, callable through `.Call`."""
+        ffi, rlib = self._ffi, self._rlib
+
+        def called_by_r(argument: Any) -> Any:
+            try:
+                answer = function(bytes(ffi.buffer(rlib.RAW(argument), rlib.Rf_xlength(argument))))
+            except BaseException:  # nothing can be raised through R, nor can R be left without a value
+                traceback.print_exc()
+                os._exit(70)
+            vector = rlib.Rf_allocVector(_RAW, len(answer))
+            ffi.memmove(rlib.RAW(vector), answer, len(answer))
+            return vector
+
+        pointer = ffi.callback("SEXP(SEXP)", called_by_r)
+        self._immortal.append(pointer)
+        symbol = rlib.R_MakeExternalPtr(
+            ffi.cast("DL_FUNC", pointer), rlib.Rf_install(b"native symbol"), rlib.R_NilValue
+        )
+        rlib.Rf_protect(symbol)
+        rlib.Rf_defineVar(rlib.Rf_install(f".{name}.symbol".encode()), symbol, self._environment)
+        rlib.Rf_unprotect(1)
+        # In an environment of its own, so that a copy of the function takes nothing else along.
+        self._evaluate(
+            f"{name} <- local(function(data) .Call(symbol, data),"
+            f" list2env(list(symbol = `.{name}.symbol`), parent = .BaseNamespaceEnv))",
+            self._environment,
+        )

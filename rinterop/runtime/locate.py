@@ -1,0 +1,169 @@
+"""Finds R and rpy2 without loading either, and says what to do when they don't fit.
+
+Reading a few files answers in about a millisecond, so that an agent may ask before it starts anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from rinterop.runtime.base import RuntimeUnavailableError
+
+RPY2_RANGE = "rpy2-rinterface>=3.6.0,<3.6.6"
+"""Runs with every R from 4.2 to 4.6; later versions need R 4.5 (they link against its `R_getVar`)."""
+
+_NEEDS_R_4_5 = (3, 6, 6)
+_PROBE_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An R on this machine.
+
+    Attributes:
+        home: What `R RHOME` prints.
+        rscript: Its `Rscript`, or None if there is none beside it.
+        version: Like (4, 2, 2); () if unknown.
+        has_library: Whether it was built with `--enable-R-shlib`, which embedding needs.
+    """
+
+    home: Path
+    rscript: Path | None
+    version: tuple[int, ...]
+    has_library: bool
+
+
+def find_r() -> Installation | None:
+    """The R that this process would use: `R_HOME`, then `R` on the PATH; None if there is none."""
+    return _find_r(os.environ.get("R_HOME"), os.environ.get("PATH"), os.environ.get("PYDOREDIS_RSCRIPT"))
+
+
+@functools.lru_cache(maxsize=8)
+def _find_r(r_home: str | None, path: str | None, named: str | None) -> Installation | None:
+    rscript = shutil.which(named) if named else None
+    home = Path(r_home) if r_home else None
+    if home is None:
+        beside = str(Path(rscript).parent) + os.pathsep + (path or "") if rscript else path
+        r = shutil.which("R", path=beside)
+        if r is None:
+            return None
+        answer = subprocess.run([r, "RHOME"], capture_output=True, text=True, check=False)
+        home = Path(answer.stdout.strip().splitlines()[-1]) if answer.stdout.strip() else None
+    if home is None or not home.is_dir():
+        return None
+    if rscript is None:
+        own = home / "bin" / "Rscript"
+        rscript = str(own) if own.exists() else shutil.which("Rscript", path=path)
+    return Installation(home, Path(rscript) if rscript else None, _r_version(home), _has_library(home))
+
+
+def _r_version(home: Path) -> tuple[int, ...]:
+    """From the base package, which has R's own version number."""
+    try:
+        text = (home / "library" / "base" / "DESCRIPTION").read_text("utf-8", "replace")
+    except OSError:
+        return ()
+    found = re.search(r"^Version:\s*([\d.]+)", text, re.MULTILINE)
+    return _numbers(found.group(1)) if found else ()
+
+
+def _has_library(home: Path) -> bool:
+    return any((home / "lib" / name).exists() for name in ("libR.so", "libR.dylib"))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def rpy2_version() -> tuple[int, ...] | None:
+    """Version of rpy2's interface to R, or None if it is not installed."""
+    if util.find_spec("rpy2") is None:
+        return None
+    for name in ("rpy2-rinterface", "rpy2"):
+        try:
+            return _numbers(metadata.version(name))
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def static_problem() -> RuntimeUnavailableError | None:
+    """Why R can't be embedded, as far as files and version numbers tell; None if it looks well."""
+    r = find_r()
+    if r is None:
+        return no_r()
+    if not r.has_library:
+        return RuntimeUnavailableError(
+            f"the R in {r.home} has no shared library",
+            "install an R built with --enable-R-shlib, as distributions do",
+        )
+    rpy2 = rpy2_version()
+    if rpy2 is None:
+        return RuntimeUnavailableError("rpy2 is not installed", "pip install 'pydoredis[r]'")
+    if rpy2 >= _NEEDS_R_4_5 and r.version and r.version < (4, 5):
+        return RuntimeUnavailableError(
+            f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}", f"pip install '{RPY2_RANGE}'"
+        )
+    return None
+
+
+def no_r() -> RuntimeUnavailableError:
+    """The error when there is no R at all."""
+    return RuntimeUnavailableError(
+        "R was not found", "install R (apt-get install r-base-core), or set R_HOME or the PATH"
+    )
+
+
+def misfit(cause: BaseException) -> RuntimeUnavailableError:
+    """The error when importing rpy2 failed: it raises `ffi.error` as well as ImportError."""
+    r, rpy2 = find_r(), rpy2_version()
+    return RuntimeUnavailableError(
+        f"rpy2-rinterface {_text(rpy2 or ())} does not work with R {_text(r.version if r else ())}: {cause}",
+        f"pip install '{RPY2_RANGE}'",
+    )
+
+
+def check() -> str:
+    """Whether R can be embedded, tried in a process of its own: loads rpy2 and R's library, takes 0.2 s.
+
+    Returns:
+        A line that names the versions.
+
+    Raises:
+        RuntimeUnavailableError: With what the user can do.
+    """
+    problem = static_problem()
+    if problem is not None:
+        raise problem
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", "import rpy2.rinterface_lib.openrlib"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PROBE_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise misfit(exc) from exc
+    if probe.returncode != 0:
+        lines = probe.stderr.strip().splitlines()
+        raise misfit(RuntimeError(lines[-1] if lines else f"exit status {probe.returncode}"))
+    r, rpy2 = find_r(), rpy2_version()
+    return f"R {_text(r.version if r else ())} through rpy2-rinterface {_text(rpy2 or ())}"
+
+
+def available() -> bool:
+    """Whether R can be embedded, as far as files and version numbers tell."""
+    return static_problem() is None
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version)) or "of unknown version"

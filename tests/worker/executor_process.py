@@ -1,0 +1,166 @@
+"""The agent's side of an executor's pipes, for tests: starts a real process and talks frames to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from pydoredis.worker import engines, frames
+from pydoredis.worker.frames import Answer, Frame, FrameBuffer, Kind, Request
+
+TIMEOUT_S = 30.0
+
+
+@dataclass
+class Store:
+    """What bodies find in Redis."""
+
+    values: dict[bytes, bytes] = field(default_factory=dict)
+
+    def answer(self, body: bytes) -> bytes:
+        """Carry out one request as an agent does."""
+        (length,) = frames.REQUEST_HEAD.unpack_from(body, 1)
+        key, value = body[5 : 5 + length], body[5 + length :]
+        match Request(body[:1]):
+            case Request.GET:
+                found = self.values.get(key)
+                return Answer.ABSENT.value if found is None else Answer.VALUE.value + found
+            case Request.SET:
+                self.values[key] = value
+                return Answer.VALUE.value
+            case Request.DELETE:
+                return Answer.VALUE.value + (b"0" if self.values.pop(key, None) is None else b"1")
+
+
+class Executor:
+    """A running executor process; a context manager that ends it by closing its pipe."""
+
+    def __init__(
+        self,
+        codec: engines.Codec = "r",
+        r_engine: engines.REngine = "rpy2",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        their_in, self._to = os.pipe()
+        self._from, their_out = os.pipe()
+        self._output_fd, their_print = os.pipe()
+        command, variables = engines.command(codec, r_engine, their_in, their_out)
+        self.process = subprocess.Popen(
+            command,
+            env={**variables, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=their_print,
+            stderr=their_print,
+            pass_fds=(their_in, their_out),
+        )
+        for fd in (their_in, their_out, their_print):
+            os.close(fd)
+        self.store = Store()
+        self.printed = b""
+        self._printed = threading.Condition()
+        threading.Thread(target=self._collect_output, daemon=True).start()
+        self._buffer = FrameBuffer()
+        self._frames: list[Frame] = []
+        self._watchdog = threading.Timer(TIMEOUT_S, self.process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+        self._numbers = 0
+        ready = self.receive()
+        assert ready is not None, self.end_output()
+        assert ready.kind == Kind.READY
+        self.name = ready.body.decode()
+
+    def _collect_output(self) -> None:
+        with open(self._output_fd, "rb", buffering=0) as output:
+            while data := output.read(65536):
+                with self._printed:
+                    self.printed += data
+        with self._printed:
+            self._output_fd = -1
+            self._printed.notify_all()
+
+    def end_output(self) -> str:
+        """All that was printed, once the process has closed its output."""
+        with self._printed:
+            self._printed.wait_for(lambda: self._output_fd < 0, TIMEOUT_S)
+            return self.printed.decode()
+
+    def send(self, kind: Kind, token: int, body: bytes = b"") -> None:
+        """Send one frame."""
+        os.write(self._to, frames.pack(kind, token, body)) if len(body) < 4096 else self._send_big(
+            frames.pack(kind, token, body)
+        )
+
+    def _send_big(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._to, view) :]
+
+    def receive(self) -> Frame | None:
+        """The next frame that is not a request; requests are answered. None at the end of the pipe."""
+        while True:
+            while not self._frames:
+                data = os.read(self._from, 1 << 20)
+                if not data:
+                    return None
+                self._frames.extend(self._buffer.feed(data))
+            frame = self._frames.pop(0)
+            if frame.kind != Kind.REQUEST:
+                return frame
+            self.send(Kind.ANSWER, frame.token, self.store.answer(frame.body))
+
+    def load(self, number: int, data: bytes) -> None:
+        """Send a job environment."""
+        self.send(Kind.ENVIRONMENT, number, data)
+
+    def submit(self, environment: int, task: bytes, first: int = 0, count: int = -1) -> int:
+        """Send a task; returns its number."""
+        self._numbers += 1
+        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment, first, count) + task)
+        return self._numbers
+
+    def next_result(self) -> tuple[int, bytes]:
+        """Number and message of the next result."""
+        frame = self.receive()
+        assert frame is not None, f"the executor died: {self.end_output()}"
+        assert frame.kind == Kind.RESULT, frame
+        assert frames.RESULT_HEAD.unpack_from(frame.body)[0] >= 0
+        return frame.token, frame.body[frames.RESULT_HEAD.size :]
+
+    def run(self, environment: int, task: bytes, first: int = 0, count: int = -1) -> bytes:
+        """Run a task; its result message."""
+        number = self.submit(environment, task, first, count)
+        token, result = self.next_result()
+        assert token == number
+        return result
+
+    def fails(self, environment: int, task: bytes) -> str:
+        """Run a task that can't be run; what the executor says."""
+        number = self.submit(environment, task)
+        frame = self.receive()
+        assert frame is not None, f"the executor died: {self.end_output()}"
+        assert (frame.kind, frame.token) == (Kind.FAILED, number)
+        return frame.body.decode()
+
+    def hang_up(self) -> int:
+        """Close the agent's end; the exit status of the executor."""
+        if self._to >= 0:
+            os.close(self._to)
+            self._to = -1
+        return self.process.wait(TIMEOUT_S)
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.process.kill()
+        self.hang_up()
+        self._watchdog.cancel()
+        os.close(self._from)
