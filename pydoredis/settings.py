@@ -342,7 +342,7 @@ class WorkerSettings:
         queues: Queues to serve, in this order of preference; at least one, none twice.
         codec: Which bodies to run: ``r``, ``cloudpickle``, or ``auto`` for whatever this machine can.
         workers: Number of executor processes.
-        iter: Leave after so many tasks; None for no limit.
+        iter: Leave after so many tasks per worker; None for no limit.
         linger_s: How long to wait for a task before looking whether the queues still exist (R: `linger`).
         timelimit_s: Longest run of one task; 0 for no limit.
         log: File to append the log to; None for standard error.
