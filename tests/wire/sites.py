@@ -126,6 +126,7 @@ class Theatre:
         self._sites: dict[Place, Site] = {}
         self._locks: dict[Place, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._broken: dict[Place, str] = {}
         self._pool = ThreadPoolExecutor(max_workers=max(len(long), 1))
         self._futures: dict[str, Future[Outcome]] = {}
 
@@ -134,9 +135,15 @@ class Theatre:
         with self._guard:
             lock = self._locks.setdefault(place, threading.Lock())
         with lock:
+            # Workers that do not start the first time will not start the next fifty times.
+            assert place not in self._broken, f"workers did not start before: {self._broken[place]}"
             if place not in self._sites:
                 self._sites[place] = Site(self.kind, place)
-                self._sites[place].restart_workers()
+                try:
+                    self._sites[place].restart_workers()
+                except AssertionError as error:
+                    self._broken[place] = str(error).splitlines()[-1]
+                    raise
             return self._sites[place]
 
     def play(self, recording: Recording) -> Outcome:
