@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
+import tempfile
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 from pydoredis.worker import engines, frames
 from pydoredis.worker.frames import Answer, Frame, FrameBuffer, Kind, Request
 
 TIMEOUT_S = 30.0
+
+DATA = Path(__file__).parent.parent / "data" / "executor"
+
+
+class Peer:
+    """An R process beside the executor: it makes messages and reads results (`peer.R`)."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["Rscript", str(DATA / "peer.R")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def make(self, code: str) -> bytes:
+        """The raw vector that R code gives."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(" ".join(code.split("\n")).encode() + b"\n")
+        self._process.stdin.flush()
+        length = self._process.stdout.readline()
+        assert length, "the R peer died"
+        return self._process.stdout.read(int(length))
+
+    def show(self, message: bytes, code: str = "value") -> str:
+        """R's text for a message, or for what `code` makes of it (as `value`)."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(message)
+            file.flush()
+            return self.make(f"{{ value <- read('{file.name}'); {code} }}").decode()
+
+
+@functools.cache
+def peer() -> Peer:
+    """The R peer of the test session."""
+    return Peer()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds; fail after `TIMEOUT_S`."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.005)
 
 
 @dataclass
@@ -91,12 +137,7 @@ class Executor:
 
     def send(self, kind: Kind, token: int, body: bytes = b"") -> None:
         """Send one frame."""
-        os.write(self._to, frames.pack(kind, token, body)) if len(body) < 4096 else self._send_big(
-            frames.pack(kind, token, body)
-        )
-
-    def _send_big(self, data: bytes) -> None:
-        view = memoryview(data)
+        view = memoryview(frames.pack(kind, token, body))
         while view:
             view = view[os.write(self._to, view) :]
 

@@ -9,6 +9,6 @@ local({
     file <- file.path(dirname(here), name)
     eval(parse(file, keep.source = FALSE, encoding = "UTF-8"), engine)
   }
-  # Ctrl-C in the agent's terminal reaches the whole process group. The agent decides what becomes of tasks.
+  # R has set a handler of its own, whatever the process ignored before.
   suspendInterrupts(engine$serve(descriptors[1L], descriptors[2L]))
 })

@@ -1,27 +1,35 @@
 # Frames in, frames out: the loop of the R child (pydoredis/worker/frames.py). Sourced after evaluate.R.
 
-KINDS <- list(ENVIRONMENT = 1L, TASK = 2L, FORGET = 3L, ANSWER = 4L, VERDICT = 5L,
-              READY = 16L, RESULT = 17L, FAILED = 18L, REQUEST = 19L)
+# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT. From here: 16 READY, 17 RESULT, 18 FAILED,
+# 19 REQUEST.
 
-serve <- function(fd_in, fd_out) {
+# The two pipes. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns one of them
+# must not send the whole engine along.
+open_pipes <- function(fd_in, fd_out) {
   # /dev/fd opens the pipe a second time; base R has no other way to a descriptor above 2. Binary connections are
   # not buffered by R, and stdio returns what one read() brought: a frame that is complete is never waited for.
   input <- file(paste0("/dev/fd/", fd_in), "rb", raw = TRUE)
   output <- file(paste0("/dev/fd/", fd_out), "wb", raw = TRUE)
-  verdicts <- list()  # frames, by the task they belong to
   kept <- list()  # frames that came while a body waited for an answer
   requests <- 0L
 
+  # A frame as list(kind, token, bytes, what stands before the bytes), or NULL at the end. The numbers or the
+  # status byte in front are read apart: taking them off a big raw vector would copy that and more.
   read <- function() {
     header <- readBin(input, "integer", 3L, endian = "little")
     if (length(header) < 3L) return(NULL)
-    # What stands before the bytes is read apart: taking it off a big raw vector would copy that and more.
-    before <- switch(as.character(header[1L]), "2" = readBin(input, "integer", 3L, endian = "little"),
-                     "5" = readBin(input, "integer", 1L, endian = "little"), "4" = readBin(input, "raw", 1L))
+    before <- switch(header[1L], NULL, readBin(input, "integer", 3L, endian = "little"), NULL,
+                     readBin(input, "raw", 1L), readBin(input, "integer", 1L, endian = "little"))
     size <- if (is.raw(before)) 1L else 4L * length(before)
     list(header[1L], header[2L], readBin(input, "raw", header[3L] - size), before)
   }
-  write <- function(kind, token, ...) {
+  receive <- function() {
+    if (!length(kept)) return(read())
+    frame <- kept[[1L]]
+    kept <<- kept[-1L]
+    frame
+  }
+  send <- function(kind, token, ...) {
     parts <- list(...)
     writeBin(c(kind, token, sum(lengths(parts))), output, endian = "little")
     for (part in parts) writeBin(part, output)
@@ -29,70 +37,73 @@ serve <- function(fd_in, fd_out) {
   }
   ask <- function(data) {
     requests <<- requests + 1L
-    write(KINDS$REQUEST, requests, data)
+    send(19L, requests, data)
     repeat {
       frame <- read()
       if (is.null(frame)) quit("no", 0L)
-      if (frame[[1L]] == KINDS$ANSWER && frame[[2L]] == requests) return(frame[4:3])
+      if (frame[[1L]] == 4L && frame[[2L]] == requests) return(frame[4:3])
       kept[[length(kept) + 1L]] <<- frame
     }
   }
+  list(receive = receive, send = send, ask = ask)
+}
+environment(open_pipes) <- .BaseNamespaceEnv
 
+serve <- function(fd_in, fd_out) {
+  pipes <- open_pipes(fd_in, fd_out)
+  receive <- pipes$receive
+  send <- pipes$send
+  verdicts <- list()  # frames, by the task they belong to
   began <- 0
   token <- 0L
   busy <- FALSE  # whether it's a task that R would jump out of
+
   answer <- function(result) {
+    force(result)  # this is where the task is run
     busy <<- FALSE
     if (is.raw(result)) {
-      took <- writeBin(as.double(Sys.time()) - began, raw(), endian = "little")
-      write(KINDS$RESULT, token, took, result)
+      send(17L, token, writeBin(as.double(Sys.time()) - began, raw(), endian = "little"), result)
     } else {
-      write(KINDS$FAILED, token, charToRaw(enc2utf8(result)))
+      send(18L, token, charToRaw(enc2utf8(result)))
     }
   }
-  handle <- function(frame) {
-    kind <- frame[[1L]]
-    body <- frame[[3L]]
-    if (kind == KINDS$TASK) {
+  handle <- function(frame) switch(frame[[1L]],
+    load_environment(frame[[3L]], frame[[2L]]),
+    {
       began <<- as.double(Sys.time())
       token <<- frame[[2L]]
-      for (v in verdicts[[as.character(token)]]) verdict(v[[3L]], v[[4L]])
-      if (length(verdicts)) verdicts[[as.character(token)]] <<- NULL
+      if (length(verdicts)) {
+        key <- as.character(token)
+        for (v in verdicts[[key]]) verdict(v[[3L]], v[[4L]])
+        verdicts[[key]] <<- NULL
+      }
       busy <<- TRUE
-      answer(run_task(body, frame[[4L]]))
-    } else if (kind == KINDS$ENVIRONMENT) {
-      load_environment(body, frame[[2L]])
-    } else if (kind == KINDS$FORGET) {
-      forget_environment(NULL, frame[[2L]])
-    } else if (kind == KINDS$VERDICT) {
+      answer(run_task(frame[[3L]], frame[[4L]]))
+    },
+    forget_environment(NULL, frame[[2L]]),
+    NULL,
+    {
       key <- as.character(frame[[2L]])
       verdicts[[key]] <<- c(verdicts[[key]], list(frame))
-    } else if (kind != KINDS$ANSWER) {
-      stop("unknown frame of kind ", kind)
-    }
-  }
+    },
+    stop("unknown frame of kind ", frame[[1L]])
+  )
 
-  attach_doredis(ask)
-  write(KINDS$READY, 0L, charToRaw(paste("Rscript", R.version.string)))
+  attach_doredis(pipes$ask)
+  send(16L, 0L, charToRaw(paste0("R ", R.version$major, ".", R.version$minor, " (Rscript)")))
   jumped <- FALSE
   loop <- function() {
     if (jumped) {
       jumped <<- FALSE
       answer(resume_task(NULL, NULL))
     }
-    repeat {
-      if (length(kept)) {
-        frame <- kept[[1L]]
-        kept <<- kept[-1L]
-      } else {
-        frame <- read()
-      }
-      if (is.null(frame)) return(TRUE)
-      handle(frame)
-    }
+    while (!is.null(frame <- receive())) handle(frame)
+    TRUE
   }
-  # An uncaught jump to top level invokes this restart on its way.
-  while (!isTRUE(withRestarts(loop(), abort = function(...) FALSE))) {
+  # An uncaught jump to top level invokes this restart on its way. Interrupts are suspended, but Sys.sleep() and
+  # others that wait let them through.
+  catch <- function() tryCatch(withRestarts(loop(), abort = function(...) FALSE), interrupt = function(e) FALSE)
+  while (!isTRUE(catch())) {
     if (!busy) quit("no", 1L)
     jumped <- TRUE
   }
