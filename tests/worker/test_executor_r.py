@@ -152,7 +152,7 @@ def test_verdicts_are_errors(shared: Executor) -> None:
         shared.run(0, peer().make("task(i = 1:3)")),
         "list(value[[1]], class(value[[2]]), conditionMessage(value[[2]]), value[[3]])",
     )
-    classes = 'c("pydoredis_crash", "simpleError", "error", "condition")'
+    classes = 'c("pydoredis_crash", "error", "condition")'
     assert shown == f'list(1L, {classes}, "killed by SIGSEGV, três", 3L)'
     assert peer().show(shared.run(0, peer().make("task(i = 1:2)"))) == "list(`1` = 1L, `2` = 2L)"
 

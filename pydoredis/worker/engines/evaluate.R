@@ -15,11 +15,14 @@
 jobs <- new.env(parent = emptyenv())
 used <- NA_integer_  # number of the job in use
 
-# The task at work.
+# The task at work: stage is what an error outside of a body would have hit, reading, running or packing.
+stage <- ""
+reason <- ""
 arguments <- list()
 values <- list()
 at <- 0L
 marked <- FALSE
+shown <- 0L  # warnings
 verdicts <- list()
 
 # Without a handler, R ends a process that isn't interactive at the first error nobody caught.
@@ -45,17 +48,23 @@ text_of <- function(data) {
   text
 }
 
+# A tryCatch() costs 4 microseconds, as much as all else that is done for a small task. So there is one for each
+# iteration, and what goes wrong with R's own functions in between leaves by a jump and is told by resume_task().
 run_task <- function(data, numbers) {
+  withCallingHandlers(start_task(data, numbers), warning = on_warning, error = on_error)
+}
+
+start_task <- function(data, numbers) {
   refused <- verdicts
   verdicts <<- list()
-  reason <- NULL
-  task <- tryCatch(unserialize(data), error = function(e) reason <<- conditionMessage(e))
-  if (!is.null(reason)) return(paste("R cannot read the task:", reason))
+  shown <<- 0L
+  stage <<- "reading"
+  task <- unserialize(data)
   if (!is.list(task)) return("the task is not a list")
   if (!is.list(task[["argsList"]]) && length(task[["argsList"]])) return("the task's argsList is not a list")
   if (!identical(used, numbers[1L])) {
-    reason <- use_job(numbers[1L])
-    if (!is.null(reason)) return(reason)
+    unknown <- use_job(numbers[1L])
+    if (!is.null(unknown)) return(unknown)
   }
   selected <- task[["argsList"]]
   marked <<- length(selected) > 1L
@@ -66,6 +75,7 @@ run_task <- function(data, numbers) {
   } else {
     keep <- seq_along(selected)
   }
+  stage <<- "running"
   arguments <<- selected[keep]
   values <<- vector("list", length(keep))
   names(values) <<- names(arguments)
@@ -74,7 +84,7 @@ run_task <- function(data, numbers) {
     for (key in names(refused)) {
       place <- match(as.integer(key) + 1L, keep)
       if (!is.na(place)) {
-        error <- structure(class = c("pydoredis_crash", "simpleError", "error", "condition"),
+        error <- structure(class = c("pydoredis_crash", "error", "condition"),
                            list(message = refused[[key]], call = NULL))
         arguments[[place]] <<- structure(list(error), class = "pydoredis_verdict")
       }
@@ -83,41 +93,52 @@ run_task <- function(data, numbers) {
   go_on()
 }
 
-# R left run_task by a jump to top level: invokeRestart("abort"), or stop() with a condition that is no error
-# (a real redisWorker dies of that one). That iteration's value is an error, and the next one has its turn.
+# R left run_task by a jump to top level. In a body that is invokeRestart("abort"), or stop() with a condition that
+# is no error (a redisWorker dies of that one): that iteration's value is an error, and the next one has its turn.
 resume_task <- function(data, numbers) {
-  if (at < 1L || at > length(values)) return("R left the task before its first iteration")
+  if (stage == "reading") return(paste("R cannot read the task:", reason))
+  if (stage == "packing") return(finish(serialize_each()))
   said <- sub("\n$", "", geterrmessage())
   .Internal(seterrmessage(""))  # or a later jump would be put down to this error
   text <- paste0("the evaluation jumped to top level", if (nzchar(said)) ": ", said)
   values[[at]] <<- simpleError(text, quote(eval(.doRedisGlobals[["expr"]], envir = .doRedisGlobals[["exportenv"]])))
-  go_on()
+  withCallingHandlers(go_on(), warning = on_warning, error = on_error)
+}
+
+on_error <- function(e) {
+  if (stage == "running") return(NULL)  # iteration() takes care
+  reason <<- conditionMessage(e)
+  invokeRestart("abort")
+}
+
+go_on <- function() {
+  total <- length(arguments)
+  while (at < total) {
+    at <<- at + 1L
+    if (marked) cat("\036", names(arguments)[at], "\n", sep = "")
+    values[at] <<- list(iteration(arguments[[at]]))
+  }
+  stage <<- "packing"
+  finish(serialize(values, NULL, version = 3L))
+}
+
+finish <- function(result) {
+  force(result)
+  arguments <<- list()
+  values <<- list()
+  result
 }
 
 # Warnings are printed as they come; a redisWorker prints them when it exits. (R keeps them until it is back at
 # top level, where an embedded R never is.)
-go_on <- function() {
-  shown <- 0L
-  withCallingHandlers({
-    total <- length(arguments)
-    while (at < total) {
-      at <<- at + 1L
-      if (marked) cat("\036", names(arguments)[at], "\n", sep = "")
-      values[at] <<- list(iteration(arguments[[at]]))
-    }
-  }, warning = function(w) {
-    if (identical(as.integer(getOption("warn")), 0L)) {
-      shown <<- shown + 1L
-      if (shown <= 50L) print_warning(w) else if (shown == 51L) cat("Further warnings are not shown.\n", file = stderr())
-      restart <- computeRestarts(w)
-      for (r in restart) if (identical(r$name, "muffleWarning")) invokeRestart(r)
-    }
-  })
-  result <- tryCatch(serialize(values, NULL, version = 3L), error = function(e) serialize_each())
-  arguments <<- list()
-  values <<- list()
-  at <<- 0L
-  result
+on_warning <- function(w) {
+  if (!identical(as.integer(getOption("warn")), 0L)) return(NULL)
+  shown <<- shown + 1L
+  if (shown <= 50L) print_warning(w)
+  if (shown == 51L) cat("Further warnings are not shown.\n", file = stderr())
+  for (restart in computeRestarts(w)) {
+    if (identical(restart$name, "muffleWarning")) invokeRestart(restart)
+  }
 }
 
 print_warning <- function(w) {

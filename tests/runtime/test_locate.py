@@ -1,0 +1,123 @@
+"""R and rpy2 are found or missed, and what is said names what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pydoredis.worker import engines
+from rinterop.runtime import locate
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def python(code: str, *paths: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a Python that finds this project and what is in `paths`, and no installed package."""
+    path = [str(entry) for entry in (ROOT, *paths)]
+    return subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {path!r}\n{code}"],
+        env={**{k: v for k, v in os.environ.items() if k != "R_HOME"}, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+PROBLEM = "from rinterop.runtime import locate; print(locate.static_problem())"
+
+
+def rpy2(folder: Path, version: str, code: str) -> Path:
+    """An installed rpy2 of some version, as far as one looks before using it."""
+    library = folder / "rpy2" / "rinterface_lib"
+    library.mkdir(parents=True)
+    (library / "openrlib.py").write_text(code)
+    about = folder / f"rpy2_rinterface-{version}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: rpy2-rinterface\nVersion: {version}\n")
+    return folder
+
+
+def test_no_r() -> None:
+    done = python(PROBLEM, PATH="/nowhere")
+    assert done.stdout.startswith("R was not found (install R"), done
+
+
+@pytest.mark.needs_r
+def test_no_rpy2() -> None:
+    assert python(PROBLEM).stdout == "rpy2 is not installed (pip install 'pydoredis[r]')\n"
+
+
+@pytest.mark.needs_r
+def test_rpy2_too_new(tmp_path: Path) -> None:
+    r = locate.find_r()
+    assert r is not None
+    if r.version >= (4, 5):
+        pytest.skip("it fits this R")
+    done = python(PROBLEM, rpy2(tmp_path, "3.6.7", ""))
+    version = ".".join(map(str, r.version))
+    assert done.stdout == (
+        f"rpy2-rinterface 3.6.7 does not fit R {version} (pip install 'rpy2-rinterface>=3.6.0,<3.6.6')\n"
+    )
+
+
+@pytest.mark.needs_r
+def test_rpy2_that_cannot_be_imported(tmp_path: Path) -> None:
+    """What fails is no ImportError: cffi has an error of its own."""
+    folder = rpy2(tmp_path, "3.6.5", "class FfiError(Exception): pass\nraise FfiError('symbol not found')")
+    code = """
+from rinterop.runtime import locate, embedded
+from rinterop.runtime.base import RuntimeUnavailableError
+try:
+    embedded.start()
+except RuntimeUnavailableError as exc:
+    print(exc)
+"""
+    done = python(code, folder)
+    assert "symbol not found" in done.stdout, done
+    assert "pip install 'rpy2-rinterface>=3.6.0,<3.6.6'" in done.stdout
+
+
+@pytest.mark.needs_r
+def test_the_r_of_this_machine() -> None:
+    r = locate.find_r()
+    assert r is not None
+    assert r.version >= (3, 5)
+    assert r.rscript is not None
+    assert r.rscript.exists()
+
+
+@pytest.mark.needs_r
+def test_choice_of_the_engine() -> None:
+    assert engines.choose_r_engine("rscript").engine == "rscript"
+    choice = engines.choose_r_engine("auto")
+    assert choice.engine == ("rpy2" if locate.available() else "rscript")
+    assert "R " in choice.reason
+    with pytest.raises(ValueError, match="r-engine"):
+        engines.choose_r_engine("perl")
+
+
+@pytest.mark.needs_r
+def test_choice_without_rpy2() -> None:
+    code = """
+from pydoredis.worker import engines
+from pydoredis.errors import EvaluatorError
+print(engines.choose_r_engine("auto"))
+try:
+    engines.choose_r_engine("rpy2")
+except EvaluatorError as exc:
+    print(exc)
+"""
+    done = python(code)
+    assert "Choice(engine='rscript'" in done.stdout, done
+    assert done.stdout.count("pip install 'pydoredis[r]'") == 2
+
+
+def test_choice_without_r() -> None:
+    code = "from pydoredis.worker import engines; engines.choose_r_engine()"
+    done = python(code, PATH="/nowhere")
+    assert "EvaluatorError: rscript: R was not found" in done.stderr
