@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pydoredis import server as server_module
+from pydoredis.cli.exits import ExitCode
 from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.server import PROGRAMS, WHEELS, EmbeddedServer, find_server
 from tests.conftest import wait_until
@@ -104,7 +105,7 @@ def test_a_password_is_asked_for(password: str | None) -> None:
     with EmbeddedServer(password=password) as server:
         assert answers(server.url)
         with (
-            redis.Redis(port=server.port, retry=ONCE) as stranger,
+            redis.Redis(server.host, server.port, retry=ONCE) as stranger,
             pytest.raises(redis.exceptions.AuthenticationError),
         ):
             stranger.ping()
@@ -118,7 +119,7 @@ def test_a_password_is_asked_for(password: str | None) -> None:
 
 
 def test_without_a_password() -> None:
-    with EmbeddedServer(password="") as server, redis.Redis(port=server.port) as client:
+    with EmbeddedServer(password="") as server, redis.Redis(server.host, server.port) as client:
         assert client.ping()
         assert "@" not in server.url
 
@@ -304,4 +305,10 @@ class TestCommand:
             assert process.stdout is not None
             with redis.Redis.from_url(process.stdout.readline().strip()) as client:
                 os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
-            assert process.wait(20) != 0
+            assert process.wait(20) == ExitCode.REDIS_UNREACHABLE
+
+    def test_a_taken_port(self) -> None:
+        with EmbeddedServer() as first, self.start("--port", str(first.port)) as process:
+            assert process.wait(20) == ExitCode.REDIS_UNREACHABLE
+            assert process.stderr is not None
+            assert "is taken" in process.stderr.read()

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
 from pydoredis.errors import StoreUnavailable
 from pydoredis.server import EmbeddedServer
 
@@ -36,13 +37,30 @@ def server(
     The address goes to standard output, how to use it to standard error. Nothing else can connect from
     other machines.
     """
+    with errors_end_the_command():
+        try:
+            _serve(
+                EmbeddedServer(port=port, directory=directory, password="" if no_password else password),
+                as_json,
+            )
+        except StoreUnavailable as error:
+            # Not with the advice that other commands give, which is to run this one.
+            fail(str(error), ExitCode.REDIS_UNREACHABLE)
+
+
+def _serve(embedded: EmbeddedServer, as_json: bool) -> None:
+    """Run the server until SIGINT or SIGTERM.
+
+    Raises:
+        StoreUnavailable: If it does not start, or ends by itself.
+    """
     stop = threading.Event()
-    with EmbeddedServer(port=port, directory=directory, password="" if no_password else password) as embedded:
+    with embedded:
         previous = {
             number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
-            _announce(embedded, as_json=as_json)
+            _announce(embedded, as_json)
             while not stop.wait(0.5):
                 if not embedded.running:
                     raise StoreUnavailable(embedded.safe_url, f"the server ended: {embedded.log(3)}")
@@ -51,7 +69,7 @@ def server(
                 signal.signal(number, handler)
 
 
-def _announce(embedded: EmbeddedServer, *, as_json: bool) -> None:
+def _announce(embedded: EmbeddedServer, as_json: bool) -> None:
     if as_json:
         about = {
             "url": embedded.url,
