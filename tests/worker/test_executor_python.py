@@ -1,0 +1,177 @@
+"""Python bodies in an executor: values, errors, seeds, and pickles that don't travel."""
+
+from __future__ import annotations
+
+import platform
+import random
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+import pytest
+
+import rinterop
+from rinterop import values
+from tests.worker.executor_process import Executor
+
+if not hasattr(rinterop, "loads"):
+    pytest.skip("rinterop cannot read and write messages yet", allow_module_level=True)
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def environment(body: Any, init: Callable[[], None] | None = None, **versions: str) -> bytes:
+    """A job environment as a Python coordinator writes it; `body` may be bytes."""
+    fields: dict[str, values.RValue] = {
+        "expr": values.NULL,
+        "codec": values.character("cloudpickle"),
+        "body": values.raw(body if isinstance(body, bytes) else cloudpickle.dumps(body)),
+        "python": values.character(versions.get("python", platform.python_version())),
+        "cloudpickle": values.character(cloudpickle.__version__),
+    }
+    if init is not None:
+        fields["init"] = values.raw(cloudpickle.dumps(init))
+    return rinterop.dumps(values.named_list(**fields))
+
+
+def task(*arguments: dict[str, Any], first: int = 1) -> bytes:
+    """A task of one iteration for each dict."""
+    elements: list[tuple[str, values.RValue]] = [
+        (
+            str(number),
+            values.named_list(
+                [("args", values.raw(cloudpickle.dumps(keywords))), (".Random.seed", values.integer(number))]
+            ),
+        )
+        for number, keywords in enumerate(arguments, first)
+    ]
+    return rinterop.dumps(values.named_list(ID=values.character("J"), argsList=values.named_list(elements)))
+
+
+def outcomes(result: bytes) -> dict[str, Any]:
+    """What a coordinator makes of a result message."""
+    message = rinterop.loads(result)
+    assert isinstance(message, values.List)
+    found: dict[str, Any] = {}
+    for name, value in zip(values.names(message) or (), message, strict=True):
+        assert isinstance(value, values.Raw)
+        found[str(name)] = cloudpickle.loads(bytes(value))
+    return found
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with Executor("cloudpickle") as running:
+        yield running
+
+
+_numbers = iter(range(1, 1_000_000))
+
+
+def run(executor: Executor, body: Any, *arguments: dict[str, Any]) -> dict[str, Any]:
+    number = next(_numbers)
+    executor.load(number, environment(body))
+    return outcomes(executor.run(number, task(*arguments or ({},))))
+
+
+def error_of(executor: Executor, body: Any, *arguments: dict[str, Any]) -> tuple[BaseException, str]:
+    """The exception and the text that stand for the first iteration."""
+    kind, error, text = run(executor, body, *arguments)["1"]
+    assert kind == "error"
+    return error, text
+
+
+def test_values(executor: Executor) -> None:
+    found = run(executor, lambda x, y=0: x + y, {"x": 1}, {"x": 2, "y": 5})
+    assert found == {"1": ("ok", 1), "2": ("ok", 7)}
+
+
+def test_part_of_a_task(executor: Executor) -> None:
+    executor.load(0, environment(lambda i: i))
+    data = task(*({"i": i} for i in range(5)), first=11)
+    assert list(outcomes(executor.run(0, data, 1, 2))) == ["12", "13"]
+    assert list(outcomes(executor.run(0, data, 4))) == ["15"]
+    assert outcomes(executor.run(0, data, 5)) == {}
+
+
+def test_errors(executor: Executor) -> None:
+    def divide(i: int) -> float:
+        return 1 / i
+
+    error, text = error_of(executor, divide, {"i": 0})
+    assert isinstance(error, ZeroDivisionError)
+    assert "in divide" in text
+    assert "engines" not in text, "frames of ours are of no use to users"
+
+
+def test_sys_exit_is_an_error(executor: Executor) -> None:
+    error, _ = error_of(executor, lambda: sys.exit("enough"))
+    assert isinstance(error, SystemExit)
+
+
+def test_value_that_cannot_be_pickled(executor: Executor) -> None:
+    error, _ = error_of(executor, lambda: (i for i in range(3)))
+    assert "builtins.generator" in str(error)
+    assert "pickle" in str(error)
+
+
+def test_exception_that_cannot_be_unpickled(executor: Executor) -> None:
+    class OddError(Exception):
+        def __init__(self, a: int, b: int) -> None:
+            super().__init__(f"{a} and {b}")
+
+    def body() -> None:
+        raise OddError(1, 2)
+
+    error, text = error_of(executor, body)
+    assert "OddError: 1 and 2" in str(error)
+    assert "raise OddError" in text or "in body" in text
+
+
+def test_same_numbers_whatever_the_chunk(executor: Executor) -> None:
+    found = run(executor, lambda: random.random(), {}, {}, {})
+    assert found == {str(n): ("ok", random.Random(n).random()) for n in (1, 2, 3)}
+
+
+def test_init_runs_once(executor: Executor) -> None:
+    def init() -> None:
+        sys.test_count = getattr(sys, "test_count", 0) + 1  # type: ignore[attr-defined]
+
+    executor.load(0, environment(lambda: sys.test_count, init))  # type: ignore[attr-defined]
+    for _ in range(2):
+        assert outcomes(executor.run(0, task({}))) == {"1": ("ok", 1)}
+
+
+def test_failing_init_is_every_value(executor: Executor) -> None:
+    executor.load(0, environment(lambda: 1, lambda: 1 / 0))  # type: ignore[arg-type]
+    for _ in range(2):
+        found = outcomes(executor.run(0, task({}, {})))
+        assert [type(found[n][1]) for n in ("1", "2")] == [ZeroDivisionError, ZeroDivisionError]
+
+
+def test_body_of_another_version(executor: Executor) -> None:
+    executor.load(0, environment(b"\x80\x05cnot_a_module\nf\n.", python="3.4.1"))
+    kind, error, _ = outcomes(executor.run(0, task({})))["1"]
+    assert kind == "error"
+    assert "Python 3.4.1" in str(error)
+    assert f"Python {platform.python_version()}" in str(error)
+    assert "not_a_module" in str(error)
+
+
+def test_unreadable_messages(executor: Executor) -> None:
+    executor.load(0, b"nothing of R's")
+    kind, error, _ = outcomes(executor.run(0, task({})))["1"]
+    assert kind == "error"
+    assert "DecodeError" in type(error).__name__ or "at byte" in str(error)
+    executor.load(0, environment(lambda: 1))
+    assert "cannot be read" in executor.fails(0, b"nothing of R's")
+    assert "never sent" in executor.fails(4711, task({}))
+
+
+def test_output_and_marks() -> None:
+    with Executor("cloudpickle") as executor:
+        run(executor, lambda i: print("alone"), {"i": 1})
+        run(executor, lambda i: print("is", i), {"i": 1}, {"i": 2})
+        assert executor.printed.endswith(b"alone\n\x1e1\nis 1\n\x1e2\nis 2\n")
+        assert executor.hang_up() == 0
