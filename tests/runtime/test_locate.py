@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pydoredis.worker import engines
@@ -15,9 +20,20 @@ from rinterop.runtime import locate
 ROOT = Path(__file__).parent.parent.parent
 
 
+@functools.cache
+def packages_but_rpy2() -> Path:
+    """A folder of everything that is installed, without rpy2."""
+    folder = Path(tempfile.mkdtemp(prefix="pydoredis-test-"))
+    atexit.register(shutil.rmtree, folder)
+    for entry in Path(np.__file__).parent.parent.iterdir():
+        if not entry.name.startswith(("rpy2", "_rinterface")):
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
 def python(code: str, *paths: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a Python that finds this project and what is in `paths`, and no installed package."""
-    path = [str(entry) for entry in (ROOT, *paths)]
+    """Run code in a Python that finds this project, what is in `paths`, and no other rpy2."""
+    path = [str(entry) for entry in (ROOT, *paths, packages_but_rpy2())]
     return subprocess.run(
         [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {path!r}\n{code}"],
         env={**{k: v for k, v in os.environ.items() if k != "R_HOME"}, **environment},

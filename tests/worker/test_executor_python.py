@@ -15,9 +15,6 @@ import rinterop
 from rinterop import values
 from tests.worker.executor_process import Executor
 
-if not hasattr(rinterop, "loads"):
-    pytest.skip("rinterop cannot read and write messages yet", allow_module_level=True)
-
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
