@@ -186,11 +186,14 @@ def test_a_body_that_never_lets_go_of_the_interpreter_stays_alive(pool: Pool) ->
 
 @pytest.mark.slow
 def test_interrupting_one_coordinator_does_not_cost_the_other_its_values(pool: Pool) -> None:
-    """doRedis throws all queued tasks and start keys away then; with chunkSize 1 it submits them again."""
-    pool.add_agent(2)
-    kept = pool.coordinator("say(foreach(i = 1:6, .combine = c) %dopar% { Sys.sleep(1); i })", ftinterval=3)
+    """doRedis throws away all queued tasks then, and the start keys of running ones. The other coordinator
+    finds its queued tasks lost and submits them again; the running ones must come once."""
+    pool.add_agent(3)
+    broken = pool.coordinator("foreach(i = c(2, 5), .combine = c) %dopar% { Sys.sleep(i); i }", ftinterval=3)
     pool.wait_for(lambda: two_run(pool), "the first job runs")
-    broken = pool.coordinator("foreach(i = 1:4, .combine = c) %dopar% { Sys.sleep(1); i }", ftinterval=3)
-    pool.wait_for(lambda: len(pool.keys("env")) == 2, "the second job is submitted")
+    kept = pool.coordinator("say(foreach(i = 1:8, .combine = c) %dopar% { Sys.sleep(0.8); i })", ftinterval=3)
+    pool.wait_for(lambda: len(pool.keys("start")) == 3, "the second job runs beside it")
     broken.interrupt()
-    assert kept.value(90) == "1:6"
+    pool.wait_for(lambda: not broken.running, "the first coordinator has ended")
+    assert pool.client.llen(pool.queue) == 0, "it was expected to throw away the other job's tasks"
+    assert kept.value(60) == "1:8", pool.peers[0].tail()

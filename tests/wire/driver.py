@@ -49,13 +49,28 @@ def is_r_empty_string(data: bytes) -> bool:
 
 
 class Replay:
-    """One recording, played once. With `strict` also the tasks that nobody should answer are pushed."""
+    """One recording, played once.
 
-    def __init__(self, client: redis.Redis, recording: Recording, *, strict: bool, timeout_s: float) -> None:
+    Args:
+        strict: Push also the tasks that nobody should answer.
+        timeout_s: For all results together.
+        patience_s: For each effect that comes right after a result.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        recording: Recording,
+        *,
+        strict: bool,
+        timeout_s: float,
+        patience_s: float = 5.0,
+    ) -> None:
         self.client = client
         self.recording = recording
         self.strict = strict
         self.deadline = time.monotonic() + timeout_s
+        self.patience_s = patience_s
         self.outcome = Outcome()
         self.waiting: dict[str, set[str]] = {}
         self.finished: set[str] = set()
@@ -99,13 +114,15 @@ class Replay:
             if answer is None:
                 self._give_up(queue, job, wanted)
                 break
+            if (job, answer) in self.outcome.answers:
+                self._complain(f"the same result came twice: {answer[-60:]!r}")
             self.outcome.answers.append((job, answer))
         else:
             if wanted:
-                self._check_alive(queue, job)
                 self._wait_for(
                     lambda: not self._keys(f"{queue}.start.{job}"), f"start keys of {job} are gone"
                 )
+                self._check_alive(queue, job)
         if self.client.llen(out):
             self._complain(f"{self.client.llen(out)} results more than tasks")
         self.client.delete(env_key)
@@ -159,8 +176,9 @@ class Replay:
             return
         for queue in self.recording.queues:
             self._wait_for(partial(self._is_empty, queue), f"{queue} is empty")
-        for task in self.recording.expects("kept"):
-            self._wait_for(partial(self._is_kept, task), f"kept aside: {task.payload[:60]!r}")
+        self._wait_for(lambda: not self._not_kept(), None)
+        for task in self._not_kept():
+            self._complain(f"not kept aside: {task.payload[:60]!r}")
         quiet_until = time.monotonic() + 0.5
         while time.monotonic() < quiet_until:
             for task in self.recording.expects("nothing"):
@@ -175,9 +193,14 @@ class Replay:
     def _is_empty(self, queue: str) -> bool:
         return not self.client.llen(queue)
 
-    def _is_kept(self, task: RecordedTask) -> bool:
+    def _not_kept(self) -> list[RecordedTask]:
         lists = [f"pydoredis:{{{queue}}}:dead" for queue in self.recording.queues]
-        return any(task.payload in entry for key in lists for entry in self.client.lrange(key, 0, -1))
+        kept = [as_bytes(entry) for key in lists for entry in self.client.lrange(key, 0, -1)]
+        return [
+            task
+            for task in self.recording.expects("kept")
+            if not any(task.payload in entry for entry in kept)
+        ]
 
     def _look_for_leftovers(self) -> None:
         """Of a job that is over only keys that expire by themselves may be left."""
@@ -191,7 +214,7 @@ class Replay:
             ]
             return left
 
-        if not self._wait_for(lambda: not forever(), None, 2.0):
+        if not self._wait_for(lambda: not forever(), None):
             self._complain(f"keys without expiry are left: {left}")
 
     def _give_up(self, queue: str, job: str, wanted: int) -> None:
@@ -210,12 +233,12 @@ class Replay:
         # Not KEYS with the prefix: queue names may hold what patterns take for special.
         return sorted(k.decode() for k in self.client.scan_iter(count=1000) if k.decode().startswith(prefix))
 
-    def _wait_for(self, condition: Callable[[], object], what: str | None, seconds: float = 5.0) -> bool:
-        until = time.monotonic() + seconds
+    def _wait_for(self, condition: Callable[[], object], what: str | None) -> bool:
+        until = time.monotonic() + self.patience_s
         while not condition():
             if time.monotonic() > until:
                 if what:
-                    self._complain(f"still not after {seconds} s: {what}")
+                    self._complain(f"still not after {self.patience_s} s: {what}")
                 return False
             time.sleep(0.005)
         return True
