@@ -1,0 +1,470 @@
+"""Bytes to R values.
+
+Items that contain no items are read at once; the others are generators, one small method per type, which
+yield each inner item they cannot read themselves. `_run` keeps the generators that wait on a stack of its
+own, so nesting costs no Python recursion and has an explicit limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from types import GeneratorType
+from typing import Any, Final, Literal, NoReturn, TypeAlias
+
+import numpy as np
+
+from rinterop.errors import DecodeError
+from rinterop.serialize import constants as c
+from rinterop.serialize.bytecode import ByteCodeReader
+from rinterop.serialize.grammar import VECTORS
+from rinterop.serialize.header import open_source
+from rinterop.serialize.sources import Source, char_body, read_char
+from rinterop.values import (
+    BASE_ENV,
+    BASE_NAMESPACE,
+    EMPTY_ENV,
+    GLOBAL_ENV,
+    MISSING_ARG,
+    NULL,
+    S4,
+    UNBOUND,
+    Altrep,
+    Builtin,
+    Call,
+    Cell,
+    Char,
+    Character,
+    Closure,
+    Complex,
+    DotArgs,
+    Double,
+    Environment,
+    EnvironmentMarker,
+    Expression,
+    ExternalPointer,
+    Integer,
+    List,
+    Logical,
+    NamedReference,
+    Namespace,
+    PackageEnvironment,
+    PairList,
+    Persistent,
+    Promise,
+    Raw,
+    RValue,
+    Symbol,
+    WeakReference,
+)
+from rinterop.values.altrep import MAPPED_FILES, state_flaw
+from rinterop.values.text import bytes_of
+
+Task: TypeAlias = "Generator[Task, RValue, RValue]"
+Item: TypeAlias = "RValue | Task"
+
+MAX_DEPTH: Final = 100_000
+"""Levels of nesting that `loads` follows: about 40 MB of memory while reading. R itself manages 25,000."""
+
+_MARKERS: Final[dict[int, RValue]] = {
+    c.NIL: NULL,
+    c.GLOBALENV: GLOBAL_ENV,
+    c.EMPTYENV: EMPTY_ENV,
+    c.BASEENV: BASE_ENV,
+    c.BASENAMESPACE: BASE_NAMESPACE,
+    c.UNBOUNDVALUE: UNBOUND,
+    c.MISSINGARG: MISSING_ARG,
+}
+_PAIRS: Final = {c.LIST: PairList, c.LANG: Call, c.DOT: DotArgs}
+_NAMED: Final = {c.NAMESPACE: Namespace, c.PACKAGE: PackageEnvironment, c.PERSIST: Persistent}
+_WITH_TAG: Final = frozenset((c.LIST, c.CLO, c.PROM, c.LANG, c.DOT))
+
+
+def loads(
+    data: bytes | bytearray | memoryview,
+    *,
+    mmap: Literal["refuse", "keep"] = "refuse",
+    max_depth: int = MAX_DEPTH,
+) -> RValue:
+    """Read what R's `serialize()` wrote: XDR, native little-endian or ascii; version 2 or 3.
+
+    Nothing is evaluated, opened or expanded: promises, active bindings, compact vectors and names of
+    files stay as they are. Bytes after the item are ignored, as R does. Arrays from the native form are
+    views of `data` (if it is `bytes`) and keep it alive, those from the XDR form are copies; both are
+    read-only and in native byte order.
+
+    Args:
+        data: The whole stream, not compressed.
+        mmap: Whether to refuse vectors that stand for a file on the writer's disk, or to keep them as an
+            `Altrep` that will not expand. The file is not opened in any case, but R would open it if the
+            value were passed on.
+        max_depth: Levels of nesting to follow.
+
+    Raises:
+        DecodeError: If the bytes are malformed, with offset and cause; `UnexpectedEnd` if they stop short.
+    """
+    stream = data if type(data) is bytes else bytes(data)
+    header, source = open_source(stream)
+    return Reader(source, header.codec, keep_mmap=mmap == "keep", max_depth=max_depth).read()
+
+
+class Reader:
+    """Reads items off one source. `references` is the table of section "reference objects" of R Internals."""
+
+    def __init__(
+        self, source: Source, native: str, *, keep_mmap: bool = False, max_depth: int = MAX_DEPTH
+    ) -> None:
+        self.source = source
+        self.references: list[RValue] = []
+        self._native = native
+        self._keep_mmap = keep_mmap
+        self._max_depth = max_depth
+
+    def read(self) -> RValue:
+        """Read one item, whole."""
+        item = self.item()
+        return self._run(item) if type(item) is GeneratorType else item  # type: ignore[return-value]
+
+    def _run(self, task: Task) -> RValue:
+        waiting = [task]
+        answer: Any = None
+        while waiting:
+            try:
+                inner = waiting[-1].send(answer)
+            except StopIteration as finished:
+                waiting.pop()
+                answer = finished.value
+                continue
+            if len(waiting) >= self._max_depth:
+                self.refuse(f"nested more than {self._max_depth} levels deep")
+            waiting.append(inner)
+            answer = None
+        return answer  # type: ignore[no-any-return]
+
+    def refuse(self, cause: str, back: int = 0) -> NoReturn:
+        """Raise DecodeError for what was just read, `back` bytes ago."""
+        raise DecodeError(self.source.position - back, cause)
+
+    # -- pieces of items
+
+    def item(self) -> Item:
+        """The next item, or the task of reading it."""
+        return self.item_of(self.source.word())
+
+    def item_of(self, flags: int) -> Item:
+        """The item whose flags word was just read, or the task of reading it."""
+        if flags > 0xFF and (
+            flags & c.UNUSED_BITS or (flags & c.HAS_TAG and flags & 0xFF not in _WITH_TAG)
+        ) and flags & 0xFF != c.REF:  # fmt: skip
+            self.refuse(f"flags 0x{flags & 0xFFFFFFFF:08x} are impossible", 4)
+        return _READERS[flags & 0xFF](self, flags)
+
+    def length(self, width: int) -> int:
+        """A length; that many elements of at least `width` bytes may follow."""
+        count = self.source.word()
+        if count == -1:
+            high, low = self.source.word(), self.source.word()
+            if not 0 <= high <= 65536:
+                self.refuse("an impossible length", 8)
+            count = (high << 32) + (low & 0xFFFF_FFFF)
+        elif count < 0:
+            self.refuse(f"a length of {count}", 4)
+        self.source.require(count, width)
+        return count
+
+    def _attributes(self, value: RValue) -> PairList | None:
+        if type(value) is PairList:
+            return value
+        if value is not NULL:
+            self.refuse("attributes are not a pairlist")
+        return None
+
+    def _symbol(self) -> Symbol:
+        """A tag or other place where only a symbol may stand."""
+        flags = self.source.word()
+        if flags == c.SYM:
+            return self._new_symbol(flags)
+        found = self._reference(flags) if flags & 0xFF == c.REF else None
+        if type(found) is not Symbol:
+            self.refuse("a symbol is expected here")
+        return found
+
+    # -- items without items inside
+
+    def _unknown(self, flags: int) -> Item:
+        self.refuse(f"unknown type {flags & 0xFF}")
+
+    def _marker(self, flags: int) -> Item:
+        if flags > 0xFF:
+            self.refuse("a marker with flags")
+        return _MARKERS[flags]
+
+    def _reference(self, flags: int) -> RValue:
+        index = flags >> 8
+        if index == 0:
+            index = self.source.word()
+        if not 1 <= index <= len(self.references):
+            self.refuse(f"reference {index}, where {len(self.references)} objects are known")
+        return self.references[index - 1]
+
+    def _new_symbol(self, flags: int) -> Symbol:
+        if flags != c.SYM:
+            self.refuse("a symbol with flags")
+        start = self.source.position
+        name = read_char(self.source, self._native)
+        # A name cannot be NA: R has no such symbol, and "" is the missing argument's.
+        if not isinstance(name, str) or not name or len(bytes_of(name)[0]) > c.MAX_SYMBOL:
+            raise DecodeError(start, "a symbol without a name, or with one too long")
+        symbol = Symbol(name)
+        self.references.append(symbol)
+        return symbol
+
+    def _char(self, flags: int) -> Item:
+        if flags & c.CHAR_BITS:
+            self.refuse("a string with attributes")
+        return Char(char_body(self.source, flags, self._native))
+
+    def _builtin(self, flags: int) -> Item:
+        size = self.source.word()
+        if flags & (c.HAS_ATTRIBUTES | c.IS_OBJECT) or not 0 < size <= c.MAX_BUILTIN:
+            self.refuse(f"a builtin function with a name of {size} bytes")
+        name = self.source.text(size)
+        if not name.isascii() or b"\0" in name:
+            self.refuse("the name of a builtin function is not ASCII")
+        return Builtin(name.decode("ascii"), flags & 0xFF == c.SPECIAL, flags >> c.GP_SHIFT)
+
+    def _integer(self, flags: int) -> Item:
+        return self._vector(Integer, self.source.integers(self.length(4)), flags)
+
+    def _logical(self, flags: int) -> Item:
+        return self._vector(Logical, self.source.integers(self.length(4)), flags)
+
+    def _double(self, flags: int) -> Item:
+        return self._vector(Double, self.source.doubles(self.length(8)), flags)
+
+    def _complex(self, flags: int) -> Item:
+        return self._vector(Complex, self.source.doubles(2 * self.length(16)).view(np.complex128), flags)
+
+    def _raw(self, flags: int) -> Item:
+        return self._vector(Raw, self.source.raw(self.length(1)), flags)
+
+    def _character(self, flags: int) -> Item:
+        return self._vector(Character, self.source.strings(self.length(8), self._native), flags)
+
+    def _vector(self, kind: Callable[..., RValue], values: Any, flags: int) -> Item:
+        if flags & c.HAS_ATTRIBUTES:
+            return self._with_attributes(kind, values, flags)
+        return kind(values) if flags < 256 else kind(values, **_bits(flags, None))
+
+    # -- items with items inside: generators, see the module's docstring
+
+    def _with_attributes(self, kind: Callable[..., RValue], values: Any, flags: int) -> Task:
+        attributes = yield from self._attributes_after(flags)
+        return kind(values, attributes=attributes, **_bits(flags, attributes))
+
+    def _attributes_after(self, flags: int) -> Generator[Task, RValue, PairList | None]:
+        if not flags & c.HAS_ATTRIBUTES:
+            return None
+        value = self.item()
+        return self._attributes((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
+
+    def _list(self, flags: int) -> Task:
+        item = self.item
+        values: list[RValue] = []
+        for _ in range(self.length(4)):
+            value = item()
+            values.append((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
+        attributes = yield from self._attributes_after(flags)
+        kind = List if flags & 0xFF == c.VEC else Expression
+        return kind(values=tuple(values), attributes=attributes, **_bits(flags, attributes))
+
+    def _pairs(self, flags: int) -> Task:
+        kind = _PAIRS[flags & 0xFF]
+        cells: list[Cell] = []
+        while True:
+            attributes = yield from self._attributes_after(flags)
+            tag = self._symbol() if flags & c.HAS_TAG else None
+            item = self.item()
+            value: RValue = (yield item) if type(item) is GeneratorType else item  # type: ignore[assignment]
+            bits = _bits(flags, attributes) if flags & ~(0xFF | c.HAS_TAG) else {}
+            cells.append(Cell(value, tag, attributes, **bits))
+            flags = self.source.word()
+            if flags & 0xFF != c.LIST:
+                break
+            if flags & c.UNUSED_BITS:
+                self.refuse("impossible flags", 4)
+        end = self.item_of(flags)
+        return kind(tuple(cells), (yield end) if type(end) is GeneratorType else end)  # type: ignore[arg-type]
+
+    def _closure(self, flags: int) -> Task:
+        attributes = yield from self._attributes_after(flags)
+        environment = (yield from self._environment_item()) if flags & c.HAS_TAG else None
+        formals = yield from self.inner()
+        if formals is not NULL and type(formals) is not PairList:
+            self.refuse("the formals of a function are not a pairlist")
+        body = yield from self.inner()
+        return Closure(formals, body, environment, attributes=attributes, **_bits(flags, attributes))
+
+    def _promise(self, flags: int) -> Task:
+        attributes = yield from self._attributes_after(flags)
+        environment = (yield from self._environment_item()) if flags & c.HAS_TAG else None
+        value = yield from self.inner()
+        expression = yield from self.inner()
+        return Promise(value, expression, environment, attributes=attributes, **_bits(flags, attributes))
+
+    def inner(self) -> Generator[Task, RValue, RValue]:
+        """One item inside another."""
+        value = self.item()
+        return (yield value) if type(value) is GeneratorType else value  # type: ignore[return-value]
+
+    def _environment_item(self) -> Generator[Task, RValue, RValue]:
+        value = yield from self.inner()
+        if value is not NULL and not isinstance(value, Environment | EnvironmentMarker | NamedReference):
+            self.refuse("an environment is expected here")
+        return value
+
+    def _environment(self, flags: int) -> Task:
+        if flags != c.ENV:
+            self.refuse("an environment with flags", 4)
+        locked = self.source.word()
+        if locked not in (0, 1):
+            self.refuse(f"{locked} for whether an environment is locked", 4)
+        # Known before its contents are read: they may refer to it.
+        environment = Environment(locked=bool(locked))
+        self.references.append(environment)
+        environment.parent = yield from self._environment_item()
+        environment.frame = self._bindings((yield from self.inner()))
+        flags = self.source.word()
+        if flags == c.VEC:
+            environment.buckets = yield self._hash_table()
+        elif flags != c.NIL:
+            self.refuse("the hash table of an environment is not a list", 4)
+        environment.attributes = self._attributes((yield from self.inner()))
+        return environment
+
+    def _hash_table(self) -> Task:
+        count = self.length(4)
+        if count == 0:
+            self.refuse("a hash table of size 0", 4)  # R would divide by it
+        buckets = []
+        for _ in range(count):
+            buckets.append(self._bindings((yield from self.inner())))  # noqa: PERF401  # a task cannot be a comprehension
+        return List(tuple(buckets))
+
+    def _bindings(self, value: RValue) -> RValue:
+        if value is not NULL and type(value) is not PairList:
+            self.refuse("bindings are not a pairlist")
+        return value
+
+    def _named(self, flags: int) -> Item:
+        if flags > 0xFF or self.source.word() != 0:
+            self.refuse("a reference by name with flags", 4)
+        count = self.source.word()
+        if count < 0:
+            self.refuse(f"{count} strings", 4)
+        found = _NAMED[flags](self.source.strings(count, self._native))
+        self.references.append(found)
+        return found
+
+    def _external_pointer(self, flags: int) -> Task:
+        pointer = ExternalPointer()
+        self.references.append(pointer)
+        pointer.protected = yield from self.inner()
+        pointer.tag = yield from self.inner()
+        pointer.attributes = yield from self._attributes_after(flags)
+        self._set_bits(pointer, flags)
+        return pointer
+
+    def _weak_reference(self, flags: int) -> Task:
+        reference = WeakReference()
+        self.references.append(reference)
+        reference.attributes = yield from self._attributes_after(flags)
+        self._set_bits(reference, flags)
+        return reference
+
+    def _set_bits(self, value: ExternalPointer | WeakReference, flags: int) -> None:
+        for name, bit in _bits(flags, value.attributes).items():
+            setattr(value, name, bit)
+
+    def _s4(self, flags: int) -> Task:
+        attributes = yield from self._attributes_after(flags)
+        return S4(attributes=attributes, **_bits(flags, attributes))
+
+    def _altrep(self, flags: int) -> Task:
+        if flags & c.HAS_ATTRIBUTES:
+            self.refuse("an ALTREP item with the attribute bit", 4)
+        class_name, package = self._info_symbol(), self._info_symbol()
+        if self.source.word() != c.LIST or self.source.word() != c.INT or self.source.word() != 1:
+            self.refuse("the class of an ALTREP item is malformed")
+        type_code = self.source.word()
+        if self.source.word() != c.NIL:
+            self.refuse("the class of an ALTREP item is malformed")
+        if type_code not in VECTORS:
+            self.refuse(f"an ALTREP item of type {type_code}")
+        state = yield from self.inner()
+        flaw = state_flaw(class_name.name, package.name, type_code, state)
+        if flaw is not None:
+            self.refuse(flaw)
+        if class_name.name in MAPPED_FILES and package.name == "base" and not self._keep_mmap:
+            self.refuse("a vector that stands for a file on the writer's disk")
+        attributes = self._attributes((yield from self.inner()))
+        bits = _bits(flags, attributes)
+        return Altrep(class_name, package, type_code, state, attributes=attributes, **bits)
+
+    def _info_symbol(self) -> Symbol:
+        if self.source.word() != c.LIST:
+            self.refuse("the class of an ALTREP item is malformed", 4)
+        return self._symbol()
+
+    def _bytecode(self, flags: int) -> Task:
+        code = yield from ByteCodeReader(self).read()
+        attributes = yield from self._attributes_after(flags)
+        return code(attributes=attributes, **_bits(flags, attributes))
+
+
+def _bits(flags: int, attributes: PairList | None) -> dict[str, Any]:
+    """gp and object bit as keyword arguments; the object bit only where it is not what the class says."""
+    bits: dict[str, Any] = {}
+    gp = flags >> c.GP_SHIFT & c.GP_MASK
+    if gp:
+        bits["gp"] = gp
+    is_object = bool(flags & c.IS_OBJECT)
+    has_class = attributes is not None and any(cell.name == "class" for cell in attributes.cells)
+    if is_object != has_class:
+        bits["is_object"] = is_object
+    return bits
+
+
+def _table() -> list[Callable[[Reader, int], Item]]:
+    """The method for each of the 256 type codes."""
+    table: list[Callable[[Reader, int], Item]] = [Reader._unknown] * 256
+    methods: dict[Callable[[Reader, int], Item], tuple[int, ...]] = {
+        Reader._marker: tuple(_MARKERS),
+        Reader._reference: (c.REF,),
+        Reader._new_symbol: (c.SYM,),
+        Reader._char: (c.CHAR,),
+        Reader._builtin: (c.SPECIAL, c.BUILTIN),
+        Reader._logical: (c.LGL,),
+        Reader._integer: (c.INT,),
+        Reader._double: (c.REAL,),
+        Reader._complex: (c.CPLX,),
+        Reader._character: (c.STR,),
+        Reader._raw: (c.RAW,),
+        Reader._list: (c.VEC, c.EXPR),
+        Reader._pairs: (c.LIST, c.LANG, c.DOT),
+        Reader._closure: (c.CLO,),
+        Reader._promise: (c.PROM,),
+        Reader._environment: (c.ENV,),
+        Reader._named: (c.NAMESPACE, c.PACKAGE, c.PERSIST),
+        Reader._external_pointer: (c.EXTPTR,),
+        Reader._weak_reference: (c.WEAKREF,),
+        Reader._s4: (c.S4SXP,),
+        Reader._altrep: (c.ALTREP,),
+        Reader._bytecode: (c.BCODE,),
+    }
+    for method, codes in methods.items():
+        for code in codes:
+            table[code] = method
+    return table
+
+
+_READERS: Final = _table()
