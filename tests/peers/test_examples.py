@@ -161,14 +161,16 @@ def test_errors_stop_pass_or_vanish(kind: str, chunk_size: int, shared_pool: Poo
 @each_pool
 def test_rs_own_tools_show_the_workers(kind: str, shared_pool: PoolOf) -> None:
     pool = shared_pool(kind)
-    pool.wait_for(lambda: not pool.keys("alive"), "the keys of earlier tasks have expired", 15)
     job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(3); i })")
     pool.wait_for(lambda: len(pool.keys("start")) == 2, "both tasks run")
+    # By the id, since the keys of tasks that are done stay for some seconds.
+    session = pool.keys("env")[0].removeprefix(f"{pool.queue}.env.").split("_")[0]
     count, jobs, tasks, here = pool.coordinator(
-        """
+        f"""
+        session <- "{session}"
         say(as.numeric(getDoParWorkers()))
         say(lapply(jobs()[c("queue", "user")], as.character))
-        seen <- tasks()
+        seen <- tasks(id = session)
         seen <- seen[order(seen$iter), c("queue", "iter", "host", "user", "pid")]
         say(unlist(lapply(seen, as.character), use.names = FALSE))
         say(c(Sys.info()[["nodename"]], Sys.info()[["user"]]))

@@ -30,9 +30,10 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Theatre]
     theatres: dict[str, Theatre] = {}
 
     def of(kind: str) -> Theatre:
-        if kind not in theatres:
-            names = sorted(chosen.get(kind, set()) - set(NOT_REPLAYED))
-            theatres[kind] = Theatre(kind, [recordings[name] for name in names if is_long(recordings[name])])
+        # All kinds at the first call: the long recordings sleep, and may well do so beside the quick ones.
+        for each in {kind, *chosen} - set(theatres):
+            names = sorted(chosen.get(each, set()) - set(NOT_REPLAYED))
+            theatres[each] = Theatre(each, [recordings[name] for name in names if is_long(recordings[name])])
         return theatres[kind]
 
     yield of

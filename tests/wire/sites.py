@@ -118,17 +118,18 @@ class Site:
 
 
 class Theatre:
-    """All sites of one kind of worker; long recordings are played side by side."""
+    """All sites of one kind of worker; the `long` recordings are played side by side, from the beginning."""
 
     def __init__(self, kind: str, long: list[Recording]) -> None:
         self.kind = kind
-        self._long = long
         self._sites: dict[Place, Site] = {}
         self._locks: dict[Place, threading.Lock] = {}
         self._guard = threading.Lock()
         self._broken: dict[Place, str] = {}
         self._pool = ThreadPoolExecutor(max_workers=max(len(long), 1))
-        self._futures: dict[str, Future[Outcome]] = {}
+        self._futures: dict[str, Future[Outcome]] = {
+            recording.scenario: self._pool.submit(self._play_long, recording) for recording in long
+        }
 
     def site(self, place: Place) -> Site:
         """The site for a place, with its workers up."""
@@ -147,11 +148,9 @@ class Theatre:
             return self._sites[place]
 
     def play(self, recording: Recording) -> Outcome:
-        """What comes of the recording; the first long one that is asked for starts all of them."""
+        """What comes of the recording."""
         if not is_long(recording):
             return self.site(Place.of(recording)).play(recording, 20)
-        if not self._futures:
-            self._futures = {long.scenario: self._pool.submit(self._play_long, long) for long in self._long}
         return self._futures[recording.scenario].result()
 
     def _play_long(self, recording: Recording) -> Outcome:

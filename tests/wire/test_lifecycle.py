@@ -81,9 +81,9 @@ def running(client: redis.Redis, job: str) -> bytes:
     return keys(client, "start", job)[0]
 
 
-def is_served(client: redis.Redis, comparer: Comparer) -> None:
-    """The workers still do what they are for."""
-    recording = RECORDINGS["chunk3"]
+def is_served(client: redis.Redis, comparer: Comparer, scenario: str = "chunk3") -> None:
+    """The workers still do what they are for. A scenario works once: ours remember what they published."""
+    recording = RECORDINGS[scenario]
     assert comparer.differences(recording.expects("result"), play(client, recording)) == []
 
 
@@ -150,7 +150,7 @@ def test_a_worker_survives_the_loss_of_its_connections(
         redis_client.client_kill_filter(_type="normal", skipme=True)
         out = f"{QUEUE}.out.{job}"
         wait_until(lambda: redis_client.llen(out), "the result is there")
-        is_served(redis_client, comparer)
+        is_served(redis_client, comparer, "basic_sqrt")
         assert redis_client.llen(out) == 1
 
 
@@ -173,7 +173,8 @@ def test_the_result_of_a_task_that_was_declared_lost_is_dropped(
 ) -> None:
     """Without alive key a coordinator deletes the start key and submits the task again."""
     with workers(engine, redis_url, redis_client):
-        job = submit(redis_client, RECORDINGS["two_masters"], 1)[0].job
+        # Six seconds: in that time a heartbeat finds out.
+        job = submit(redis_client, RECORDINGS["vanishing_start"], 1)[0].job
         start = running(redis_client, job)
         redis_client.delete(start, start.replace(b".start.", b".alive."))
         is_served(redis_client, comparer)
@@ -197,13 +198,10 @@ def test_the_result_of_a_job_that_is_over_is_dropped(
 
 def _environments() -> dict[str, bytes]:
     env = next(step.value for step in RECORDINGS["export_local"].steps if step.do == "set")
-    missing = env.replace(b"doRedis", b"noRedis")
-    assert missing != env
     return {
         "pickle": pickle.dumps({"expr": "1", "exportenv": {}}),
         "text": b"not from R at all",
         "truncated": env[: len(env) // 2],
-        "missing namespace": missing,
         "R value of another kind": next(t.result for t in RECORDINGS["basic_sqrt"].expects("result")),
     }
 

@@ -77,9 +77,7 @@ def test_results_are_those_of_rs_worker(
 def test_queue_is_open_and_its_workers_counted_after_many_jobs(
     engine: str, theatre: Callable[[str], Theatre]
 ) -> None:
-    place = Place.of(RECORDINGS["basic_sqrt"])
-    site = theatre(engine).site(place)
-    site.play(RECORDINGS["basic_sqrt"], 20)
+    site = theatre(engine).site(Place.of(RECORDINGS["basic_sqrt"]))
     assert site.counts() == [1]
     with site.server.client() as client:
         live = client.get("golden.live")
