@@ -16,16 +16,14 @@ from rinterop.values import NA_INTEGER, NAType
 from rinterop.values.vectors import NA_REAL_BITS
 
 _SPACE: Final = re.compile(rb"[ \t\n\v\f\r]*")
-# 128: R's own buffer for a word. A longer word is no number, and int() of a long one takes time.
+# 128 bytes is R's buffer for a word. A longer one is no number, and int() of it takes time.
 _WORD: Final = re.compile(rb"[^ \t\n\v\f\r]{1,128}(?=[ \t\n\v\f\r]|\Z)")
 _INTEGER: Final = re.compile(rb"-?[0-9]{1,10}")
 _DECIMAL: Final = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _HEXADECIMAL: Final = re.compile(rb"-?0[xX][0-9a-fA-F]+\.?[0-9a-fA-F]*(?:[pP][-+]?[0-9]{1,6})?")
 _BYTE: Final = re.compile(rb"[0-9a-fA-F]{2}")
 _ESCAPE: Final = re.compile(rb"\\(?:([0-7]{1,3})|([ntvbrfa\\?'\"]))")
-_CONTROLS: Final = {
-    b"n": 10, b"t": 9, b"v": 11, b"b": 8, b"r": 13, b"f": 12, b"a": 7, b"\\": 92, b"?": 63, b"'": 39, b'"': 34,
-}  # fmt: skip
+_CONTROLS: Final = dict(zip(b"ntvbrfa\\?'\"", b"\n\t\v\b\r\f\a\\?'\"", strict=True))
 _SPECIAL_DOUBLES: Final = {
     b"NA": NA_REAL_BITS,
     b"NaN": 0x7FF8_0000_0000_0000,
@@ -94,7 +92,7 @@ class AsciiSource:
             if found is None:
                 raise DecodeError(position, "an unknown escape in a string")
             octal, letter = found.groups()
-            value = int(octal, 8) if octal else _CONTROLS[letter]
+            value = int(octal, 8) if octal else _CONTROLS[letter[0]]
             if value > 255:
                 raise DecodeError(position, "an escape that is no byte")
             out.append(value)

@@ -83,7 +83,7 @@ _ITEM: Final = {
 _CALLS: Final = dict.fromkeys((c.LANG, c.LIST, c.ATTRLANG, c.ATTRLIST), CALL_TREE)
 
 ANY: Final = _place(_ITEM)
-CDR: Final = _place({**_ITEM, c.LIST: NEXT_CELL})
+CDR: Final = _place({**_ITEM, c.LIST: NEXT_CELL, c.LANG: NEXT_CELL})
 TAG: Final = _only((c.SYM, c.REF))
 TAG_OR_NULL: Final = _only((c.SYM, c.REF, c.NIL))
 PAIRLIST: Final = _only((c.LIST, c.NIL))

@@ -8,31 +8,24 @@ own, so nesting costs no Python recursion and has an explicit limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from types import GeneratorType
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from rinterop.errors import DecodeError
 from rinterop.serialize import constants as c
 from rinterop.serialize.bytecode import ByteCodeReader
 from rinterop.serialize.grammar import VECTORS
 from rinterop.serialize.header import open_source
-from rinterop.serialize.sources import Source, char_body, read_char
+from rinterop.serialize.pieces import MARKERS, Pieces, bits_of
+from rinterop.serialize.sources import Source
 from rinterop.values import (
-    BASE_ENV,
-    BASE_NAMESPACE,
-    EMPTY_ENV,
-    GLOBAL_ENV,
-    MISSING_ARG,
     NULL,
     S4,
-    UNBOUND,
     Altrep,
-    Builtin,
     Call,
     Cell,
-    Char,
     Character,
     Closure,
     Complex,
@@ -57,7 +50,6 @@ from rinterop.values import (
     WeakReference,
 )
 from rinterop.values.altrep import MAPPED_FILES, state_flaw
-from rinterop.values.text import bytes_of
 
 Task: TypeAlias = "Generator[Task, RValue, RValue]"
 Item: TypeAlias = "RValue | Task"
@@ -65,15 +57,6 @@ Item: TypeAlias = "RValue | Task"
 MAX_DEPTH: Final = 100_000
 """Levels of nesting that `loads` follows: about 40 MB of memory while reading. R itself manages 25,000."""
 
-_MARKERS: Final[dict[int, RValue]] = {
-    c.NIL: NULL,
-    c.GLOBALENV: GLOBAL_ENV,
-    c.EMPTYENV: EMPTY_ENV,
-    c.BASEENV: BASE_ENV,
-    c.BASENAMESPACE: BASE_NAMESPACE,
-    c.UNBOUNDVALUE: UNBOUND,
-    c.MISSINGARG: MISSING_ARG,
-}
 _PAIRS: Final = {c.LIST: PairList, c.LANG: Call, c.DOT: DotArgs}
 _NAMED: Final = {c.NAMESPACE: Namespace, c.PACKAGE: PackageEnvironment, c.PERSIST: Persistent}
 _WITH_TAG: Final = frozenset((c.LIST, c.CLO, c.PROM, c.LANG, c.DOT))
@@ -107,15 +90,13 @@ def loads(
     return Reader(source, header.codec, keep_mmap=mmap == "keep", max_depth=max_depth).read()
 
 
-class Reader:
-    """Reads items off one source. `references` is the table of section "reference objects" of R Internals."""
+class Reader(Pieces):
+    """Reads items off one source, with all that is in them."""
 
     def __init__(
         self, source: Source, native: str, *, keep_mmap: bool = False, max_depth: int = MAX_DEPTH
     ) -> None:
-        self.source = source
-        self.references: list[RValue] = []
-        self._native = native
+        super().__init__(source, native)
         self._keep_mmap = keep_mmap
         self._max_depth = max_depth
 
@@ -140,98 +121,19 @@ class Reader:
             answer = None
         return answer  # type: ignore[no-any-return]
 
-    def refuse(self, cause: str, back: int = 0) -> NoReturn:
-        """Raise DecodeError for what was just read, `back` bytes ago."""
-        raise DecodeError(self.source.position - back, cause)
-
-    # -- pieces of items
-
     def item(self) -> Item:
         """The next item, or the task of reading it."""
         return self.item_of(self.source.word())
 
     def item_of(self, flags: int) -> Item:
         """The item whose flags word was just read, or the task of reading it."""
-        if flags > 0xFF and (
-            flags & c.UNUSED_BITS or (flags & c.HAS_TAG and flags & 0xFF not in _WITH_TAG)
-        ) and flags & 0xFF != c.REF:  # fmt: skip
-            self.refuse(f"flags 0x{flags & 0xFFFFFFFF:08x} are impossible", 4)
+        if not 0 <= flags <= 0xFF and flags & 0xFF != c.REF:
+            tagged = flags & c.HAS_TAG and flags & 0xFF not in _WITH_TAG
+            if tagged or flags & c.UNUSED_BITS:
+                self.refuse(f"flags 0x{flags & 0xFFFFFFFF:08x} are impossible", 4)
         return _READERS[flags & 0xFF](self, flags)
 
-    def length(self, width: int) -> int:
-        """A length; that many elements of at least `width` bytes may follow."""
-        count = self.source.word()
-        if count == -1:
-            high, low = self.source.word(), self.source.word()
-            if not 0 <= high <= 65536:
-                self.refuse("an impossible length", 8)
-            count = (high << 32) + (low & 0xFFFF_FFFF)
-        elif count < 0:
-            self.refuse(f"a length of {count}", 4)
-        self.source.require(count, width)
-        return count
-
-    def _attributes(self, value: RValue) -> PairList | None:
-        if type(value) is PairList:
-            return value
-        if value is not NULL:
-            self.refuse("attributes are not a pairlist")
-        return None
-
-    def _symbol(self) -> Symbol:
-        """A tag or other place where only a symbol may stand."""
-        flags = self.source.word()
-        if flags == c.SYM:
-            return self._new_symbol(flags)
-        found = self._reference(flags) if flags & 0xFF == c.REF else None
-        if type(found) is not Symbol:
-            self.refuse("a symbol is expected here")
-        return found
-
-    # -- items without items inside
-
-    def _unknown(self, flags: int) -> Item:
-        self.refuse(f"unknown type {flags & 0xFF}")
-
-    def _marker(self, flags: int) -> Item:
-        if flags > 0xFF:
-            self.refuse("a marker with flags")
-        return _MARKERS[flags]
-
-    def _reference(self, flags: int) -> RValue:
-        index = flags >> 8
-        if index == 0:
-            index = self.source.word()
-        if not 1 <= index <= len(self.references):
-            self.refuse(f"reference {index}, where {len(self.references)} objects are known")
-        return self.references[index - 1]
-
-    def _new_symbol(self, flags: int) -> Symbol:
-        if flags != c.SYM:
-            self.refuse("a symbol with flags")
-        start = self.source.position
-        name = read_char(self.source, self._native)
-        # A name cannot be NA: R has no such symbol, and "" is the missing argument's.
-        if not isinstance(name, str) or not name or len(bytes_of(name)[0]) > c.MAX_SYMBOL:
-            raise DecodeError(start, "a symbol without a name, or with one too long")
-        symbol = Symbol(name)
-        self.references.append(symbol)
-        return symbol
-
-    def _char(self, flags: int) -> Item:
-        if flags & c.CHAR_BITS:
-            self.refuse("a string with attributes")
-        return Char(char_body(self.source, flags, self._native))
-
-    def _builtin(self, flags: int) -> Item:
-        size = self.source.word()
-        if flags & (c.HAS_ATTRIBUTES | c.IS_OBJECT) or not 0 < size <= c.MAX_BUILTIN:
-            self.refuse(f"a builtin function with a name of {size} bytes")
-        name = self.source.text(size)
-        if not name.isascii() or b"\0" in name:
-            self.refuse("the name of a builtin function is not ASCII")
-        return Builtin(name.decode("ascii"), flags & 0xFF == c.SPECIAL, flags >> c.GP_SHIFT)
-
+    # -- vectors of what is no item
     def _integer(self, flags: int) -> Item:
         return self._vector(Integer, self.source.integers(self.length(4)), flags)
 
@@ -253,19 +155,19 @@ class Reader:
     def _vector(self, kind: Callable[..., RValue], values: Any, flags: int) -> Item:
         if flags & c.HAS_ATTRIBUTES:
             return self._with_attributes(kind, values, flags)
-        return kind(values) if flags < 256 else kind(values, **_bits(flags, None))
+        return kind(values) if flags < 256 else kind(values, **bits_of(flags, None))
 
     # -- items with items inside: generators, see the module's docstring
 
     def _with_attributes(self, kind: Callable[..., RValue], values: Any, flags: int) -> Task:
         attributes = yield from self._attributes_after(flags)
-        return kind(values, attributes=attributes, **_bits(flags, attributes))
+        return kind(values, attributes=attributes, **bits_of(flags, attributes))
 
     def _attributes_after(self, flags: int) -> Generator[Task, RValue, PairList | None]:
         if not flags & c.HAS_ATTRIBUTES:
             return None
         value = self.item()
-        return self._attributes((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
+        return self.as_attributes((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
 
     def _list(self, flags: int) -> Task:
         item = self.item
@@ -275,20 +177,23 @@ class Reader:
             values.append((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
         attributes = yield from self._attributes_after(flags)
         kind = List if flags & 0xFF == c.VEC else Expression
-        return kind(values=tuple(values), attributes=attributes, **_bits(flags, attributes))
+        return kind(values=tuple(values), attributes=attributes, **bits_of(flags, attributes))
 
     def _pairs(self, flags: int) -> Task:
         kind = _PAIRS[flags & 0xFF]
         cells: list[Cell] = []
         while True:
             attributes = yield from self._attributes_after(flags)
-            tag = self._symbol() if flags & c.HAS_TAG else None
+            tag = self.symbol() if flags & c.HAS_TAG else None
             item = self.item()
             value: RValue = (yield item) if type(item) is GeneratorType else item  # type: ignore[assignment]
-            bits = _bits(flags, attributes) if flags & ~(0xFF | c.HAS_TAG) else {}
-            cells.append(Cell(value, tag, attributes, **bits))
+            cell = Cell(value, tag, attributes)
+            if flags & ~(0xFF | c.HAS_TAG) or (cells and flags & 0xFF == c.LANG):
+                is_call = bool(cells) and flags & 0xFF == c.LANG
+                cell = replace(cell, is_call=is_call, **bits_of(flags, attributes))
+            cells.append(cell)
             flags = self.source.word()
-            if flags & 0xFF != c.LIST:
+            if flags & 0xFF not in (c.LIST, c.LANG):
                 break
             if flags & c.UNUSED_BITS:
                 self.refuse("impossible flags", 4)
@@ -302,14 +207,14 @@ class Reader:
         if formals is not NULL and type(formals) is not PairList:
             self.refuse("the formals of a function are not a pairlist")
         body = yield from self.inner()
-        return Closure(formals, body, environment, attributes=attributes, **_bits(flags, attributes))
+        return Closure(formals, body, environment, attributes=attributes, **bits_of(flags, attributes))
 
     def _promise(self, flags: int) -> Task:
         attributes = yield from self._attributes_after(flags)
         environment = (yield from self._environment_item()) if flags & c.HAS_TAG else None
         value = yield from self.inner()
         expression = yield from self.inner()
-        return Promise(value, expression, environment, attributes=attributes, **_bits(flags, attributes))
+        return Promise(value, expression, environment, attributes=attributes, **bits_of(flags, attributes))
 
     def inner(self) -> Generator[Task, RValue, RValue]:
         """One item inside another."""
@@ -338,7 +243,7 @@ class Reader:
             environment.buckets = yield self._hash_table()
         elif flags != c.NIL:
             self.refuse("the hash table of an environment is not a list", 4)
-        environment.attributes = self._attributes((yield from self.inner()))
+        environment.attributes = self.as_attributes((yield from self.inner()))
         return environment
 
     def _hash_table(self) -> Task:
@@ -382,12 +287,12 @@ class Reader:
         return reference
 
     def _set_bits(self, value: ExternalPointer | WeakReference, flags: int) -> None:
-        for name, bit in _bits(flags, value.attributes).items():
+        for name, bit in bits_of(flags, value.attributes).items():
             setattr(value, name, bit)
 
     def _s4(self, flags: int) -> Task:
         attributes = yield from self._attributes_after(flags)
-        return S4(attributes=attributes, **_bits(flags, attributes))
+        return S4(attributes=attributes, **bits_of(flags, attributes))
 
     def _altrep(self, flags: int) -> Task:
         if flags & c.HAS_ATTRIBUTES:
@@ -406,43 +311,30 @@ class Reader:
             self.refuse(flaw)
         if class_name.name in MAPPED_FILES and package.name == "base" and not self._keep_mmap:
             self.refuse("a vector that stands for a file on the writer's disk")
-        attributes = self._attributes((yield from self.inner()))
-        bits = _bits(flags, attributes)
+        attributes = self.as_attributes((yield from self.inner()))
+        bits = bits_of(flags, attributes)
         return Altrep(class_name, package, type_code, state, attributes=attributes, **bits)
 
     def _info_symbol(self) -> Symbol:
         if self.source.word() != c.LIST:
             self.refuse("the class of an ALTREP item is malformed", 4)
-        return self._symbol()
+        return self.symbol()
 
     def _bytecode(self, flags: int) -> Task:
         code = yield from ByteCodeReader(self).read()
         attributes = yield from self._attributes_after(flags)
-        return code(attributes=attributes, **_bits(flags, attributes))
-
-
-def _bits(flags: int, attributes: PairList | None) -> dict[str, Any]:
-    """gp and object bit as keyword arguments; the object bit only where it is not what the class says."""
-    bits: dict[str, Any] = {}
-    gp = flags >> c.GP_SHIFT & c.GP_MASK
-    if gp:
-        bits["gp"] = gp
-    is_object = bool(flags & c.IS_OBJECT)
-    has_class = attributes is not None and any(cell.name == "class" for cell in attributes.cells)
-    if is_object != has_class:
-        bits["is_object"] = is_object
-    return bits
+        return code(attributes=attributes, **bits_of(flags, attributes))
 
 
 def _table() -> list[Callable[[Reader, int], Item]]:
     """The method for each of the 256 type codes."""
-    table: list[Callable[[Reader, int], Item]] = [Reader._unknown] * 256
+    table: list[Callable[[Reader, int], Item]] = [Reader.unknown] * 256
     methods: dict[Callable[[Reader, int], Item], tuple[int, ...]] = {
-        Reader._marker: tuple(_MARKERS),
-        Reader._reference: (c.REF,),
-        Reader._new_symbol: (c.SYM,),
-        Reader._char: (c.CHAR,),
-        Reader._builtin: (c.SPECIAL, c.BUILTIN),
+        Reader.marker: tuple(MARKERS),
+        Reader.reference: (c.REF,),
+        Reader.new_symbol: (c.SYM,),
+        Reader.char: (c.CHAR,),
+        Reader.builtin: (c.SPECIAL, c.BUILTIN),
         Reader._logical: (c.LGL,),
         Reader._integer: (c.INT,),
         Reader._double: (c.REAL,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from rinterop.errors import DecodeError, UnexpectedEnd
+from rinterop.errors import DecodeError, ExpansionError, UnexpectedEnd
 from rinterop.serialize import constants as c
 from rinterop.serialize import grammar as g
 from rinterop.serialize.header import TEXT, open_source
@@ -117,14 +117,14 @@ def _item(state: Scan, start: int, levels: int) -> Outline:
         children.append(child)
     names = None
     if flags & c.HAS_ATTRIBUTES:
-        names, position = _names(state, position)
+        names, position = _names(state, position, count)
         if names is not None and len(names) != count:
             raise DecodeError(position, f"{len(names)} names for {count} elements")
     return Outline(names, tuple(children), None, start, position)
 
 
-def _names(state: Scan, position: int) -> tuple[tuple[str, ...] | None, int]:
-    """The names among the attributes at `position`, and the position after these."""
+def _names(state: Scan, position: int, wanted: int) -> tuple[tuple[str, ...] | None, int]:
+    """The names of `wanted` elements among the attributes at `position`, and the position after these."""
     data, _, word, pair, _, references, _ = state
     names = None
     while True:
@@ -142,12 +142,12 @@ def _names(state: Scan, position: int) -> tuple[tuple[str, ...] | None, int]:
             position = scan(state, position + 4, g.TAG)
             index = len(references) if flags == c.SYM else index
         if references[index - 1] == b"names" and names is None:
-            names, position = _names_value(state, position)
+            names, position = _names_value(state, position, wanted)
         else:
             position = scan(state, position)
 
 
-def _names_value(state: Scan, start: int) -> tuple[tuple[str, ...] | None, int]:
+def _names_value(state: Scan, start: int, wanted: int) -> tuple[tuple[str, ...] | None, int]:
     """The strings of a names attribute, and the position after it."""
     data, pair, references = state.data, state.pair, state.references
     flags, count = pair(data, start)
@@ -175,7 +175,10 @@ def _names_value(state: Scan, start: int) -> tuple[tuple[str, ...] | None, int]:
     reader = Reader(source, "utf-8")
     placeholder = Environment()
     reader.references = [_symbol(entry, placeholder) for entry in references[:known]]
-    found = strings(reader.read())
+    try:
+        found = strings(reader.read(), limit=wanted)
+    except ExpansionError as error:
+        raise DecodeError(start, f"names that are not those of the list: {error}") from error
     if found is None:
         return None, end
     return tuple(text if isinstance(text, str) else "" for text in found), end

@@ -266,11 +266,10 @@ class _Writer:
     def _pairs(self, value: Any) -> None:
         if not value.cells:
             raise EncodeError(f"an empty {type(value).__name__}: use NULL")
-        codes = [_HEAD_CODES[type(value)]] + [c.LIST] * (len(value.cells) - 1)
         self._todo.append(value.end)
-        self._todo.extend(
-            (cell, code) for cell, code in zip(reversed(value.cells), reversed(codes), strict=True)
-        )
+        for cell in reversed(value.cells[1:]):
+            self._todo.append((cell, c.LANG if cell.is_call else c.LIST))
+        self._todo.append((value.cells[0], _HEAD_CODES[type(value)]))
 
     def _cell(self, cell: Cell, code: int) -> None:
         self.out.append(_own_flags(code, cell, tag=cell.tag is not None))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 
 from rinterop.errors import ExpansionError
 from rinterop.values.atoms import Symbol
 from rinterop.values.base import NA, NAType, RValue
-from rinterop.values.pairs import PairList
+from rinterop.values.pairs import Cell, PairList
 from rinterop.values.text import double_text
 from rinterop.values.vectors import (
     NA_INTEGER,
@@ -123,14 +123,19 @@ def state_flaw(class_name: str, package: str, type_code: int, state: RValue) -> 
     if class_name in SEQUENCES:
         if type_code != SEQUENCES[class_name]:
             return "a compact sequence of another type"
-        if type(state) is not Double or len(state) != 3 or state.attributes is not None:
+        if type(state) is not Double or len(state) != 3 or not _is_bare(state):
             return "the state of a compact sequence is not three doubles"
         length, first, step = state.values.tolist()
         return sequence_flaw(type_code == INTEGER, length, first, step)
     if class_name in WRAPPERS:
         if type_code != WRAPPERS[class_name]:
             return "a wrapper of another type"
-        if type(state) is not PairList or len(state) != 1 or not _is_plain_cells(state):
+        if (
+            type(state) is not PairList
+            or len(state) != 1
+            or state.cells[0].tag
+            or not _is_bare(state.cells[0])
+        ):
             return "the state of a wrapper is not one pair"
         if _type_of(state[0]) != type_code:
             return "a wrapper around something of another type"
@@ -138,7 +143,12 @@ def state_flaw(class_name: str, package: str, type_code: int, state: RValue) -> 
     if class_name == DEFERRED:
         if type_code != CHARACTER:
             return "a deferred string of another type"
-        if type(state) is not PairList or len(state) != 1 or not _is_plain_cells(state):
+        if (
+            type(state) is not PairList
+            or len(state) != 1
+            or state.cells[0].tag
+            or not _is_bare(state.cells[0])
+        ):
             return "the state of a deferred string is not one pair"
         if _type_of(state[0]) not in (INTEGER, DOUBLE):
             return "a deferred string of something that is no number"
@@ -163,11 +173,21 @@ def _type_of(value: RValue) -> int | None:
 
 
 def _is_integers(value: RValue, length: int) -> bool:
-    return type(value) is Integer and len(value) == length and value.attributes is None
+    return type(value) is Integer and len(value) == length and _is_bare(value)
 
 
-def _is_plain_cells(pairs: PairList) -> bool:
-    return all(cell.tag is None and cell.attributes is None for cell in pairs.cells)
+def _is_pair(value: RValue) -> TypeGuard[PairList]:
+    """Whether this is a single untagged cell; its cdr may be anything."""
+    return (
+        type(value) is PairList
+        and len(value) == 1
+        and value.cells[0].tag is None
+        and _is_bare(value.cells[0])
+    )
+
+
+def _is_bare(value: Attributed | Cell) -> bool:
+    return value.attributes is None and not value.gp and not value.is_object
 
 
 def _expanded(value: RValue, limit: int) -> Vector:

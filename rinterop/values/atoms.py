@@ -27,6 +27,9 @@ class Marker(RValue):
     def __reduce__(self) -> str:
         return self.label
 
+    def _facts(self) -> tuple[object, ...]:
+        return (self.label,)
+
 
 class Null(Marker):
     """The type of `NULL`; also an empty sequence."""
@@ -63,12 +66,18 @@ class Symbol(RValue):
 
     name: str
 
+    def _facts(self) -> tuple[object, ...]:
+        return (self.name,)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Char(RValue):
     """A string outside of a character vector (CHARSXP): C code of packages leaves such objects about."""
 
     text: str | NAType
+
+    def _facts(self) -> tuple[object, ...]:
+        return (self.text,)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,6 +93,9 @@ class Builtin(RValue):
     special: bool = False
     gp: int = 0
 
+    def _facts(self) -> tuple[object, ...]:
+        return (self.name, self.special, self.gp)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NamedReference(RValue):
@@ -94,6 +106,9 @@ class NamedReference(RValue):
     """
 
     strings: tuple[str | NAType, ...]
+
+    def _facts(self) -> tuple[object, ...]:
+        return (self.strings,)
 
 
 class Namespace(NamedReference):

@@ -178,8 +178,10 @@ class ByteCode(Attributed):
 
     @property
     def source(self) -> RValue:
-        """The first constant, the expression; `NULL` if there is none. Shared calls are left as written."""
-        return self.body.constants[0].value if self.body.constants else NULL
+        """The expression, `NULL` if there is none; see `rinterop.values.source`."""
+        from rinterop.values.source import source_of
+
+        return source_of(self)
 
     def _facts(self) -> tuple[object, ...]:
         return (self.shared, self.gp, self.is_object)
@@ -243,3 +245,6 @@ class SharedCall(RValue):
     """Another occurrence of the `CallTree` of that number."""
 
     index: int
+
+    def _facts(self) -> tuple[object, ...]:
+        return (self.index,)

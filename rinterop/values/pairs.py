@@ -19,6 +19,7 @@ class Cell(RValue):
         attributes: Attributes of the cell itself. Those of the first cell are those of the pairlist.
         gp: The cell's bits: in a frame 0x4000 a locked and 0x8000 an active binding; low four bits:
             how a formal without value came to be missing.
+        is_call: Whether a cell after the first is a call in its own right, as those are that R's pipe makes.
         is_object: R's object bit; None: set exactly if there is a class attribute.
     """
 
@@ -27,6 +28,7 @@ class Cell(RValue):
     attributes: PairList | None = None
     gp: int = 0
     is_object: bool | None = None
+    is_call: bool = False
 
     @property
     def name(self) -> str:
@@ -34,7 +36,7 @@ class Cell(RValue):
         return "" if self.tag is None else self.tag.name
 
     def _facts(self) -> tuple[object, ...]:
-        return (self.gp, self.is_object)
+        return (self.gp, self.is_object, self.is_call)
 
     def _parts(self) -> tuple[RValue | None, ...]:
         return (self.value, self.tag, self.attributes)

@@ -71,7 +71,7 @@ def _inside(value: RValue, levels: int) -> list[str]:
         case NamedReference():
             return [_short(text) for text in value.strings[:_ELEMENTS]]
         case ByteCode():
-            return [show(value.source, levels - 1)]
+            return [show(value.body, levels - 1)]
         case CodeBody():
             return _dots(
                 [show(constant, levels - 1) for constant in value.constants[:_ELEMENTS]], len(value.constants)

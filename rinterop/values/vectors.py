@@ -207,15 +207,15 @@ def attribute(value: RValue, name: str) -> RValue:
     return NULL
 
 
-def strings(value: RValue) -> tuple[str | NAType, ...] | None:
+def strings(value: RValue, limit: int | None = None) -> tuple[str | NAType, ...] | None:
     """The elements of a character vector in whatever form (plain or ALTREP); None if it is not one.
 
     Raises:
-        ExpansionError: If it is a compact form of very many elements.
+        ExpansionError: If it is a compact form of more than `limit` elements (default: 10 million).
     """
-    from rinterop.values.altrep import plain
+    from rinterop.values.altrep import EXPAND_LIMIT, plain
 
-    value = plain(value)
+    value = plain(value, EXPAND_LIMIT if limit is None else limit)
     return value.values if isinstance(value, Character) else None
 
 
