@@ -35,12 +35,15 @@ COMPACT: Final = 18  # ALTREP
 BUCKETS: Final = 19
 INTEGERS_1: Final = 20  # exactly one, without attributes
 INTEGERS_2: Final = 21
+OBJECT_CELL: Final = 22  # the first attribute of an object, among whose attributes must be a class
+PROPER_CELL: Final = 23  # as CELL and NEXT_CELL, of a chain that ends in NULL
+PROPER_NEXT: Final = 24
 # From here on the word is no flags word but a type code among the constants of bytecode.
-NESTED_CODE: Final = 22
-CALL_TREE: Final = 23
-SHARED: Final = 24
-SHARED_HERE: Final = 25
-LEAF: Final = 26  # of a call among constants: a type code, then an item
+NESTED_CODE: Final = 25
+CALL_TREE: Final = 26
+SHARED: Final = 27
+SHARED_HERE: Final = 28
+LEAF: Final = 29  # of a call among constants: a type code, then an item
 
 VECTORS: Final = frozenset((c.LGL, c.INT, c.REAL, c.CPLX, c.STR, c.VEC, c.EXPR, c.RAW))
 MAY_HAVE_TAG: Final = bytes(code in (c.LIST, c.CLO, c.PROM, c.LANG, c.DOT) for code in range(256))
@@ -86,7 +89,12 @@ ANY: Final = _place(_ITEM)
 CDR: Final = _place({**_ITEM, c.LIST: NEXT_CELL, c.LANG: NEXT_CELL})
 TAG: Final = _only((c.SYM, c.REF))
 TAG_OR_NULL: Final = _only((c.SYM, c.REF, c.NIL))
-PAIRLIST: Final = _only((c.LIST, c.NIL))
+PAIRLIST: Final = _place({c.LIST: PROPER_CELL, c.NIL: MARKER})
+"""Attributes, formals, frames. R goes through them up to NULL, or off into memory if there is none."""
+PROPER_CDR: Final = _place({c.LIST: PROPER_NEXT, c.NIL: MARKER})
+CLASSED: Final = _place({c.LIST: OBJECT_CELL})
+"""Attributes of an object. R 4.2 dies dispatching on an object that has no class, or one that is no text."""
+STRING_VECTOR: Final = _only((c.STR, c.ALTREP))
 ENVIRONMENTS: Final = _only(
     (
         c.ENV,
@@ -115,11 +123,16 @@ CONSTANT: Final = _place({**dict(enumerate(TREE)), c.BCODE: NESTED_CODE})
 
 
 def _parts(*rest: Place, tag: Place) -> tuple[tuple[Place, ...], ...]:
-    """What follows the flags word, by its bits 9 and 10: attributes, tag, then the rest."""
-    return rest, (PAIRLIST, *rest), (tag, *rest), (PAIRLIST, tag, *rest)
+    """What follows the flags word, by its bits 8 to 10: attributes, tag, then the rest."""
+    return tuple(
+        (*((CLASSED if bits & 1 else PAIRLIST,) if bits & 2 else ()), *((tag,) if bits & 4 else ()), *rest)
+        for bits in range(8)
+    )
 
 
 CELL_PARTS: Final = _parts(ANY, CDR, tag=TAG)
+PROPER_PARTS: Final = _parts(ANY, PROPER_CDR, tag=TAG)
+CLASS_PARTS: Final = (STRING_VECTOR, PROPER_CDR)
 CLOSURE_PARTS: Final = _parts(PAIRLIST, ANY, tag=ENVIRONMENTS)
 PROMISE_PARTS: Final = _parts(ANY, ANY, tag=ENVIRONMENTS)
 ENVIRONMENT_PARTS: Final = (ENVIRONMENTS, PAIRLIST, HASH_TABLE, PAIRLIST)

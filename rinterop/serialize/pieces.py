@@ -15,8 +15,10 @@ from rinterop.values import (
     MISSING_ARG,
     NULL,
     UNBOUND,
+    Altrep,
     Builtin,
     Char,
+    Character,
     PairList,
     RValue,
     Symbol,
@@ -63,12 +65,17 @@ class Pieces:
         self.source.require(count, width)
         return count
 
+    def proper(self, value: RValue, what: str) -> PairList | None:
+        """A pairlist that ends in NULL, as R takes for granted of `what`; or None for NULL."""
+        if value is NULL:
+            return None
+        if type(value) is not PairList or value.end is not NULL or any(cell.is_call for cell in value.cells):
+            self.refuse(f"{what} are not a pairlist")
+        return value
+
     def as_attributes(self, value: RValue) -> PairList | None:
-        if type(value) is PairList:
-            return value
-        if value is not NULL:
-            self.refuse("attributes are not a pairlist")
-        return None
+        """What may stand for attributes."""
+        return self.proper(value, "attributes")
 
     def symbol(self) -> Symbol:
         """A tag or other place where only a symbol may stand."""
@@ -122,15 +129,20 @@ class Pieces:
             self.refuse("the name of a builtin function is not ASCII")
         return Builtin(name.decode("ascii"), flags & 0xFF == c.SPECIAL, flags >> c.GP_SHIFT)
 
-
-def bits_of(flags: int, attributes: PairList | None) -> dict[str, Any]:
-    """gp and object bit as keyword arguments; the object bit only where it is not what the class says."""
-    bits: dict[str, Any] = {}
-    gp = flags >> c.GP_SHIFT & c.GP_MASK
-    if gp:
-        bits["gp"] = gp
-    is_object = bool(flags & c.IS_OBJECT)
-    has_class = attributes is not None and any(cell.name == "class" for cell in attributes.cells)
-    if is_object != has_class:
-        bits["is_object"] = is_object
-    return bits
+    def bits(self, flags: int, attributes: PairList | None) -> dict[str, Any]:
+        """gp and object bit as keyword arguments; the object bit only where it is not what the class says."""
+        bits: dict[str, Any] = {}
+        gp = flags >> c.GP_SHIFT & c.GP_MASK
+        if gp:
+            bits["gp"] = gp
+        classes = None
+        if attributes is not None:
+            classes = next((cell.value for cell in attributes.cells if cell.name == "class"), None)
+        if flags & c.IS_OBJECT:
+            # R 4.2 dies dispatching on an object that has no class, or one that is no text.
+            text = type(classes) is Character or (type(classes) is Altrep and classes.type_code == c.STR)
+            if not text:
+                self.refuse("an object without a class")
+        elif classes is not None:
+            bits["is_object"] = False
+        return bits

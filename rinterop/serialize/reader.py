@@ -18,7 +18,7 @@ from rinterop.serialize import constants as c
 from rinterop.serialize.bytecode import ByteCodeReader
 from rinterop.serialize.grammar import VECTORS
 from rinterop.serialize.header import open_source
-from rinterop.serialize.pieces import MARKERS, Pieces, bits_of
+from rinterop.serialize.pieces import MARKERS, Pieces
 from rinterop.serialize.sources import Source
 from rinterop.values import (
     NULL,
@@ -155,13 +155,13 @@ class Reader(Pieces):
     def _vector(self, kind: Callable[..., RValue], values: Any, flags: int) -> Item:
         if flags & c.HAS_ATTRIBUTES:
             return self._with_attributes(kind, values, flags)
-        return kind(values) if flags < 256 else kind(values, **bits_of(flags, None))
+        return kind(values) if flags < 256 else kind(values, **self.bits(flags, None))
 
     # -- items with items inside: generators, see the module's docstring
 
     def _with_attributes(self, kind: Callable[..., RValue], values: Any, flags: int) -> Task:
         attributes = yield from self._attributes_after(flags)
-        return kind(values, attributes=attributes, **bits_of(flags, attributes))
+        return kind(values, attributes=attributes, **self.bits(flags, attributes))
 
     def _attributes_after(self, flags: int) -> Generator[Task, RValue, PairList | None]:
         if not flags & c.HAS_ATTRIBUTES:
@@ -177,7 +177,7 @@ class Reader(Pieces):
             values.append((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
         attributes = yield from self._attributes_after(flags)
         kind = List if flags & 0xFF == c.VEC else Expression
-        return kind(values=tuple(values), attributes=attributes, **bits_of(flags, attributes))
+        return kind(values=tuple(values), attributes=attributes, **self.bits(flags, attributes))
 
     def _pairs(self, flags: int) -> Task:
         kind = _PAIRS[flags & 0xFF]
@@ -190,7 +190,7 @@ class Reader(Pieces):
             cell = Cell(value, tag, attributes)
             if flags & ~(0xFF | c.HAS_TAG) or (cells and flags & 0xFF == c.LANG):
                 is_call = bool(cells) and flags & 0xFF == c.LANG
-                cell = replace(cell, is_call=is_call, **bits_of(flags, attributes))
+                cell = replace(cell, is_call=is_call, **self.bits(flags, attributes))
             cells.append(cell)
             flags = self.source.word()
             if flags & 0xFF not in (c.LIST, c.LANG):
@@ -204,17 +204,16 @@ class Reader(Pieces):
         attributes = yield from self._attributes_after(flags)
         environment = (yield from self._environment_item()) if flags & c.HAS_TAG else None
         formals = yield from self.inner()
-        if formals is not NULL and type(formals) is not PairList:
-            self.refuse("the formals of a function are not a pairlist")
+        self.proper(formals, "formals")
         body = yield from self.inner()
-        return Closure(formals, body, environment, attributes=attributes, **bits_of(flags, attributes))
+        return Closure(formals, body, environment, attributes=attributes, **self.bits(flags, attributes))
 
     def _promise(self, flags: int) -> Task:
         attributes = yield from self._attributes_after(flags)
         environment = (yield from self._environment_item()) if flags & c.HAS_TAG else None
         value = yield from self.inner()
         expression = yield from self.inner()
-        return Promise(value, expression, environment, attributes=attributes, **bits_of(flags, attributes))
+        return Promise(value, expression, environment, attributes=attributes, **self.bits(flags, attributes))
 
     def inner(self) -> Generator[Task, RValue, RValue]:
         """One item inside another."""
@@ -256,9 +255,7 @@ class Reader(Pieces):
         return List(tuple(buckets))
 
     def _bindings(self, value: RValue) -> RValue:
-        if value is not NULL and type(value) is not PairList:
-            self.refuse("bindings are not a pairlist")
-        return value
+        return self.proper(value, "bindings") or NULL
 
     def _named(self, flags: int) -> Item:
         if flags > 0xFF or self.source.word() != 0:
@@ -287,12 +284,12 @@ class Reader(Pieces):
         return reference
 
     def _set_bits(self, value: ExternalPointer | WeakReference, flags: int) -> None:
-        for name, bit in bits_of(flags, value.attributes).items():
+        for name, bit in self.bits(flags, value.attributes).items():
             setattr(value, name, bit)
 
     def _s4(self, flags: int) -> Task:
         attributes = yield from self._attributes_after(flags)
-        return S4(attributes=attributes, **bits_of(flags, attributes))
+        return S4(attributes=attributes, **self.bits(flags, attributes))
 
     def _altrep(self, flags: int) -> Task:
         if flags & c.HAS_ATTRIBUTES:
@@ -312,7 +309,7 @@ class Reader(Pieces):
         if class_name.name in MAPPED_FILES and package.name == "base" and not self._keep_mmap:
             self.refuse("a vector that stands for a file on the writer's disk")
         attributes = self.as_attributes((yield from self.inner()))
-        bits = bits_of(flags, attributes)
+        bits = self.bits(flags, attributes)
         return Altrep(class_name, package, type_code, state, attributes=attributes, **bits)
 
     def _info_symbol(self) -> Symbol:
@@ -323,7 +320,7 @@ class Reader(Pieces):
     def _bytecode(self, flags: int) -> Task:
         code = yield from ByteCodeReader(self).read()
         attributes = yield from self._attributes_after(flags)
-        return code(attributes=attributes, **bits_of(flags, attributes))
+        return code(attributes=attributes, **self.bits(flags, attributes))
 
 
 def _table() -> list[Callable[[Reader, int], Item]]:

@@ -58,8 +58,9 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
     data, end, word, pair, _, references, max_depth = state
     places: Iterator[g.Place] = iter((place,))
     depth = 0
+    owes_class = False
     shared: tuple[int, set[int]] = (0, set())
-    stack: list[tuple[Iterator[g.Place], int, tuple[int, set[int]]]] = []
+    stack: list[tuple[Iterator[g.Place], int, bool, tuple[int, set[int]]]] = []
     inner: Iterator[g.Place] | tuple[g.Place, ...]
     while True:
         for place in places:  # the place at hand
@@ -72,6 +73,8 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                     _refuse(position - 4, f"flags 0x{flags:08x} are impossible")
                 if flags & c.HAS_TAG and not g.MAY_HAVE_TAG[code]:
                     _refuse(position - 4, "a tag on something that has none")
+                if flags & c.IS_OBJECT and not flags & c.HAS_ATTRIBUTES and action != g.COMPACT:
+                    _refuse(position - 4, "an object without a class")
 
             if action == g.FIXED:
                 (count,) = word(data, position)
@@ -86,13 +89,14 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 position += size
                 if not flags & c.HAS_ATTRIBUTES:
                     continue
-                inner = (g.PAIRLIST,)
-            elif action == g.NEXT_CELL:
+                inner = (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,)
+            elif action == g.NEXT_CELL or action == g.PROPER_NEXT:
                 # The place is the last one of its frame: the frame is replaced, as a tail call.
                 depth += 1
                 if depth > max_depth:
                     _refuse(position, f"nested, or chained, more than {max_depth} levels deep")
-                places = iter(g.CELL_PARTS[flags >> 9 & 3])
+                parts = g.CELL_PARTS if action == g.NEXT_CELL else g.PROPER_PARTS
+                places = iter(parts[flags >> 8 & 7])
                 break
             elif action == g.REFERENCE:
                 index = flags >> 8
@@ -104,9 +108,15 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 known = references[index - 1]
                 if not place[known if type(known) is int else c.SYM]:
                     _refuse(position - 4, "a reference to another kind of object than is needed here")
-                continue
+                if not (owes_class and place is g.TAG and known == b"class"):
+                    continue
+                owes_class = False
+                places = iter(g.CLASS_PARTS)
+                break
+            elif action == g.PROPER_CELL or action == g.OBJECT_CELL:
+                inner = g.PROPER_PARTS[flags >> 8 & 7]
             elif action == g.CELL:
-                inner = g.CELL_PARTS[flags >> 9 & 3]
+                inner = g.CELL_PARTS[flags >> 8 & 7]
             elif action == g.STRINGS:
                 (count,) = word(data, position)
                 position += 4
@@ -134,7 +144,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                         _refuse(position - 4, f"a string of length {size}")
                 if not flags & c.HAS_ATTRIBUTES:
                     continue
-                inner = (g.PAIRLIST,)
+                inner = (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,)
             elif action == g.MARKER:
                 if flags > 0xFF:
                     _refuse(position - 4, "a marker with flags")
@@ -151,7 +161,11 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 if b"\0" in name:
                     _refuse(position, "a name with a NUL inside")
                 references.append(name)
-                continue
+                if not (owes_class and place is g.TAG and name == b"class"):
+                    continue
+                owes_class = False
+                places = iter(g.CLASS_PARTS)
+                break
             elif action == g.ITEMS:
                 (count,) = word(data, position)
                 position += 4
@@ -163,7 +177,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                     )
                 inner = repeat(g.ANY, count)
                 if flags & c.HAS_ATTRIBUTES:
-                    inner = chain(inner, (g.PAIRLIST,))
+                    inner = chain(inner, (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,))
             elif action == g.COMPACT:
                 position, inner = _compact(state, position, flags, place)
             elif action == g.LEAF:
@@ -171,7 +185,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
             elif action == g.CALL_TREE:
                 inner = g.CALL_PARTS[code]
             elif action == g.CLOSURE:
-                inner = g.CLOSURE_PARTS[flags >> 9 & 3]
+                inner = g.CLOSURE_PARTS[flags >> 8 & 7]
             elif action == g.ENVIRONMENT:
                 (locked,) = word(data, position)
                 position += 4
@@ -191,14 +205,14 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                     )
                 inner = repeat(g.PAIRLIST, count)
             elif action == g.PROMISE:
-                inner = g.PROMISE_PARTS[flags >> 9 & 3]
+                inner = g.PROMISE_PARTS[flags >> 8 & 7]
             elif action == g.BYTECODE:
                 (count,) = word(data, position)
                 if count > end - position:
                     _refuse(position, f"{count} shared calls")
                 inner, position = _constants(state, position + 4)
                 if flags & c.HAS_ATTRIBUTES:
-                    inner = chain(inner, (g.PAIRLIST,))
+                    inner = chain(inner, (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,))
             elif action == g.NESTED_CODE:
                 inner, position = _constants(state, position)
             elif action in (g.SHARED, g.SHARED_HERE):
@@ -232,17 +246,20 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 continue
             elif action == g.POINTER:
                 references.append(c.EXTPTR)
-                inner = (g.ANY, g.ANY, g.PAIRLIST) if flags & c.HAS_ATTRIBUTES else (g.ANY, g.ANY)
+                inner = (g.ANY, g.ANY)
+                if flags & c.HAS_ATTRIBUTES:
+                    inner = (*inner, g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST)
             elif action == g.BARE:
                 if code == c.WEAKREF:
                     references.append(c.WEAKREF)
                 if not flags & c.HAS_ATTRIBUTES:
                     continue
-                inner = (g.PAIRLIST,)
+                inner = (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,)
             else:
                 _refuse(position - 4, f"type {code} is unknown, or not expected here")
 
-            stack.append((places, depth, shared))
+            stack.append((places, depth, owes_class, shared))
+            owes_class = action == g.OBJECT_CELL
             depth += 1
             if depth > max_depth:
                 _refuse(position, f"nested, or chained, more than {max_depth} levels deep")
@@ -251,9 +268,11 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 shared = (count, set())
             break
         else:
+            if owes_class:
+                _refuse(position, "an object without a class")
             if not stack:
                 return position
-            places, depth, shared = stack.pop()
+            places, depth, owes_class, shared = stack.pop()
 
 
 def _refuse(position: int, cause: str) -> NoReturn:
@@ -346,6 +365,7 @@ def _compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[in
     data, word = state.data, state.word
     if flags & c.HAS_ATTRIBUTES:
         _refuse(position - 4, "an ALTREP item with the attribute bit")
+    last = g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST
     raw_name, position = _info_symbol(state, position)
     package, position = _info_symbol(state, position)
     head = [word(data, position + offset)[0] for offset in (0, 4, 8, 12, 16)]
@@ -357,7 +377,7 @@ def _compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[in
         _refuse(position, "an ALTREP item of another type than is needed here")
     name = raw_name.decode("ascii", "replace")
     if package != b"base":
-        return position, (g.ANY, g.PAIRLIST)
+        return position, (g.ANY, last)
     if name in SEQUENCES:
         words = word(data, position)[0], word(data, position + 4)[0]
         if type_code != SEQUENCES[name] or words != (c.REAL, 3):
@@ -365,13 +385,13 @@ def _compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[in
         flaw = sequence_flaw(type_code == c.INT, *state.triple(data, position + 8))
         if flaw is not None:
             _refuse(position, flaw)
-        return position + 32, (g.PAIRLIST,)
+        return position + 32, (last,)
     if name in WRAPPERS or name == DEFERRED:
         if type_code != WRAPPERS.get(name, c.STR) or word(data, position)[0] != c.LIST:
             _refuse(position, "the state of a wrapper or deferred string is not one pair")
         if name == DEFERRED:
-            return position + 4, (g.NUMBERS, g.ONE_INTEGER, g.PAIRLIST)
-        return position + 4, (g.WRAPPED[type_code], g.TWO_INTEGERS, g.PAIRLIST)
+            return position + 4, (g.NUMBERS, g.ONE_INTEGER, last)
+        return position + 4, (g.WRAPPED[type_code], g.TWO_INTEGERS, last)
     if name in MAPPED_FILES:
         _refuse(position, "a vector that stands for a file on the writer's disk")
-    return position, (g.ANY, g.PAIRLIST)
+    return position, (g.ANY, last)

@@ -116,22 +116,29 @@ def _item(state: Scan, start: int, levels: int) -> Outline:
         position = child.end
         children.append(child)
     names = None
+    if flags & (c.HAS_ATTRIBUTES | c.IS_OBJECT) == c.IS_OBJECT:
+        raise DecodeError(start, "an object without a class")
     if flags & c.HAS_ATTRIBUTES:
-        names, position = _names(state, position, count)
+        names, position = _names(state, position, count, bool(flags & c.IS_OBJECT))
         if names is not None and len(names) != count:
             raise DecodeError(position, f"{len(names)} names for {count} elements")
     return Outline(names, tuple(children), None, start, position)
 
 
-def _names(state: Scan, position: int, wanted: int) -> tuple[tuple[str, ...] | None, int]:
-    """The names of `wanted` elements among the attributes at `position`, and the position after these."""
+def _names(state: Scan, position: int, wanted: int, owes_class: bool) -> tuple[tuple[str, ...] | None, int]:
+    """The names of `wanted` elements among the attributes at `position`, and the position after these.
+
+    If `owes_class`, a class must be among them, as `scan` sees to it elsewhere.
+    """
     data, _, word, pair, _, references, _ = state
     names = None
     while True:
         (flags,) = word(data, position)
         if flags != c.LIST | c.HAS_TAG:
-            # The end; or cells of another kind, which R never writes here.
-            return names, position + 4 if flags == c.NIL else scan(state, position, g.PAIRLIST)
+            if flags == c.NIL and not owes_class:
+                return names, position + 4
+            # Cells of another kind, which R never writes here.
+            return names, scan(state, position, g.CLASSED if owes_class else g.PAIRLIST)
         flags, index = pair(data, position + 4)
         if flags & 0xFF == c.REF and flags > 0xFF:
             position += 8
@@ -143,6 +150,9 @@ def _names(state: Scan, position: int, wanted: int) -> tuple[tuple[str, ...] | N
             index = len(references) if flags == c.SYM else index
         if references[index - 1] == b"names" and names is None:
             names, position = _names_value(state, position, wanted)
+        elif owes_class and references[index - 1] == b"class":
+            owes_class = False
+            position = scan(state, position, g.STRING_VECTOR)
         else:
             position = scan(state, position)
 

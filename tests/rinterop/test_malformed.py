@@ -58,6 +58,8 @@ MALFORMED = {
     "reference to nothing": words(0x1FF),
     "reference out of range, unpacked": words(19, 2) + SYMBOL_A + words(255, 2),
     "attributes that are no pairlist": words(13 | 512, 1, 5, 13, 1, 7),
+    "attributes that end in a number": words(13 | 512, 0, 0x402) + SYMBOL_A + words(254, 13, 0),
+    "attributes that end in a call": words(13 | 512, 0, 0x402) + SYMBOL_A + words(254, 6, 254, 254),
     "tag that is no symbol": words(2 | 1024, 13, 1, 3, 13, 1, 1, 254),
     "bits that R leaves alone": words(13 | 1 << 11, 1, 5),
     "marker with flags": words(254 | 512),
@@ -93,6 +95,9 @@ MALFORMED = {
     "shared call defined out of range": words(21, 1, 13, 1, 12, 1, 244, 5, 6, 254, 0, 254, 0, 254),
     "shared calls beyond the end": words(21, 2**30, 13, 1, 12, 0),
     "constants beyond the end": words(21, 0, 13, 1, 12, 2**30),
+    "object without attributes": words(19 | 256, 0),
+    "object without a class": words(19 | 768, 0, 0x402) + symbol(b"names") + words(16, 0, 254),
+    "object with a number for a class": words(19 | 768, 0, 0x402) + symbol(b"class") + words(13, 1, 5, 254),
     "namespace of many strings": words(249, 0, 2**30),
 }
 
