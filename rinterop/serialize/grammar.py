@@ -36,14 +36,15 @@ BUCKETS: Final = 19
 INTEGERS_1: Final = 20  # exactly one, without attributes
 INTEGERS_2: Final = 21
 OBJECT_CELL: Final = 22  # the first attribute of an object, among whose attributes must be a class
-PROPER_CELL: Final = 23  # as CELL and NEXT_CELL, of a chain that ends in NULL
+PROPER_CELL: Final = 23  # as CELL and NEXT_CELL, of a chain without calls in it
 PROPER_NEXT: Final = 24
+STATE_CELL: Final = 25  # of an ALTREP state, which may be a pair of two items
 # From here on the word is no flags word but a type code among the constants of bytecode.
-NESTED_CODE: Final = 25
-CALL_TREE: Final = 26
-SHARED: Final = 27
-SHARED_HERE: Final = 28
-LEAF: Final = 29  # of a call among constants: a type code, then an item
+NESTED_CODE: Final = 26
+CALL_TREE: Final = 27
+SHARED: Final = 28
+SHARED_HERE: Final = 29
+LEAF: Final = 30  # of a call among constants: a type code, then an item
 
 VECTORS: Final = frozenset((c.LGL, c.INT, c.REAL, c.CPLX, c.STR, c.VEC, c.EXPR, c.RAW))
 MAY_HAVE_TAG: Final = bytes(code in (c.LIST, c.CLO, c.PROM, c.LANG, c.DOT) for code in range(256))
@@ -86,7 +87,10 @@ _ITEM: Final = {
 _CALLS: Final = dict.fromkeys((c.LANG, c.LIST, c.ATTRLANG, c.ATTRLIST), CALL_TREE)
 
 ANY: Final = _place(_ITEM)
-CDR: Final = _place({**_ITEM, c.LIST: NEXT_CELL, c.LANG: NEXT_CELL})
+CDR: Final = _place({c.LIST: NEXT_CELL, c.LANG: NEXT_CELL, c.NIL: MARKER})
+"""R's `length()` of a chain that ends in anything but NULL is a crash. Only ALTREP states do."""
+STATE: Final = _place({**_ITEM, c.LIST: STATE_CELL})
+STATE_CDR: Final = _place({**_ITEM, c.LIST: NEXT_CELL, c.LANG: NEXT_CELL})
 TAG: Final = _only((c.SYM, c.REF))
 TAG_OR_NULL: Final = _only((c.SYM, c.REF, c.NIL))
 PAIRLIST: Final = _place({c.LIST: PROPER_CELL, c.NIL: MARKER})
@@ -131,6 +135,7 @@ def _parts(*rest: Place, tag: Place) -> tuple[tuple[Place, ...], ...]:
 
 
 CELL_PARTS: Final = _parts(ANY, CDR, tag=TAG)
+STATE_PARTS: Final = _parts(ANY, STATE_CDR, tag=TAG)
 PROPER_PARTS: Final = _parts(ANY, PROPER_CDR, tag=TAG)
 CLASS_PARTS: Final = (STRING_VECTOR, PROPER_CDR)
 CLOSURE_PARTS: Final = _parts(PAIRLIST, ANY, tag=ENVIRONMENTS)

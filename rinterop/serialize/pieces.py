@@ -66,10 +66,10 @@ class Pieces:
         return count
 
     def proper(self, value: RValue, what: str) -> PairList | None:
-        """A pairlist that ends in NULL, as R takes for granted of `what`; or None for NULL."""
+        """A pairlist without calls in the chain, as R takes for granted of `what`; or None for NULL."""
         if value is NULL:
             return None
-        if type(value) is not PairList or value.end is not NULL or any(cell.is_call for cell in value.cells):
+        if type(value) is not PairList or any(cell.is_call for cell in value.cells):
             self.refuse(f"{what} are not a pairlist")
         return value
 

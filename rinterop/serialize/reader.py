@@ -179,7 +179,8 @@ class Reader(Pieces):
         kind = List if flags & 0xFF == c.VEC else Expression
         return kind(values=tuple(values), attributes=attributes, **self.bits(flags, attributes))
 
-    def _pairs(self, flags: int) -> Task:
+    def _pairs(self, flags: int, *, dotted: bool = False) -> Task:
+        # R follows a chain to its NULL unchecked; only ALTREP states may be `dotted`, a pair of two items.
         kind = _PAIRS[flags & 0xFF]
         cells: list[Cell] = []
         while True:
@@ -197,6 +198,8 @@ class Reader(Pieces):
                 break
             if flags & c.UNUSED_BITS:
                 self.refuse("impossible flags", 4)
+        if flags != c.NIL and not (dotted and len(cells) == 1):
+            self.refuse("a pairlist that does not end in NULL", 4)
         end = self.item_of(flags)
         return kind(tuple(cells), (yield end) if type(end) is GeneratorType else end)  # type: ignore[arg-type]
 
@@ -302,7 +305,12 @@ class Reader(Pieces):
             self.refuse("the class of an ALTREP item is malformed")
         if type_code not in VECTORS:
             self.refuse(f"an ALTREP item of type {type_code}")
-        state = yield from self.inner()
+        flags_of_state = self.source.word()
+        if flags_of_state & 0xFF == c.LIST and not flags_of_state & c.UNUSED_BITS:
+            state = yield self._pairs(flags_of_state, dotted=True)
+        else:
+            item = self.item_of(flags_of_state)
+            state = (yield item) if type(item) is GeneratorType else item  # type: ignore[assignment]
         flaw = state_flaw(class_name.name, package.name, type_code, state)
         if flaw is not None:
             self.refuse(flaw)

@@ -180,6 +180,8 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                     inner = chain(inner, (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,))
             elif action == g.COMPACT:
                 position, inner = _compact(state, position, flags, place)
+            elif action == g.STATE_CELL:
+                inner = g.STATE_PARTS[flags >> 8 & 7]
             elif action == g.LEAF:
                 inner = (g.ANY,)
             elif action == g.CALL_TREE:
@@ -377,7 +379,7 @@ def _compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[in
         _refuse(position, "an ALTREP item of another type than is needed here")
     name = raw_name.decode("ascii", "replace")
     if package != b"base":
-        return position, (g.ANY, last)
+        return position, (g.STATE, last)
     if name in SEQUENCES:
         words = word(data, position)[0], word(data, position + 4)[0]
         if type_code != SEQUENCES[name] or words != (c.REAL, 3):
@@ -394,4 +396,4 @@ def _compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[in
         return position + 4, (g.WRAPPED[type_code], g.TWO_INTEGERS, last)
     if name in MAPPED_FILES:
         _refuse(position, "a vector that stands for a file on the writer's disk")
-    return position, (g.ANY, last)
+    return position, (g.STATE, last)

@@ -60,6 +60,7 @@ MALFORMED = {
     "attributes that are no pairlist": words(13 | 512, 1, 5, 13, 1, 7),
     "attributes that end in a number": words(13 | 512, 0, 0x402) + SYMBOL_A + words(254, 13, 0),
     "attributes that end in a call": words(13 | 512, 0, 0x402) + SYMBOL_A + words(254, 6, 254, 254),
+    "call that ends in a string": words(6) + SYMBOL_A + words(9, -1),
     "tag that is no symbol": words(2 | 1024, 13, 1, 3, 13, 1, 1, 254),
     "bits that R leaves alone": words(13 | 1 << 11, 1, 5),
     "marker with flags": words(254 | 512),
