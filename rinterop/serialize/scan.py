@@ -179,7 +179,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 if flags & c.HAS_ATTRIBUTES:
                     inner = chain(inner, (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,))
             elif action == g.COMPACT:
-                position, inner = _compact(state, position, flags, place)
+                position, inner = compact(state, position, flags, place)
             elif action == g.STATE_CELL:
                 inner = g.STATE_PARTS[flags >> 8 & 7]
             elif action == g.LEAF:
@@ -362,7 +362,7 @@ def _info_symbol(state: Scan, position: int) -> tuple[bytes, int]:
     return (name if isinstance(name, bytes) else b""), position
 
 
-def _compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[int, tuple[g.Place, ...]]:
+def compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[int, tuple[g.Place, ...]]:
     """An ALTREP item's class, and as much of its state as holds no items; the places that are left."""
     data, word = state.data, state.word
     if flags & c.HAS_ATTRIBUTES:

@@ -10,7 +10,7 @@ from rinterop.serialize import constants as c
 from rinterop.serialize import grammar as g
 from rinterop.serialize.header import TEXT, open_source
 from rinterop.serialize.reader import Reader, loads
-from rinterop.serialize.scan import MAX_DEPTH, Scan, long_length, new_scan, scan
+from rinterop.serialize.scan import MAX_DEPTH, Scan, compact, long_length, new_scan, scan
 from rinterop.serialize.sources import BinarySource
 from rinterop.serialize.writer import dumps
 from rinterop.values import NA_INTEGER, Environment, RValue, Symbol, strings
@@ -162,7 +162,7 @@ def _names_value(state: Scan, start: int, wanted: int) -> tuple[tuple[str, ...] 
     data, pair, references = state.data, state.pair, state.references
     flags, count = pair(data, start)
     if flags == c.ALTREP:
-        quick = _deferred_integers(state, start)
+        quick = _deferred_integers(state, start, wanted)
         if quick is not None:
             return quick
     known = len(references)
@@ -212,7 +212,7 @@ _DEFERRED_TYPE: Final = _words(c.LIST, c.INT, 1, c.STR, c.NIL, c.LIST)
 _FIVE_WORDS: Final = struct.Struct(">5I")
 
 
-def _deferred_integers(state: Scan, start: int) -> tuple[tuple[str, ...], int] | None:
+def _deferred_integers(state: Scan, start: int, wanted: int) -> tuple[tuple[str, ...], int] | None:
     """Names that R made from integers and left undone: doRedis names the iterations of every task so.
 
     None if they are in any other form, which is then looked at the long way (nothing is changed).
@@ -236,6 +236,13 @@ def _deferred_integers(state: Scan, start: int) -> tuple[tuple[str, ...], int] |
         return None
     position += len(_DEFERRED_TYPE)
     flags, count = pair(data, position)
+    if flags == c.ALTREP:
+        known = len(references)
+        references.extend(new)
+        quick = _deferred_sequence(state, position, wanted)
+        if quick is None:
+            del references[known:]
+        return quick
     position += 8
     after = position + 4 * count
     if flags != c.INT or count < 0 or after + 16 > end:
@@ -245,6 +252,20 @@ def _deferred_integers(state: Scan, start: int) -> tuple[tuple[str, ...], int] |
     references.extend(new)
     numbers = struct.unpack_from(f">{count}i", data, position)
     return tuple([str(n) if n != NA_INTEGER else "" for n in numbers]), after + 16
+
+
+def _deferred_sequence(state: Scan, position: int, wanted: int) -> tuple[tuple[str, ...], int] | None:
+    """The same for a compact sequence of integers, which a chunk of iterations has for names."""
+    data, word = state.data, state.word
+    after, rest = compact(state, position + 4, c.ALTREP, g.NUMBERS)
+    # Of the classes that may stand here, only sequences leave no more than their attributes to be read.
+    if rest != (g.PAIRLIST,) or word(data, after - 40)[0] != c.INT:
+        return None
+    length, first, step = map(int, state.triple(data, after - 24))
+    plain = word(data, after)[0] == c.NIL and word(data, after + 16)[0] == c.NIL
+    if length > wanted or not plain or data[after + 4 : after + 12] != _ONE_INTEGER:
+        return None
+    return tuple([str(number) for number in range(first, first + step * length, step)]), after + 20
 
 
 _ONE_INTEGER: Final = _words(c.INT, 1)
