@@ -1,0 +1,48 @@
+"""What travels between peers, as values: tasks, job environments, results (protocol, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Codec = Literal["r", "cloudpickle"]
+"""The language of a job's body: an R expression, or a Python callable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A run of iterations of one job, as it was taken off a queue.
+
+    Attributes:
+        job: The job's ID, verbatim; malformed tasks of foreign clients bring odd ones, even the empty string.
+        iterations: Numbers of the iterations in the order in which they run; empty for the empty task
+            that a confused coordinator submits (protocol 12.6).
+        payload: The message as it stood on the queue; what is given back or resubmitted.
+    """
+
+    job: str
+    iterations: tuple[int, ...]
+    payload: bytes
+
+    @property
+    def first(self) -> int:
+        """Number of the first iteration."""
+        return self.iterations[0]
+
+    @property
+    def last(self) -> int:
+        """Number of the last iteration."""
+        return self.iterations[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnvironment:
+    """What all tasks of a job share, as far as an agent needs to know: it never looks into user data.
+
+    Attributes:
+        codec: Which engine can run the job's body.
+        payload: The value of the environment key.
+    """
+
+    codec: Codec
+    payload: bytes
