@@ -1,0 +1,493 @@
+"""The only code that issues Redis commands.
+
+A `Store` holds one connection and belongs to one thread. It answers in values, and its errors are ours:
+`StoreUnavailable` whenever Redis did not answer or would not work just now (lost, loading, read-only, out
+of memory). After one quick attempt to reconnect it leaves waiting to its caller, who knows what else there
+is to do. Whatever the caller still holds, it can send again: publishing and giving back twice does it once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from typing import Any, Literal, cast
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.protocol import wire
+from pydoredis.protocol.keys import QueueKeys, block_name, crash_cause, crash_field
+from pydoredis.protocol.messages import Task
+from pydoredis.settings import ConnectionSettings
+
+ALIVE_TTL_S = 10
+"""How long an alive key outlives its last refresh: fixed by doRedis (protocol, section 6)."""
+
+ALIVE_AFTER_PUBLISH_MS = 3000
+"""How long alive outlives start after a result: more than the 2 s of protocol 12.6, less than R's 10 s, so
+that `tasks()` forgets finished tasks soon."""
+
+GIVEN_TTL_S = 60
+"""How long it is remembered that a claim was given back: longer than any retry of the same command."""
+
+RECORD_TTL_S = 600
+"""How long the record of a job's published blocks outlives its last refresh (`keep_record`)."""
+
+CRASH_TTL_S = 24 * 3600
+"""How long a queue's crash counts outlive the last crash."""
+
+MAX_DEAD = 1000
+"""How many unreadable payloads of a queue are kept for a human; the oldest go first."""
+
+SMALL_ENVIRONMENT = 64 * 1024
+"""Bytes up to which a known job environment is read again and compared, rather than only its length."""
+
+Outcome = Literal["published", "duplicate", "resubmitted", "job-gone"]
+GivenBack = Literal["given-back", "resubmitted", "job-gone"]
+Beat = Literal["alive", "lapsed", "restored"]
+
+
+@dataclass(eq=False)
+class Claim:
+    """A task in our hands, under the names that our marks on it have in Redis.
+
+    Attributes:
+        keys: The queue it was taken from.
+        task: The task.
+        tag: Its tag, which names us.
+        lapsed: Whether its alive key was ever found missing: then it may have been resubmitted.
+    """
+
+    keys: QueueKeys
+    task: Task
+    tag: str
+    lapsed: bool = False
+
+    @cached_property
+    def block(self) -> str:
+        """Name of its run of iterations."""
+        return block_name(self.task.first, self.task.last)
+
+    @cached_property
+    def env(self) -> str:
+        """Key of the job's environment."""
+        return self.keys.env(self.task.job)
+
+    @cached_property
+    def out(self) -> str:
+        """Key of the job's list of results."""
+        return self.keys.out(self.task.job)
+
+    @cached_property
+    def published(self) -> str:
+        """Key of the record of the job's published blocks."""
+        return self.keys.published(self.task.job)
+
+    @cached_property
+    def given(self) -> str:
+        """Key that says the task was given back."""
+        return self.keys.given(self.task.job, self.tag)
+
+    @cached_property
+    def start(self) -> str:
+        """Key that says the task was taken."""
+        return self.keys.start(self.task.job, self.tag)
+
+    @cached_property
+    def alive(self) -> str:
+        """Key that says it still runs."""
+        return self.keys.alive(self.task.job, self.tag)
+
+    @cached_property
+    def start_value(self) -> bytes:
+        """What the start key holds."""
+        return wire.encode_start(self.task.iterations)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Deaths of executors on one iteration, or on a block as a whole (`iteration` is None).
+
+    Attributes:
+        iteration: Which one was running.
+        deaths: How many executors died on it.
+        cause: Why the last one did.
+    """
+
+    iteration: int | None
+    deaths: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What `Store.mark` found out while it marked tasks.
+
+    Attributes:
+        environments: By environment key: its value as it is now, None if the key is gone.
+        crashed: For each claim, whether an executor ever died on it; `Store.crashes` tells more.
+    """
+
+    environments: Mapping[str, bytes | None]
+    crashed: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class _Script:
+    source: str
+    sha: str = field(default="")
+
+    @classmethod
+    def read(cls, name: str) -> _Script:
+        source = resources.files("pydoredis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        return cls(source, hashlib.sha1(source.encode()).hexdigest())
+
+
+_Call = tuple[_Script, Sequence[str], Sequence[Any]]
+"""A script, its keys and its arguments."""
+
+
+class Store:
+    """One connection to the Redis server of a pool.
+
+    Args:
+        connection: Which server.
+        timeout_s: How long an answer may take before the connection counts as lost.
+        reconnects: How often a command is tried again on a new connection when the old one is lost.
+    """
+
+    def __init__(
+        self, connection: ConnectionSettings, *, timeout_s: float = 10.0, reconnects: int = 1
+    ) -> None:
+        self.connection = connection
+        self._timeout_s = timeout_s
+        self._reconnects = reconnects
+        self._publish = _Script.read("publish")
+        self._beat = _Script.read("beat")
+        self._give_back = _Script.read("give_back")
+        self._leave = _Script.read("leave")
+        self._take = _Script.read("take")
+
+    @cached_property
+    def _client(self) -> redis.Redis:
+        # Made when it is first needed: it connects at once, and failures belong to the command that needs it.
+        return redis.Redis.from_url(
+            self.connection.url,
+            # RESP2, as R peers speak it: the same replies from every server version.
+            protocol=2,
+            decode_responses=False,
+            single_connection_client=True,
+            socket_timeout=self._timeout_s,
+            socket_connect_timeout=self._timeout_s,
+            # One attempt mends a connection that the server closed while it was idle.
+            retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        if "_client" not in self.__dict__:
+            return
+        with contextlib.suppress(RedisError, OSError):
+            self._client.close()
+
+    # --- joining and leaving ------------------------------------------------------------------------------
+
+    def check(self) -> str:
+        """Reach the server and return its version.
+
+        Raises:
+            StoreUnavailable: If nobody answers there.
+            ConfigError: If it answers, but does not let us in or cannot do what we need.
+        """
+        with self._translated():
+            try:
+                version = str(self._client.info("server")["redis_version"])
+            except (AuthenticationError, NoPermissionError) as error:
+                raise ConfigError(
+                    "url",
+                    self.connection.safe_url,
+                    f"an address with the right user and password (the server says: {error})",
+                ) from error
+        if tuple(map(int, version.split(".")[:2])) < (6, 2):
+            raise ConfigError(
+                "url", self.connection.safe_url, f"a Redis server from 6.2 on; this one is {version}"
+            )
+        return version
+
+    def join(self, queues: Sequence[QueueKeys], workers: int) -> None:
+        """Open the queues that are not open yet, then count `workers` in (protocol, section 5)."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            for keys in queues:
+                pipe.set(keys.live, wire.LIVE_VALUE, nx=True)
+            for keys in queues:
+                pipe.incrby(keys.count, workers)
+            pipe.execute()
+
+    def leave(self, queues: Sequence[QueueKeys], workers: int) -> None:
+        """Take `workers` off the counts that are still there."""
+        self._run([(self._leave, (keys.count,), (workers,)) for keys in queues])
+
+    def any_live(self, queues: Sequence[QueueKeys]) -> bool:
+        """Whether at least one of the queues is still open."""
+        with self._translated():
+            return bool(self._client.exists(*(keys.live for keys in queues)))
+
+    # --- tasks --------------------------------------------------------------------------------------------
+
+    def wait(self, queues: Sequence[QueueKeys], timeout_s: float) -> tuple[QueueKeys, bytes] | None:
+        """Wait until a task comes, in the order of the queues, and take it; None when the time is over."""
+        with self._translated():
+            reply = cast(
+                "list[bytes] | None", self._client.blpop([keys.queue for keys in queues], timeout=timeout_s)
+            )
+        if reply is None:
+            return None
+        name, payload = reply
+        return next(keys for keys in queues if keys.queue.encode() == name), payload
+
+    def client_id(self) -> int:
+        """The server's number of this connection; changes when it reconnects."""
+        with self._translated():
+            return int(self._client.client_id())
+
+    def unblock(self, client_id: int) -> None:
+        """End the `wait` that another `Store` is in, as if its time were over."""
+        with self._translated():
+            self._client.client_unblock(client_id)
+
+    def exchange(
+        self, results: Sequence[tuple[Claim, bytes]], queues: Sequence[QueueKeys], wanted: int
+    ) -> tuple[list[Outcome | None], list[tuple[QueueKeys, bytes]]]:
+        """Publish results and take up to `wanted` tasks, in one round trip.
+
+        Returns:
+            What became of each result (None: the server would not take it just now, try again), and the
+            tasks taken. A result whose reply is lost can be sent again.
+        """
+        calls: list[_Call] = [
+            (
+                self._publish,
+                (claim.env, claim.out, claim.start, claim.alive, claim.published),
+                (result, claim.block, claim.tag, int(claim.lapsed), ALIVE_AFTER_PUBLISH_MS, RECORD_TTL_S),
+            )
+            for claim, result in results
+        ]
+        if wanted > 0:
+            calls.append((self._take, tuple(keys.queue for keys in queues), (wanted,)))
+        replies = self._run(calls)
+        taken: list[tuple[QueueKeys, bytes]] = []
+        if wanted > 0:
+            last = replies.pop()
+            if isinstance(last, Exception):
+                raise StoreUnavailable(self.connection.safe_url, str(last)) from last
+            taken = [
+                (queues[index - 1], payload) for index, payload in zip(last[::2], last[1::2], strict=True)
+            ]
+        outcomes = [
+            None if isinstance(reply, Exception) else cast("Outcome", reply.decode()) for reply in replies
+        ]
+        return outcomes, taken
+
+    def mark(self, claims: Sequence[Claim], known: Mapping[str, bytes]) -> Marked:
+        """Say that these tasks were taken and run, and read the environments of their jobs.
+
+        One transaction, the first thing after a task was taken (promise 4, protocol 12.7).
+
+        Args:
+            claims: The tasks.
+            known: Values of environment keys that the caller already has. A small one is read again; of a
+                large one only the length is compared.
+        """
+        lengths: list[str] = []
+        keys = list(dict.fromkeys(claim.env for claim in claims))
+        with self._translated():
+            pipe = self._client.pipeline(transaction=True)
+            for claim in claims:
+                pipe.set(claim.alive, wire.FIRST_ALIVE_VALUE, ex=ALIVE_TTL_S)
+                pipe.set(claim.start, claim.start_value)
+            for key in keys:
+                if len(known.get(key, b"")) > SMALL_ENVIRONMENT:
+                    lengths.append(key)
+                    pipe.strlen(key)
+                else:
+                    pipe.get(key)
+            by_queue: dict[QueueKeys, list[str]] = {}
+            for claim in claims:
+                task = claim.task
+                by_queue.setdefault(claim.keys, []).append(crash_field(task.job, task.first, task.last))
+            for queue, fields in by_queue.items():
+                pipe.hmget(queue.crashes, fields)
+            replies = pipe.execute()
+            environments: dict[str, bytes | None] = {}
+            for key, reply in zip(keys, replies[2 * len(claims) :], strict=False):
+                if key not in lengths:
+                    environments[key] = reply
+                elif reply == len(known[key]):
+                    environments[key] = known[key]
+                else:
+                    environments[key] = cast("bytes | None", self._client.get(key))
+        counts = {
+            queue: iter(values)
+            for queue, values in zip(by_queue, replies[2 * len(claims) + len(keys) :], strict=True)
+        }
+        return Marked(environments, [next(counts[claim.keys]) is not None for claim in claims])
+
+    def beat(self, claims: Sequence[Claim]) -> list[Beat]:
+        """Refresh the alive keys of tasks in flight and note those that lapsed in their claims."""
+        calls: list[_Call] = [
+            (
+                self._beat,
+                (claim.env, claim.start, claim.alive, claim.published, claim.given),
+                (
+                    *(int(claim.lapsed), claim.start_value, wire.ALIVE_VALUE, ALIVE_TTL_S),
+                    *(claim.block, claim.tag),
+                ),
+            )
+            for claim in claims
+        ]
+        beats: list[Beat] = []
+        for claim, reply in zip(claims, self._run(calls), strict=True):
+            if isinstance(reply, Exception):
+                raise StoreUnavailable(self.connection.safe_url, str(reply)) from reply
+            beats.append(cast("Beat", reply.decode()))
+            claim.lapsed = claim.lapsed or beats[-1] == "lapsed"
+        return beats
+
+    def give_back(self, claims: Sequence[Claim], end: Literal["head", "tail"]) -> list[GivenBack]:
+        """Put tasks back on their queues, at the head in their order or at the tail, and let go of them."""
+        ordered = list(reversed(claims)) if end == "head" else list(claims)
+        replies = self._run(
+            [
+                (
+                    self._give_back,
+                    (claim.keys.queue, claim.env, claim.start, claim.given),
+                    (claim.task.payload, end, int(claim.lapsed), GIVEN_TTL_S),
+                )
+                for claim in ordered
+            ]
+        )
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise StoreUnavailable(self.connection.safe_url, str(reply)) from reply
+        given = [cast("GivenBack", reply.decode()) for reply in replies]
+        return given[::-1] if end == "head" else given
+
+    def drop(self, claims: Sequence[Claim]) -> None:
+        """Let go of tasks without an answer: their job is over."""
+        with self._translated():
+            self._client.delete(*(claim.start for claim in claims))
+
+    def bury(self, keys: QueueKeys, payload: bytes) -> None:
+        """Keep a payload that nobody can read, for a human to look at."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.rpush(keys.dead, payload)
+            pipe.ltrim(keys.dead, -MAX_DEAD, -1)
+            pipe.execute()
+
+    def count_crash(self, claim: Claim, iteration: int | None, cause: str) -> int:
+        """Note that an executor died on this task; return how often that happened, on all machines.
+
+        Args:
+            claim: The task.
+            iteration: The iteration that was running, and for which deaths are counted; None if that is not
+                known: then they are counted for the block as a whole.
+            cause: Why it died.
+        """
+        task = claim.task
+        block = crash_field(task.job, task.first, task.last)
+        guilty = block if iteration is None else crash_field(task.job, iteration, iteration)
+        with self._translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hincrby(claim.keys.crashes, guilty, 1)
+            # So that whoever takes the block knows that there is something to look up.
+            pipe.hincrby(claim.keys.crashes, block, 0)
+            pipe.hset(claim.keys.crashes, crash_cause(guilty), cause)
+            pipe.expire(claim.keys.crashes, CRASH_TTL_S)
+            return int(pipe.execute()[0])
+
+    def crashes(self, claim: Claim) -> list[Crash]:
+        """All deaths that were counted for a task: for its iterations and for the block."""
+        task = claim.task
+        fields: dict[str, int | None] = {crash_field(task.job, task.first, task.last): None}
+        fields.update({crash_field(task.job, n, n): n for n in task.iterations})
+        with self._translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hmget(claim.keys.crashes, list(fields))
+            pipe.hmget(claim.keys.crashes, [crash_cause(name) for name in fields])
+            counts, causes = pipe.execute()
+        return [
+            Crash(iteration, int(count), (cause or b"").decode("utf-8", "replace"))
+            for iteration, count, cause in zip(fields.values(), counts, causes, strict=True)
+            if count and int(count)
+        ]
+
+    def keep_record(self, keys: QueueKeys, job: str) -> bool:
+        """Keep the record of the job's published blocks while the job lives; False once both are gone."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.exists(keys.env(job))
+            pipe.expire(keys.published(job), RECORD_TTL_S)
+            lives, _ = pipe.execute()
+            if not lives:
+                self._client.delete(keys.published(job))
+        return bool(lives)
+
+    # --- values of users ----------------------------------------------------------------------------------
+
+    def get_value(self, key: bytes) -> bytes | None:
+        """What a user stored under `key`."""
+        with self._translated():
+            return cast("bytes | None", self._client.get(key))
+
+    def set_value(self, key: bytes, value: bytes) -> None:
+        """Store a user's value."""
+        with self._translated():
+            self._client.set(key, value)
+
+    def delete_value(self, key: bytes) -> int:
+        """Remove a user's value; how many there were: 0 or 1."""
+        with self._translated():
+            return int(self._client.delete(key))
+
+    # --- the connection -----------------------------------------------------------------------------------
+
+    def _run(self, calls: Sequence[_Call]) -> list[Any]:
+        """Run scripts in one pipeline; an error reply of one stands in its place."""
+        if not calls:
+            return []
+        with self._translated():
+            replies = self._send(calls)
+            if any(isinstance(reply, NoScriptError) for reply in replies):
+                # The server was restarted or flushed its scripts: none of those that failed has run.
+                for script in {script.sha: script for script, _, _ in calls}.values():
+                    self._client.script_load(script.source)
+                missing = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+                for n, reply in zip(missing, self._send([calls[n] for n in missing]), strict=True):
+                    replies[n] = reply
+        return replies
+
+    def _send(self, calls: Sequence[_Call]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        for script, keys, arguments in calls:
+            pipe.evalsha(script.sha, len(keys), *keys, *arguments)
+        return pipe.execute(raise_on_error=False)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the client's errors into ours."""
+        try:
+            yield
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+            raise StoreUnavailable(self.connection.safe_url, str(error)) from error
+        except ResponseError as error:
+            # OOM, READONLY, LOADING, MISCONF, NOPERM …: the server is there, but will not do this now.
+            raise StoreUnavailable(self.connection.safe_url, str(error)) from error
