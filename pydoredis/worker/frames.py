@@ -16,6 +16,9 @@ kind              sent by      token, body
 ``TASK``          agent        number of the task; three int32 (environment number, index of the first
                                iteration to run from 0, how many; -1 = to the end), then the task message.
                                Answered by ``RESULT`` or ``FAILED``. Several may wait in the pipe.
+``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then UTF-8
+                               text: the iteration is not to be run, its result is an error of class
+                               `pydoredis_crash` with this message. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`), then a value or text.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
@@ -41,6 +44,7 @@ from dataclasses import dataclass
 
 HEADER = struct.Struct("<iii")
 TASK_HEAD = struct.Struct("<iii")
+VERDICT_HEAD = struct.Struct("<i")
 RESULT_HEAD = struct.Struct("<d")
 REQUEST_HEAD = struct.Struct("<i")
 
@@ -58,6 +62,7 @@ class Kind(enum.IntEnum):
     TASK = 2
     FORGET = 3
     ANSWER = 4
+    VERDICT = 5
     READY = 16
     RESULT = 17
     FAILED = 18
@@ -69,7 +74,7 @@ class Request(bytes, enum.Enum):
 
     GET = b"G"  # ANSWER is VALUE with the bytes, or ABSENT
     SET = b"S"  # value = bytes to store; ANSWER is VALUE with an empty rest
-    DELETE = b"D"  # ANSWER is VALUE with an empty rest
+    DELETE = b"D"  # ANSWER is VALUE with the decimal number of values that there were
 
 
 class Answer(bytes, enum.Enum):

@@ -1,0 +1,462 @@
+"""The agent: one process per machine that takes tasks, marks them, has them run, publishes results.
+
+One loop waits for everything at once: answers and output of executors, a task from the waiter's thread, a
+signal, a point in time. Each turn ends with at most two round trips to Redis: one that publishes all results
+and takes new tasks, one that marks what was taken. When Redis is away the loop goes on without it: executors
+finish what they have, and their results wait here. Whatever the agent holds stands in exactly one of the
+collections of `Hands` until Redis has confirmed that it may be forgotten.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import platform
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import IntEnum
+from types import FrameType
+from typing import Literal
+
+from pydoredis.errors import RemoteProtocolError, StoreUnavailable
+from pydoredis.protocol import wire
+from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
+from pydoredis.settings import ConnectionSettings, WorkerSettings
+from pydoredis.store import Claim, Store
+from pydoredis.worker import crashes, requests, served
+from pydoredis.worker.child import Child, OutputLine, Run
+from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
+from pydoredis.worker.frames import RESULT_HEAD, Frame, Kind
+from pydoredis.worker.hands import Arrived, Death, Hands
+from pydoredis.worker.jobs import Jobs
+from pydoredis.worker.liveness import Heart
+from pydoredis.worker.pace import Backoff, Pace
+from pydoredis.worker.waiter import Waiter
+
+log = logging.getLogger(__name__)
+output_log = logging.getLogger("pydoredis.worker.output")
+
+
+class Stop(IntEnum):
+    """How far a shutdown has come."""
+
+    NO = 0
+    WARM = 1  # finish what runs
+    COLD = 2  # give it back
+
+
+class Agent:
+    """Serves queues until told to stop, until they are gone, or until it has done `iter` tasks per worker.
+
+    Attributes:
+        undelivered: After `run`: how many tasks and results could not be brought back to a lost Redis.
+
+    Args:
+        connection: Which Redis.
+        settings: How to behave.
+
+    Raises:
+        ConfigError: If a queue's name would break R peers.
+    """
+
+    def __init__(self, connection: ConnectionSettings, settings: WorkerSettings) -> None:
+        self.undelivered = 0
+        self._settings = settings
+        self._connection = connection
+        self._queues = [QueueKeys(check_queue_name(name)) for name in settings.queues]
+        self._host = tag_host(platform.node())
+        self._store = Store(connection)
+        self._jobs = Jobs()
+        self._run_numbers = itertools.count(1)
+        self._hands = Hands()
+        self._pace = Pace()  # of the job that was served last
+        self._tasks_left = None if settings.iter is None else settings.iter * settings.workers
+        self._outage = Backoff()
+        self._refusal = Backoff()
+        self._refused_jobs: set[str] = set()
+        self._stop = Stop.NO
+        self._stop_by_s = float("inf")
+        self._signal = 0
+        self._crew: Crew
+        self._heart: Heart
+        self._waiter: Waiter
+
+    def run(self) -> int:
+        """Work until there is a reason to stop.
+
+        Returns:
+            The signal that ended it, or 0.
+
+        Raises:
+            StoreUnavailable: If Redis cannot be reached at the start.
+            ConfigError: If Redis does not let us in, or this machine cannot run what was asked for.
+            EvaluatorError: If executors cannot be started.
+        """
+        settings = self._settings
+        version = self._store.check()
+        self._crew = Crew(served.choose(settings.codec, settings.r_engine), settings.workers)
+        self._heart = Heart(self._connection)
+        self._waiter = Waiter(self._connection, self._queues, settings.linger_s, self._crew.wake)
+        try:
+            with self._signals():
+                self._gather()
+                if self._stop is Stop.NO:
+                    self._store.join(self._queues, settings.workers)
+                    log.info(
+                        "up: %d workers (%s) on queue %s, Redis %s at %s",
+                        *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),
+                        *(version, self._connection.safe_url),
+                    )
+                    self._serve()
+                    self._farewell()
+        finally:
+            self._crew.close()
+            self._heart.close()
+            self._waiter.close()
+            self._store.close()
+        return self._signal
+
+    # --- the loop -----------------------------------------------------------------------------------------
+
+    def _gather(self) -> None:
+        """Start the executors and wait until all are ready."""
+        self._crew.fill()
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while self._stop is Stop.NO and not self._crew.all_ready():
+            self._hear(self._crew.events(1.0))
+            if time.monotonic() > deadline_s:
+                self._crew.kill_unready(f"not ready after {START_TIMEOUT_S:.0f} s")
+
+    def _serve(self) -> None:
+        self._crew.wake()  # nothing happens by itself until the first turn has asked for a task
+        while not self._finished():
+            self._hear(self._crew.events(self._timeout()))
+            self._enforce_limits(time.monotonic())
+            if self._outage.over(time.monotonic()):
+                try:
+                    self._turn(time.monotonic())
+                except StoreUnavailable as error:
+                    self._lost(error)
+                else:
+                    if self._outage.reset():
+                        log.info("Redis is back")
+            self._dispatch()
+
+    def _hear(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event.what, OutputLine):
+                self._log_output(event.what)
+            elif isinstance(event.what, Frame):
+                self._answered(event.child, event.what)
+            else:
+                self._died(event.child)
+
+    def _timeout(self) -> float | None:
+        """Seconds until the clock, and nothing else, gives a reason to act; None for never."""
+        now_s = time.monotonic()
+        due = [self._outage.due_s, self._stop_by_s]
+        if not self._outage.active:
+            due += [self._refusal.due_s, self._hands.next_retry_s()]
+        if self._stop is not Stop.NO and self._waiter.waiting:
+            due.append(now_s + 0.05)
+        if self._settings.timelimit_s:
+            due.extend(since_s + self._settings.timelimit_s for since_s in self._crew.running_since())
+        next_s = min(due)
+        return None if next_s == float("inf") else max(0.0, next_s - now_s)
+
+    def _finished(self) -> bool:
+        """Whether a shutdown, for whatever reason, is complete."""
+        if self._stop is Stop.NO:
+            return False
+        if self._stop is Stop.COLD and self._outage.active:
+            self.undelivered = self._in_hand()
+            log.error("Redis is away: %d tasks and results could not be brought back", self.undelivered)
+            return True
+        return not self._waiter.waiting and not self._in_hand()
+
+    def _in_hand(self) -> int:
+        return self._crew.runs + len(self._hands)
+
+    def _enforce_limits(self, now_s: float) -> None:
+        """End what has run too long: tasks, and a shutdown's patience."""
+        limit_s = self._settings.timelimit_s
+        if limit_s:
+            self._crew.kill_overdue(now_s - limit_s, f"time limit of {limit_s:g} s exceeded")
+        if self._tasks_left is not None and self._tasks_left <= 0 and self._stop is Stop.NO:
+            log.info("done: %s tasks per worker", self._settings.iter)
+            self._begin_stop()
+        if self._stop is Stop.WARM and now_s >= self._stop_by_s:
+            log.warning("the grace period is over: running tasks are given back")
+            self._stop = Stop.COLD
+        if self._stop is Stop.COLD:
+            self._stop_by_s = float("inf")
+            self._crew.kill_all("shutdown")
+
+    # --- one turn with Redis ------------------------------------------------------------------------------
+
+    def _turn(self, now_s: float) -> None:
+        """Bring Redis up to date with what happened, and take what there is room for."""
+        if self._stop is not Stop.NO:
+            self._waiter.interrupt(self._store)
+        waited = self._waiter.collect()
+        came = waited is not None and waited.task is not None
+        if waited is not None and waited.task is not None:
+            self._hands.taken.append(waited.task)
+        self._accept()
+        # A lone task runs before we look for more of them.
+        self._dispatch()
+        self._settle_deaths(now_s)
+        self._hands.retry(now_s)
+        if self._stop is not Stop.NO:
+            self._let_go(self._hands.give_up(), "head")
+        resting = not self._refusal.over(now_s)
+        room = 0 if self._waiter.waiting or resting else self._room()
+        if self._hands.outbox or (came and room):
+            self._exchange(room)
+            self._accept()
+        if waited is not None and waited.error is not None:
+            raise waited.error
+        if waited is not None and not came and not self._in_hand() and self._stop is Stop.NO:
+            self._look_whether_queues_live()
+        if not resting and self._room() and not self._hands.backlog and self._crew.idle:
+            self._waiter.ask()
+
+    def _exchange(self, room: int) -> None:
+        """Publish what is finished and take up to `room` tasks."""
+        results = self._hands.outbox
+        outcomes, taken = self._store.exchange(results, self._queues, room)
+        self._hands.taken.extend(taken)
+        self._hands.outbox = []
+        for (claim, result), outcome in zip(results, outcomes, strict=True):
+            if outcome is None:
+                self._hands.outbox.append((claim, result))
+                continue
+            self._heart.remove(claim)
+            if outcome == "published":
+                log.debug("published task %s of job %s", claim.block, claim.task.job)
+            else:
+                log.info("result of task %s of job %s dropped: %s", claim.block, claim.task.job, outcome)
+        if self._hands.outbox:
+            raise StoreUnavailable(self._connection.safe_url, "it does not take results just now")
+
+    def _accept(self) -> None:
+        """Mark the tasks that were taken, before anything else happens to them (promise 4)."""
+        claims: list[Claim] = []
+        for keys, payload in list(self._hands.taken):
+            try:
+                task = wire.decode_task(payload)
+            except RemoteProtocolError as error:
+                self._store.bury(keys, payload)
+                self._hands.taken.remove((keys, payload))
+                log.warning("queue %s: %s; kept in %r", keys.queue, error, keys.dead)
+                continue
+            if not task.iterations:
+                # What a coordinator submits that found a start key gone: an answer would count as a result
+                # of its job (protocol 12.6).
+                self._hands.taken.remove((keys, payload))
+                log.warning("queue %s: dropped a task without iterations of job %s", keys.queue, task.job)
+                continue
+            claims.append(Claim(keys, task, self._tag(task.first, task.last)))
+        if claims:
+            marked = self._store.mark(claims, self._jobs.known())
+            self._hands.taken.clear()
+            for claim, crashed in zip(claims, marked.crashed, strict=True):
+                self._heart.add(claim)
+                self._hands.arrived.append(Arrived(claim, marked.environments[claim.env], crashed))
+        while self._hands.arrived:
+            self._sort(self._hands.arrived[0])
+            self._hands.arrived.popleft()
+
+    def _sort(self, arrived: Arrived) -> None:
+        """Decide what is to be done with a task that was marked."""
+        claim = arrived.claim
+        if arrived.environment is None:
+            self._store.drop([claim])
+            self._heart.remove(claim)
+            log.info("dropped task %s of job %s: the job is over", claim.block, claim.task.job)
+            return
+        try:
+            job = self._jobs.find(claim.env, arrived.environment)
+        except RemoteProtocolError as error:
+            log.warning("queue %s, job %s: %s", claim.keys.queue, claim.task.job, error)
+            self._fail(claim, f"the job environment cannot be used: {error}")
+            return
+        run = Run(next(self._run_numbers), claim, job)
+        if job.environment.codec not in self._crew.codecs:
+            self._refuse(run)
+        elif not (arrived.crashed and self._condemned(run)):
+            self._hands.backlog.append(run)
+
+    def _tag(self, first: int, last: int) -> str:
+        """Name the executor that will probably run the task: R's `tasks()` shows its process number."""
+        return str(TaskTag(first, last, self._host, self._crew.next_pid(), format_begin(datetime.now())))
+
+    def _refuse(self, run: Run) -> None:
+        """Put back a task in a language that is not served here, and leave it to others for a while."""
+        self._let_go([run], "tail")
+        self._refusal.begin(time.monotonic())
+        job, codec = run.claim.task.job, run.job.environment.codec
+        if job not in self._refused_jobs:
+            self._refused_jobs.add(job)
+            served = self._settings.codec
+            log.warning(
+                "job %s is in %s, not served here (--codec %s): its tasks go back", job, codec, served
+            )
+
+    def _let_go(self, runs: Sequence[Run], end: Literal["head", "tail"]) -> None:
+        """Put tasks back on their queues; until that is done, they are kept."""
+        try:
+            outcomes = self._store.give_back([run.claim for run in runs], end)
+        except StoreUnavailable:
+            self._hands.backlog.extend(runs)
+            raise
+        for run, outcome in zip(runs, outcomes, strict=True):
+            self._heart.remove(run.claim)
+            log.info("task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
+
+    def _fail(self, claim: Claim, message: str) -> None:
+        """Answer a task with an error for each of its iterations."""
+        self._hands.outbox.append((claim, wire.encode_failures(claim.task.iterations, message)))
+
+    def _look_whether_queues_live(self) -> None:
+        if not self._store.any_live(self._queues):
+            log.info("the queue was removed: leaving")
+            self._begin_stop()
+
+    def _lost(self, error: StoreUnavailable) -> None:
+        if not self._outage.active:
+            log.warning("%s; going on without it", error)
+        self._outage.begin(time.monotonic())
+
+    # --- deaths -------------------------------------------------------------------------------------------
+
+    def _died(self, child: Child) -> None:
+        """An executor is gone: replace it, and see to the tasks in its pipe."""
+        runs, iteration, cause = list(child.runs), child.iteration, child.obituary()
+        stopping = self._stop is not Stop.NO
+        if not stopping:
+            log.warning("executor %d %s", child.pid, cause)
+        self._crew.replace(child, hire=not stopping)
+        if runs and self._stop is not Stop.COLD:
+            self._hands.deaths.append(Death(runs.pop(0), iteration, cause))
+        # Those behind the running one had not begun.
+        self._hands.backlog.extendleft(reversed(runs))
+
+    def _settle_deaths(self, now_s: float) -> None:
+        """Count the deaths of executors and decide what becomes of the tasks they died on."""
+        while self._hands.deaths:
+            death = self._hands.deaths[0]
+            count = self._store.count_crash(death.run.claim, death.iteration, death.cause)
+            decision = crashes.decide(count, self._settings.max_crashes)
+            if decision == "condemn":
+                if not self._condemned(death.run):
+                    self._hands.backlog.appendleft(death.run)
+            elif decision == "wait" and self._stop is Stop.NO:
+                self._hands.delay(death.run, now_s + crashes.RETRY_PAUSE_S)
+            else:
+                self._hands.backlog.appendleft(death.run)
+            self._hands.deaths.popleft()
+            if decision == "give-back":
+                self._let_go([self._hands.backlog.popleft()], "head")
+
+    def _condemned(self, run: Run) -> bool:
+        """Note which iterations of a task may not run any more; answer it if none is left."""
+        numbers = run.claim.task.iterations
+        for crash in self._store.crashes(run.claim):
+            if crash.deaths >= self._settings.max_crashes:
+                message = crashes.verdict(crash.deaths, crash.cause)
+                guilty = numbers if crash.iteration is None else (crash.iteration,)
+                run.verdicts.update(dict.fromkeys(guilty, message))
+        if len(run.verdicts) < len(numbers):
+            return False
+        self._hands.outbox.append((run.claim, wire.encode_crashes(run.verdicts)))
+        return True
+
+    # --- executors ----------------------------------------------------------------------------------------
+
+    def _answered(self, child: Child, frame: Frame) -> None:
+        if frame.kind == Kind.READY:
+            self._crew.greet(child, frame.body.decode("utf-8", "replace"))
+            return
+        if frame.kind == Kind.REQUEST:
+            child.answer(frame.token, requests.serve(self._store, frame.body))
+            return
+        run = child.finish(frame.token)
+        claim = run.claim
+        if frame.kind == Kind.RESULT:
+            (seconds,) = RESULT_HEAD.unpack_from(frame.body)
+            run.job.pace.note(seconds)
+            result = frame.body[RESULT_HEAD.size :]
+            if len(result) > wire.MAX_MESSAGE:
+                self._fail(claim, f"the result has {len(result)} bytes; Redis takes {wire.MAX_MESSAGE}")
+            else:
+                self._hands.outbox.append((claim, result))
+        else:
+            reason = frame.body.decode("utf-8", "replace")
+            log.warning("task %s of job %s cannot be run: %s", claim.block, claim.task.job, reason)
+            self._fail(claim, f"the task cannot be run: {reason}")
+        self._pace = run.job.pace
+        self._refusal.reset()
+        if self._tasks_left is not None:
+            self._tasks_left -= 1
+
+    def _log_output(self, line: OutputLine) -> None:
+        if line.run is None:
+            output_log.info("%s", line.text)
+        else:
+            claim = line.run.claim
+            where = claim.block if line.iteration is None else line.iteration
+            output_log.info("[%s %s %s] %s", claim.keys.queue, claim.task.job, where, line.text)
+
+    def _room(self) -> int:
+        """How many more tasks to take: one for each free executor, and some ahead while tasks are short."""
+        if self._stop is not Stop.NO:
+            return 0
+        waiting = self._in_hand() - len(self._hands.outbox)
+        room = self._crew.size * (self._pace.in_pipe() + self._pace.in_agent()) - waiting
+        if self._tasks_left is not None:
+            room = min(room, self._tasks_left - waiting)
+        return max(0, room)
+
+    def _dispatch(self) -> None:
+        """Hand waiting tasks to executors; during a shutdown none is begun any more."""
+        if self._stop is Stop.NO and self._hands.backlog:
+            self._hands.backlog = self._crew.assign(self._hands.backlog)
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask for a shutdown; they and SIGCHLD wake the loop."""
+        handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT), self._on_signal)
+        old = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        old[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+        old_fd = signal.set_wakeup_fd(self._crew.wake_fd, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(old_fd)
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Only a note; the loop wakes up by itself and acts on it.
+        self._signal = number
+        if self._stop is Stop.NO:
+            self._begin_stop()
+        else:
+            self._stop = Stop.COLD
+
+    def _begin_stop(self) -> None:
+        self._stop = Stop.WARM
+        self._stop_by_s = time.monotonic() + self._settings.grace_s
+
+    def _farewell(self) -> None:
+        try:
+            self._store.leave(self._queues, self._settings.workers)
+        except StoreUnavailable as error:
+            log.warning("the worker counts of the queues are too high now: %s", error)
+        log.info("left queue %s", ", ".join(self._settings.queues))

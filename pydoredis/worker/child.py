@@ -1,0 +1,279 @@
+"""One executor process as its agent sees it: pipes for tasks, for answers, for what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pydoredis.protocol.messages import Codec
+from pydoredis.store import Claim
+from pydoredis.worker import engines
+from pydoredis.worker.frames import (
+    OUTPUT_MARK,
+    TASK_HEAD,
+    VERDICT_HEAD,
+    Frame,
+    FrameBuffer,
+    FrameError,
+    Kind,
+    pack,
+)
+from pydoredis.worker.jobs import Job
+
+KEPT_ENVIRONMENTS = 4
+"""Job environments that an executor keeps, least recently used out: several jobs may alternate on a queue."""
+
+_READ_SIZE = 1 << 18
+_PIPE_SIZE = 1 << 20
+_KEPT_LINES = 20
+_LONGEST_LINE = 8192
+_F_SETPIPE_SZ = 1031  # Linux; fcntl names it only from Python 3.10 on some builds
+
+
+@dataclass(eq=False)
+class Run:
+    """A task on its way through an executor.
+
+    Attributes:
+        number: What its frames carry.
+        claim: The task.
+        job: Its job.
+        verdicts: Iterations (by number) that are not run any more, with the message of their error.
+    """
+
+    number: int
+    claim: Claim
+    job: Job
+    verdicts: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """A line that a body printed, and the iteration that did (None outside of one)."""
+
+    text: str
+    run: Run | None
+    iteration: int | None
+
+
+class Child:
+    """Starts one executor process and talks to it without ever blocking.
+
+    Attributes:
+        codec: What it can run.
+        pid: Its process number.
+        ready: What it said of itself once it was ready; None before.
+        runs: Tasks in its pipe, the running one first.
+        tail: The last lines it printed, for the report of its death.
+        head_since_s: Since when (monotonic) the running task runs.
+        output_ended: Whether it closed its standard output and error.
+    """
+
+    def __init__(self, codec: Codec, r_engine: engines.REngine) -> None:
+        self.codec = codec
+        self.ready: str | None = None
+        self.runs: deque[Run] = deque()
+        self.tail: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.started_s = time.monotonic()
+        self.head_since_s = self.started_s
+        self.killed_for: str | None = None
+        self.output_ended = False
+        self._frames = FrameBuffer()
+        self._environments: OrderedDict[int, None] = OrderedDict()
+        self._outgoing = bytearray()
+        self._line = b""
+        self._iteration: int | None = None
+        their_in, self.task_fd = os.pipe()
+        self.answer_fd, their_out = os.pipe()
+        self.output_fd, their_print = os.pipe()
+        for fd in (self.task_fd, self.answer_fd):
+            # Big values in fewer pieces; a limit for pipes may forbid it, and the default works.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
+        command, environment = engines.command(codec, r_engine, their_in, their_out)
+        try:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=their_print,
+                stderr=their_print,
+                pass_fds=(their_in, their_out),
+            )
+        finally:
+            for fd in (their_in, their_out, their_print):
+                os.close(fd)
+        for fd in (self.task_fd, self.answer_fd, self.output_fd):
+            os.set_blocking(fd, False)
+
+    @property
+    def pid(self) -> int:
+        """The executor's process number."""
+        return self.process.pid
+
+    # --- to the executor ----------------------------------------------------------------------------------
+
+    def send(self, run: Run) -> None:
+        """Put a task into the executor's pipe, its environment before it if it has not got it."""
+        number = run.job.number
+        if number in self._environments:
+            self._environments.move_to_end(number)
+        else:
+            self._environments[number] = None
+            self._post(Kind.ENVIRONMENT, number, run.job.environment.payload)
+            self._forget()
+        for iteration, message in run.verdicts.items():
+            index = run.claim.task.iterations.index(iteration)
+            self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + message.encode())
+        if not self.runs:
+            self.head_since_s = time.monotonic()
+            self._iteration = None
+        self.runs.append(run)
+        self._post(Kind.TASK, run.number, TASK_HEAD.pack(number, 0, -1) + run.claim.task.payload)
+        self.flush()
+
+    def answer(self, number: int, status: bytes, value: bytes = b"") -> None:
+        """Answer a request of the running body."""
+        self._post(Kind.ANSWER, number, status + value)
+        self.flush()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether bytes wait until the pipe takes them."""
+        return bool(self._outgoing)
+
+    def flush(self) -> None:
+        """Write what the pipe takes."""
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            while self._outgoing:
+                written = os.write(self.task_fd, self._outgoing)
+                del self._outgoing[:written]
+
+    def _post(self, kind: Kind, number: int, body: bytes) -> None:
+        self._outgoing += pack(kind, number, body)
+
+    def _forget(self) -> None:
+        needed = {run.job.number for run in self.runs}
+        for number in list(self._environments)[:-1]:
+            if len(self._environments) <= KEPT_ENVIRONMENTS:
+                break
+            if number not in needed:
+                del self._environments[number]
+                self._post(Kind.FORGET, number, b"")
+
+    # --- from the executor --------------------------------------------------------------------------------
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame that has arrived.
+
+        Raises:
+            FrameError: If what arrived is no frame.
+            EOFError: After the last frame, if the executor has closed its end.
+        """
+        while True:
+            try:
+                data = os.read(self.answer_fd, _READ_SIZE)
+            except BlockingIOError:
+                return
+            if not data:
+                raise EOFError
+            yield from self._frames.feed(data)
+            if len(data) < _READ_SIZE:
+                return
+
+    def finish(self, number: int) -> Run:
+        """The task with this number, the first in the pipe, was answered.
+
+        Raises:
+            FrameError: If it is not the first.
+        """
+        if not self.runs or self.runs[0].number != number:
+            raise FrameError(f"answer for task {number}, which is not running")
+        self.head_since_s = time.monotonic()
+        self._iteration = None
+        return self.runs.popleft()
+
+    @property
+    def iteration(self) -> int | None:
+        """Which iteration of the first task runs, as far as the executor's output tells."""
+        if not self.runs:
+            return None
+        iterations = self.runs[0].claim.task.iterations
+        if len(iterations) == 1:
+            return iterations[0]
+        return self._iteration if self._iteration in iterations else None
+
+    def output(self) -> Iterator[OutputLine]:
+        """Every whole line that was printed since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data = os.read(self.output_fd, _READ_SIZE)
+                if not data:
+                    self.output_ended = True
+                    return
+                *lines, self._line = (self._line + data).split(b"\n")
+                if len(self._line) > _LONGEST_LINE:
+                    lines.append(self._line)
+                    self._line = b""
+                for line in lines:
+                    yield from self._printed(line)
+                if len(data) < _READ_SIZE:
+                    break
+
+    def _printed(self, line: bytes) -> Iterator[OutputLine]:
+        if line.startswith(OUTPUT_MARK) and line[1:].isdigit():
+            self._iteration = int(line[1:])
+            return
+        text = line.decode("utf-8", "replace").rstrip("\r")
+        self.tail.append(text)
+        yield OutputLine(text, self.runs[0] if self.runs else None, self.iteration)
+
+    # --- its end ------------------------------------------------------------------------------------------
+
+    def kill(self, reason: str) -> None:
+        """End the process now; `reason` is what its death will be put down to."""
+        self.killed_for = reason
+        self.process.kill()
+
+    def died(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.poll() is not None
+
+    def obituary(self) -> str:
+        """Why it died: what the agent did, or signal or exit status; then its last lines."""
+        code = self.process.returncode
+        if self.killed_for:
+            cause = self.killed_for
+        elif code is not None and code < 0:
+            cause = f"killed by {_signal_name(-code)}"
+        else:
+            cause = f"ended with exit status {code}"
+        lines = [line for line in self.tail if line.strip()]
+        return f"{cause}; its last output: {' | '.join(lines[-5:])}" if lines else cause
+
+    def dismiss(self) -> None:
+        """Let it finish what is in its pipe and end: the agent's side of the pipe is closed."""
+        if self.task_fd >= 0:
+            os.close(self.task_fd)
+            self.task_fd = -1
+
+    def close(self) -> None:
+        """Close the pipes of a process that has ended, and reap it."""
+        self.dismiss()
+        os.close(self.answer_fd)
+        os.close(self.output_fd)
+        self.process.wait()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

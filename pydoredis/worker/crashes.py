@@ -1,0 +1,30 @@
+"""What becomes of a task whose executor died: it is tried again, but not for ever (promise 6)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+RETRY_PAUSE_S = 10.0
+"""Seconds before a task that killed two executors is tried again: as long as R peers need to notice a dead
+worker, so a body that only has to get over something in time gets as much of it here as there."""
+
+Decision = Literal["give-back", "wait", "condemn"]
+
+
+def decide(deaths: int, max_crashes: int) -> Decision:
+    """What to do after the executor of an iteration died for the `deaths`-th time, on any machine.
+
+    Returns:
+        `give-back`: at once to the head of the queue, for whoever is free: most deaths are nobody's fault.
+        `wait`: keep it, marked and alive, for `RETRY_PAUSE_S`, then try it again.
+        `condemn`: its result is an error that names the cause; the rest of its block is delivered.
+    """
+    if deaths >= max_crashes:
+        return "condemn"
+    return "give-back" if deaths == 1 else "wait"
+
+
+def verdict(deaths: int, cause: str) -> str:
+    """The message of a condemned iteration's error."""
+    times = "once" if deaths == 1 else f"{deaths} times"
+    return f"the worker process died {times} on this iteration: {cause}"

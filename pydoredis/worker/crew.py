@@ -1,0 +1,261 @@
+"""The executors of one agent: started, watched, replaced when they die, dismissed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydoredis.errors import EvaluatorError
+from pydoredis.protocol.messages import Codec
+from pydoredis.worker.child import Child, OutputLine, Run
+from pydoredis.worker.frames import Frame, FrameError
+from pydoredis.worker.served import Served
+
+MAX_FAILED_STARTS = 3
+"""So many executors in a row may die before they are ready; then something is wrong with the machine."""
+
+START_TIMEOUT_S = 120.0
+"""How long an executor may take to be ready: R's start runs the user's profile, and disks can be slow."""
+
+DISMISS_TIMEOUT_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a child did."""
+
+    child: Child
+    what: Frame | OutputLine | Literal["died"]
+
+
+class Crew:
+    """Up to `size` executors at work, of each codec that the machine serves.
+
+    Attributes:
+        codecs: What they can run; the first is started ahead, the others when their first task comes.
+        size: How many may be at work at the same time.
+        children: The living executors.
+    """
+
+    def __init__(self, served: Served, size: int) -> None:
+        self.codecs = served.codecs
+        self.size = size
+        self.children: list[Child] = []
+        self._r_engine = served.r_engine
+        self._failed_starts = 0
+        self._turns = 0
+        self._selector = selectors.DefaultSelector()
+        self._wake_out, self._wake_in = os.pipe()
+        for fd in (self._wake_out, self._wake_in):
+            os.set_blocking(fd, False)
+        self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+
+    @property
+    def wake_fd(self) -> int:
+        """Where a byte ends a wait: for `signal.set_wakeup_fd`."""
+        return self._wake_in
+
+    def wake(self) -> None:
+        """End the wait of `events` from another thread."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_in, b"\0")
+
+    # --- starting and ending ------------------------------------------------------------------------------
+
+    def fill(self, codec: Codec | None = None) -> None:
+        """Start executors for a codec, the first one if none is given; their READY frames come later."""
+        for _ in range(self.size):
+            self._hire(codec or self.codecs[0])
+
+    def _hire(self, codec: Codec) -> None:
+        child = Child(codec, self._r_engine)
+        self.children.append(child)
+        self._selector.register(child.answer_fd, selectors.EVENT_READ, child)
+        self._selector.register(child.output_fd, selectors.EVENT_READ, child)
+
+    def greet(self, child: Child, text: str) -> None:
+        """An executor is ready; `text` names its engine."""
+        child.ready = text
+        self._failed_starts = 0
+
+    def replace(self, child: Child, *, hire: bool) -> None:
+        """Let a dead executor go and, if wanted, start another in its place.
+
+        Raises:
+            EvaluatorError: If executors keep dying before they are ready.
+        """
+        self._remove(child)
+        child.close()
+        if child.ready is None:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
+                raise EvaluatorError(
+                    child.codec,
+                    f"{self._failed_starts} executors in a row died while they started: {child.obituary()}",
+                    child.process.returncode,
+                    "\n".join(child.tail),
+                )
+        if hire:
+            self._hire(child.codec)
+
+    def kill_unready(self, reason: str) -> None:
+        """End those that did not become ready."""
+        for child in self.children:
+            if not child.ready:
+                child.kill(reason)
+
+    def kill_overdue(self, before_s: float, reason: str) -> None:
+        """End those whose task has run since before this time (monotonic)."""
+        for child in self.children:
+            if child.runs and not child.killed_for and child.head_since_s < before_s:
+                child.kill(reason)
+
+    def kill_all(self, reason: str) -> None:
+        """End all that were not ended before."""
+        for child in self.children:
+            if not child.killed_for:
+                child.kill(reason)
+
+    def close(self) -> None:
+        """Let all executors end; kill those that take too long."""
+        children = list(self.children)
+        for child in children:
+            self._remove(child)
+            child.dismiss()
+        deadline_s = time.monotonic() + DISMISS_TIMEOUT_S
+        for child in children:
+            try:
+                child.process.wait(max(0.0, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill("did not end by itself")
+            child.close()
+        self._selector.close()
+        os.close(self._wake_in)
+        os.close(self._wake_out)
+
+    def _remove(self, child: Child) -> None:
+        self.children.remove(child)
+        for fd in (child.answer_fd, child.output_fd, child.task_fd):
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(fd)
+
+    # --- work ---------------------------------------------------------------------------------------------
+
+    def all_ready(self) -> bool:
+        """Whether every executor can be given a task."""
+        return all(child.ready for child in self.children)
+
+    @property
+    def engine_text(self) -> str:
+        """What the executors say of themselves."""
+        return next((child.ready for child in self.children if child.ready), "not ready")
+
+    @property
+    def runs(self) -> int:
+        """How many tasks the executors have, running or waiting in their pipes."""
+        return sum(len(child.runs) for child in self.children)
+
+    @property
+    def idle(self) -> bool:
+        """Whether one more executor could be at work."""
+        return sum(1 for child in self.children if child.runs) < self.size
+
+    def running_since(self) -> list[float]:
+        """For each executor at work that was not killed yet: since when (monotonic) its task runs."""
+        return [child.head_since_s for child in self.children if child.runs and not child.killed_for]
+
+    def next_pid(self) -> int:
+        """Process number of the executor that will probably get the next task."""
+        self._turns += 1
+        count = len(self.children)
+        order = (self.children[(self._turns + n) % count] for n in range(count))
+        child = min(order, key=lambda child: len(child.runs), default=None)
+        return child.pid if child else os.getpid()
+
+    def assign(self, backlog: Iterable[Run]) -> deque[Run]:
+        """Hand tasks to executors; return those that have to wait."""
+        waiting: deque[Run] = deque()
+        for run in backlog:
+            child = self._choose(run)
+            if child is None:
+                waiting.append(run)
+            else:
+                child.send(run)
+        return waiting
+
+    def _choose(self, run: Run) -> Child | None:
+        """The executor with the shortest pipe, if it may have one more task of this job."""
+        codec = run.job.environment.codec
+        able = [child for child in self.children if child.codec == codec]
+        if not able:
+            self.fill(codec)
+        child = min(
+            (child for child in able if child.ready and not child.killed_for),
+            key=lambda child: len(child.runs),
+            default=None,
+        )
+        if child is None or (not child.runs and not self.idle):
+            return None
+        return child if len(child.runs) < run.job.pace.in_pipe() else None
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    def events(self, timeout_s: float | None) -> Iterator[Event]:
+        """Wait until something happens, then yield all of it; a death after what was left to read."""
+        self._watch_writers()
+        ready: dict[Child, None] = {}
+        for key, mask in self._selector.select(timeout_s):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_out, 4096)
+                # Signals come through here, the end of a child among them.
+                ready.update({child: None for child in self.children if child.died()})
+            elif mask & selectors.EVENT_WRITE:
+                key.data.flush()
+            else:
+                ready[key.data] = None
+        for child in ready:
+            yield from self._heard(child)
+
+    def _heard(self, child: Child) -> Iterator[Event]:
+        ended = child.died()
+        for line in child.output():
+            yield Event(child, line)
+        if child.output_ended:
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(child.output_fd)
+        try:
+            for frame in child.frames():
+                yield Event(child, frame)
+        except EOFError:
+            # Nobody is left who could answer, even if the process itself still lingers.
+            child.process.kill()
+            child.process.wait()
+            ended = True
+        except FrameError as error:
+            log.error("executor %d does not keep to the frame protocol: %s", child.pid, error)
+            child.kill(f"broke the frame protocol: {error}")
+            child.process.wait()
+            ended = True
+        if ended:
+            for line in child.output():
+                yield Event(child, line)
+            yield Event(child, "died")
+
+    def _watch_writers(self) -> None:
+        for child in self.children:
+            registered = child.task_fd in self._selector.get_map()
+            if child.wants_to_write and not registered:
+                self._selector.register(child.task_fd, selectors.EVENT_WRITE, child)
+            elif registered and not child.wants_to_write:
+                self._selector.unregister(child.task_fd)

@@ -1,0 +1,97 @@
+"""Keeps the alive keys of all tasks in flight fresh (protocol, section 6), whatever their bodies do.
+
+One thread and one connection for the whole machine. The agent runs no user code, so nothing that a body does
+to its interpreter or its process holds up a beat.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from pydoredis.errors import StoreUnavailable
+from pydoredis.protocol.keys import QueueKeys
+from pydoredis.settings import ConnectionSettings
+from pydoredis.store import Claim, Store
+
+BEAT_INTERVAL_S = 3.0
+"""Seconds between two beats. R beats every 5 s, which allows for one missed beat in the 10 s that the key
+lives; every 3 s allows for two."""
+
+_RETRY_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Heart:
+    """Beats for every claim that was added and not yet removed. Safe to use from several threads."""
+
+    def __init__(self, connection: ConnectionSettings) -> None:
+        self._store = Store(connection, timeout_s=BEAT_INTERVAL_S)
+        self._lock = threading.Lock()
+        self._claims: dict[int, Claim] = {}
+        self._jobs: dict[tuple[QueueKeys, str], None] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
+        self._thread.start()
+
+    def add(self, claim: Claim) -> None:
+        """Keep this task alive from now on."""
+        with self._lock:
+            self._claims[id(claim)] = claim
+            self._jobs[claim.keys, claim.task.job] = None
+
+    def remove(self, claim: Claim) -> None:
+        """This task is answered or given back."""
+        with self._lock:
+            self._claims.pop(id(claim), None)
+
+    def close(self) -> None:
+        """Stop beating; what was not removed will look dead in 10 s."""
+        self._stop.set()
+        self._thread.join()
+        self._store.close()
+
+    def tidy(self) -> None:
+        """Keep the records of living jobs, delete those of jobs that ended.
+
+        Raises:
+            StoreUnavailable: If Redis does not answer.
+        """
+        with self._lock:
+            jobs = list(self._jobs)
+            busy = {(claim.keys, claim.task.job) for claim in self._claims.values()}
+        for keys, job in jobs:
+            if not self._store.keep_record(keys, job) and (keys, job) not in busy:
+                with self._lock:
+                    self._jobs.pop((keys, job), None)
+
+    def _run(self) -> None:
+        pause_s = BEAT_INTERVAL_S
+        while not self._stop.wait(pause_s):
+            try:
+                self._beat()
+                self.tidy()
+                pause_s = BEAT_INTERVAL_S
+            except StoreUnavailable as error:
+                # The agent reports the outage; here it is only retried, sooner than the next beat is due.
+                log.debug("no heartbeat: %s", error)
+                pause_s = _RETRY_S
+            except Exception:
+                # A thread that ended here would let every task of this machine be taken for dead.
+                log.exception("heartbeat failed")
+                pause_s = _RETRY_S
+
+    def _beat(self) -> None:
+        with self._lock:
+            claims = list(self._claims.values())
+        lapsed_before = {id(claim) for claim in claims if claim.lapsed}
+        for claim, beat in zip(claims, self._store.beat(claims), strict=True):
+            if beat == "lapsed" and id(claim) not in lapsed_before:
+                log.warning("task %s of job %s lapsed: it may be resubmitted", claim.block, claim.task.job)
+            elif beat == "restored":
+                log.warning(
+                    "start key of task %s of job %s was deleted by another client; put back",
+                    claim.block,
+                    claim.task.job,
+                )

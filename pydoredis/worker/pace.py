@@ -1,0 +1,92 @@
+"""How many tasks an agent holds ahead: deep for microsecond tasks, none for long ones. Pure arithmetic."""
+
+from __future__ import annotations
+
+import random
+
+PIPE_AHEAD_S = 0.005
+"""Seconds of work that wait in an executor's pipe. They hide the agent's own latency; a task that turns out
+to be long holds up those behind it, so it is little."""
+
+AGENT_AHEAD_S = 0.02
+"""Seconds of work per executor that wait in the agent: a few round trips to a Redis nearby."""
+
+MAX_IN_PIPE = 32
+MAX_IN_AGENT = 128
+"""Tasks per executor, whatever their length: they are marked and published in batches of bounded size."""
+
+_WEIGHT = 0.2
+
+
+class Pace:
+    """What is known of the tasks of one job on this machine: how long they take."""
+
+    def __init__(self) -> None:
+        self._mean_s: float | None = None
+        self._last_s = 0.0
+
+    def note(self, seconds: float) -> None:
+        """A task of the job took so long in its executor."""
+        self._last_s = seconds
+        if self._mean_s is None:
+            self._mean_s = seconds
+        else:
+            self._mean_s += _WEIGHT * (seconds - self._mean_s)
+
+    @property
+    def expected_s(self) -> float | None:
+        """Seconds that the next task will take at least as likely as not; None before the first."""
+        if self._mean_s is None:
+            return None
+        # The last one counts in full: after one long task nothing is fetched ahead until short ones follow.
+        return max(self._mean_s, self._last_s)
+
+    def in_pipe(self) -> int:
+        """How many tasks an executor may have in its pipe, the running one included: 1 or more."""
+        return 1 + self._ahead(PIPE_AHEAD_S, MAX_IN_PIPE)
+
+    def in_agent(self) -> int:
+        """How many more tasks per executor the agent may hold: 0 or more."""
+        return self._ahead(AGENT_AHEAD_S, MAX_IN_AGENT)
+
+    def _ahead(self, seconds: float, limit: int) -> int:
+        expected_s = self.expected_s
+        if expected_s is None:
+            return 0
+        return min(limit, int(seconds / max(expected_s, 1e-6)))
+
+
+class Backoff:
+    """Pauses that double while something keeps failing, with jitter, so that many workers spread out."""
+
+    def __init__(self, first_s: float = 0.1, longest_s: float = 5.0) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._pause_s = 0.0
+        self._due_s = float("inf")
+
+    @property
+    def active(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._pause_s > 0
+
+    @property
+    def due_s(self) -> float:
+        """When (monotonic) the pause is over; infinity while there is none."""
+        return self._due_s
+
+    def begin(self, now_s: float) -> None:
+        """An attempt failed."""
+        self._pause_s = min(max(2 * self._pause_s, self._first_s), self._longest_s)
+        self._due_s = now_s + self._pause_s * random.uniform(0.5, 1.0)
+
+    def over(self, now_s: float) -> bool:
+        """Whether no pause is under way (any more)."""
+        if now_s >= self._due_s:
+            self._due_s = float("inf")
+        return self._due_s == float("inf")
+
+    def reset(self) -> bool:
+        """An attempt succeeded; returns whether that is news."""
+        was, self._pause_s, self._due_s = self.active, 0.0, float("inf")
+        return was

@@ -1,0 +1,34 @@
+"""What a running body asks of its agent: `redisGet`, `redisSet`, `redisDelete` (frames of kind REQUEST)."""
+
+from __future__ import annotations
+
+import struct
+
+from pydoredis.errors import StoreUnavailable
+from pydoredis.store import Store
+from pydoredis.worker.frames import REQUEST_HEAD, Answer, FrameError, Request
+
+
+def serve(store: Store, body: bytes) -> bytes:
+    """Carry out one request; return the body of its answer.
+
+    Raises:
+        FrameError: If the request makes no sense.
+    """
+    try:
+        operation = Request(body[:1])
+        (length,) = REQUEST_HEAD.unpack_from(body, 1)
+    except (ValueError, struct.error) as error:
+        raise FrameError(f"request {body[:1]!r} is not known") from error
+    start = 1 + REQUEST_HEAD.size
+    key, value = body[start : start + length], body[start + length :]
+    try:
+        if operation is Request.GET:
+            found = store.get_value(key)
+            return Answer.ABSENT.value if found is None else Answer.VALUE.value + found
+        if operation is Request.DELETE:
+            return Answer.VALUE.value + b"%d" % store.delete_value(key)
+        store.set_value(key, value)
+    except StoreUnavailable as error:
+        return Answer.ERROR.value + str(error).encode()
+    return Answer.VALUE.value

@@ -1,0 +1,92 @@
+"""A thread that waits for the next task, so that the agent never has to."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydoredis.errors import StoreUnavailable
+from pydoredis.protocol.keys import QueueKeys
+from pydoredis.settings import ConnectionSettings
+from pydoredis.store import Store
+
+_ANSWER_S = 10.0
+"""How long after the end of a blocking command its answer may take before the connection counts as lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How one wait ended: with a task, with nothing because the time was over, or with an error."""
+
+    task: tuple[QueueKeys, bytes] | None = None
+    error: StoreUnavailable | None = None
+
+
+class Waiter:
+    """Takes one task at a time off the queues, on a connection of its own, when asked to.
+
+    Args:
+        connection: Which server.
+        queues: In order of preference.
+        linger_s: How long one wait may last (R: `linger`).
+        wake: Called from the thread when a wait has ended; `collect` then returns how.
+    """
+
+    def __init__(
+        self,
+        connection: ConnectionSettings,
+        queues: Sequence[QueueKeys],
+        linger_s: float,
+        wake: Callable[[], None],
+    ) -> None:
+        # A command that takes a task must not be sent twice: if its answer is lost, so is the task.
+        self._store = Store(connection, timeout_s=linger_s + _ANSWER_S, reconnects=0)
+        self._queues = queues
+        self._linger_s = linger_s
+        self._wake = wake
+        self._client_id: int | None = None
+        self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Waited] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="waiter", daemon=True)
+        self._thread.start()
+        self.waiting = False
+
+    def ask(self) -> None:
+        """Begin to wait, unless a wait is under way."""
+        if not self.waiting:
+            self.waiting = True
+            self._asked.put(True)
+
+    def collect(self) -> Waited | None:
+        """How the last wait ended, once; None while there is nothing to tell."""
+        with contextlib.suppress(queue.Empty):
+            ended = self._ended.get_nowait()
+            self.waiting = False
+            return ended
+        return None
+
+    def interrupt(self, store: Store) -> None:
+        """End a wait now, through another connection: a task that was on its way is still delivered."""
+        if self.waiting and self._client_id is not None:
+            store.unblock(self._client_id)
+
+    def close(self) -> None:
+        """End the thread, which must not be waiting."""
+        self._asked.put(False)
+        self._thread.join(timeout=_ANSWER_S)
+        self._store.close()
+
+    def _run(self) -> None:
+        while self._asked.get():
+            try:
+                # Asked each time: the number changes with every connection.
+                self._client_id = self._store.client_id()
+                ended = Waited(self._store.wait(self._queues, self._linger_s))
+            except StoreUnavailable as error:
+                ended = Waited(error=error)
+            self._client_id = None
+            self._ended.put(ended)
+            self._wake()
