@@ -1,0 +1,5 @@
+"""`python -m pydoredis`: the command line."""
+
+from pydoredis.cli import main
+
+main()

@@ -1,0 +1,144 @@
+"""`pydoredis worker`: serve queues."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pydoredis.cli.exits import ExitCode, errors_end_the_command
+from pydoredis.protocol.keys import is_for_python_peers_only
+from pydoredis.settings import ConnectionSettings, WorkerSettings
+
+log = logging.getLogger(__name__)
+
+
+def worker(
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--queue",
+            "-q",
+            metavar="NAME",
+            help="Queue to serve: the name given to registerDoRedis(). Several are served in this order, "
+            "a later one while all earlier ones are empty. [env: PYDOREDIS_QUEUE]",
+        ),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|r|cloudpickle",
+            help="Which jobs to serve: R expressions, Python functions, or (auto) what this machine can run.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-n", metavar="N", help="Worker processes. [default: one per processor]"),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Redis: redis://[user:password@]host:6379/0, rediss:// (TLS) or unix:///path?db=0. "
+            "[env: PYDOREDIS_URL, REDIS_URL] [default: redis://localhost:6379/0]",
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Redis server, instead of --url.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="Its port. [default: 6379]")] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Its password. Everyone on this machine can see it here: PYDOREDIS_PASSWORD hides it.",
+        ),
+    ] = None,
+    iter_: Annotated[
+        int | None,
+        typer.Option("--iter", metavar="N", help="Leave after N tasks per worker. [default: no limit]"),
+    ] = None,
+    linger: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long to wait for a task before looking whether the queue was removed. [default: 30]",
+        ),
+    ] = None,
+    timelimit: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="End a task that runs longer. 0 means no limit. [default: 0]"),
+    ] = None,
+    log_file: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="Append the log to FILE. [default: standard error]"),
+    ] = None,
+    loglevel: Annotated[
+        str | None, typer.Option(metavar="DEBUG|INFO|WARNING|ERROR", help="What to log. [default: INFO]")
+    ] = None,
+    r_engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|rpy2|rscript",
+            help="How to run R: inside a Python process (rpy2, fast), as a child of its own (rscript, any R "
+            "from 3.5 on), or (auto) the first that works here.",
+        ),
+    ] = None,
+    max_crashes: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Give up an iteration that killed N worker processes. [default: 3]"),
+    ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="At SIGTERM, how long to wait for running tasks before giving them back. [default: 30]",
+        ),
+    ] = None,
+) -> None:
+    """Serve R's doRedis jobs (and Python jobs) from queues in Redis, beside R's own redisWorker()s.
+
+    Ends when its queues are removed (removeQueue in R), after --iter tasks, or at SIGTERM or Ctrl-C: then it
+    finishes running tasks and gives waiting ones back; a second signal gives back the running ones too.
+    """
+    with errors_end_the_command():
+        connection = ConnectionSettings.load(url=url, host=host, port=port, password=password)
+        settings = WorkerSettings.load(
+            queues=queue,
+            codec=codec,
+            workers=workers,
+            iter=iter_,
+            linger_s=linger,
+            timelimit_s=timelimit,
+            log=log_file,
+            loglevel=loglevel,
+            r_engine=r_engine,
+            max_crashes=max_crashes,
+            grace_s=grace,
+        )
+        _set_up_log(settings)
+        for name in settings.queues:
+            if is_for_python_peers_only(name):
+                log.warning(
+                    "queue %s: the braces are for Redis Cluster and Python peers; R cannot use it", name
+                )
+        # Imported late: `pydoredis worker --help` needs none of it.
+        from pydoredis.worker.agent import Agent
+
+        agent = Agent(connection, settings)
+        ended_by = agent.run()
+    if agent.undelivered:
+        sys.exit(ExitCode.FAILED)
+    if ended_by == signal.SIGINT:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _set_up_log(settings: WorkerSettings) -> None:
+    logging.basicConfig(
+        filename=settings.log,
+        level=settings.loglevel,
+        format="%(asctime)s %(levelname)s %(message)s",
+        force=True,
+    )
