@@ -1,0 +1,52 @@
+"""Pools of workers for benchmarks: R's own and ours, each started, waited for and ended here."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import redis
+
+QUEUE = "BENCH"
+
+
+@contextlib.contextmanager
+def r_workers(port: int, number: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """R processes with doRedis's redisWorker()."""
+    program = f"library(doRedis); redisWorker('{QUEUE}', port = {port}, linger = 1)"
+    with _pool([["Rscript", "-e", program]] * number, port, number) as processes:
+        yield processes
+
+
+@contextlib.contextmanager
+def our_workers(port: int, number: int, engine: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """One `pydoredis worker` with so many executors."""
+    command = [
+        *(sys.executable, "-m", "pydoredis", "worker", "--queue", QUEUE, "--codec", "r"),
+        *("--workers", str(number), "--r-engine", engine, "--port", str(port), "--host", "127.0.0.1"),
+        *("--linger", "1", "--loglevel", "WARNING"),
+    ]
+    with _pool([command], port, number) as processes:
+        yield processes
+
+
+@contextlib.contextmanager
+def _pool(commands: list[list[str]], port: int, number: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    with redis.Redis(port=port) as client:
+        client.flushall()
+        processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for command in commands]
+        try:
+            deadline = time.monotonic() + 60
+            while int(client.get(f"{QUEUE}.count") or 0) < number:
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"workers did not start: {commands[0]}")
+                time.sleep(0.01)
+            yield processes
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(30)
