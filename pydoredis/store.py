@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,14 @@ from typing import Any, Literal, cast
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    InvalidResponse,
+    NoPermissionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from pydoredis.errors import ConfigError, StoreUnavailable
@@ -34,6 +42,9 @@ ALIVE_AFTER_PUBLISH_MS = 3000
 """How long alive outlives start after a result: more than the 2 s of protocol 12.6, less than R's 10 s, so
 that `tasks()` forgets finished tasks soon."""
 
+RESTARTED_TTL_S = 3600
+"""How long agents may take to find out that the server was restarted, and still be counted in again."""
+
 GIVEN_TTL_S = 60
 """How long it is remembered that a claim was given back: longer than any retry of the same command."""
 
@@ -42,6 +53,9 @@ RECORD_TTL_S = 600
 
 CRASH_TTL_S = 24 * 3600
 """How long a queue's crash counts outlive the last crash."""
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long a server may take to accept a connection."""
 
 MAX_DEAD = 1000
 """How many unreadable payloads of a queue are kept for a human; the oldest go first."""
@@ -52,6 +66,9 @@ SMALL_ENVIRONMENT = 64 * 1024
 Outcome = Literal["published", "duplicate", "resubmitted", "job-gone"]
 GivenBack = Literal["given-back", "resubmitted", "job-gone"]
 Beat = Literal["alive", "lapsed", "restored"]
+
+
+_claim_numbers = itertools.count(1)
 
 
 @dataclass(eq=False)
@@ -69,6 +86,11 @@ class Claim:
     task: Task
     tag: str
     lapsed: bool = False
+
+    @cached_property
+    def name(self) -> str:
+        """What tells this claim from all others: a tag comes again when a task is taken twice in a second."""
+        return f"{self.tag} claim {next(_claim_numbers)}"
 
     @cached_property
     def block(self) -> str:
@@ -93,7 +115,7 @@ class Claim:
     @cached_property
     def given(self) -> str:
         """Key that says the task was given back."""
-        return self.keys.given(self.task.job, self.tag)
+        return self.keys.given(self.task.job, self.name)
 
     @cached_property
     def start(self) -> str:
@@ -173,6 +195,7 @@ class Store:
         self._beat = _Script.read("beat")
         self._give_back = _Script.read("give_back")
         self._leave = _Script.read("leave")
+        self._rejoin = _Script.read("rejoin")
         self._take = _Script.read("take")
 
     @cached_property
@@ -185,7 +208,7 @@ class Store:
             decode_responses=False,
             single_connection_client=True,
             socket_timeout=self._timeout_s,
-            socket_connect_timeout=self._timeout_s,
+            socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
             # One attempt mends a connection that the server closed while it was idle.
             retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
         )
@@ -230,6 +253,29 @@ class Store:
             for keys in queues:
                 pipe.incrby(keys.count, workers)
             pipe.execute()
+
+    def run_id(self) -> str:
+        """Names this run of the server: another one after each restart, and after a failover."""
+        with self._translated():
+            return str(self._client.info("server")["run_id"])
+
+    def rejoin(self, queues: Sequence[QueueKeys], workers: int, run_id: str) -> list[QueueKeys]:
+        """Join again those queues that a server lost when this run of it began; return them.
+
+        To be called once per agent and run: a queue that was lost is recognized by its missing count.
+        """
+        replies = self._run(
+            [
+                (
+                    self._rejoin,
+                    (keys.live, keys.count, keys.restarted),
+                    (run_id, workers, wire.LIVE_VALUE, RESTARTED_TTL_S),
+                )
+                for keys in queues
+            ]
+        )
+        self._raise_first(replies)
+        return [keys for keys, rejoined in zip(queues, replies, strict=True) if rejoined]
 
     def leave(self, queues: Sequence[QueueKeys], workers: int) -> None:
         """Take `workers` off the counts that are still there."""
@@ -276,7 +322,7 @@ class Store:
             (
                 self._publish,
                 (claim.env, claim.out, claim.start, claim.alive, claim.published),
-                (result, claim.block, claim.tag, int(claim.lapsed), ALIVE_AFTER_PUBLISH_MS, RECORD_TTL_S),
+                (result, claim.block, claim.name, int(claim.lapsed), ALIVE_AFTER_PUBLISH_MS, RECORD_TTL_S),
             )
             for claim, result in results
         ]
@@ -348,15 +394,15 @@ class Store:
                 (claim.env, claim.start, claim.alive, claim.published, claim.given),
                 (
                     *(int(claim.lapsed), claim.start_value, wire.ALIVE_VALUE, ALIVE_TTL_S),
-                    *(claim.block, claim.tag),
+                    *(claim.block, claim.name),
                 ),
             )
             for claim in claims
         ]
+        replies = self._run(calls)
+        self._raise_first(replies)
         beats: list[Beat] = []
-        for claim, reply in zip(claims, self._run(calls), strict=True):
-            if isinstance(reply, Exception):
-                raise StoreUnavailable(self.connection.safe_url, str(reply)) from reply
+        for claim, reply in zip(claims, replies, strict=True):
             beats.append(cast("Beat", reply.decode()))
             claim.lapsed = claim.lapsed or beats[-1] == "lapsed"
         return beats
@@ -368,15 +414,13 @@ class Store:
             [
                 (
                     self._give_back,
-                    (claim.keys.queue, claim.env, claim.start, claim.given),
+                    (claim.keys.queue, claim.env, claim.start, claim.given, claim.alive),
                     (claim.task.payload, end, int(claim.lapsed), GIVEN_TTL_S),
                 )
                 for claim in ordered
             ]
         )
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise StoreUnavailable(self.connection.safe_url, str(reply)) from reply
+        self._raise_first(replies)
         given = [cast("GivenBack", reply.decode()) for reply in replies]
         return given[::-1] if end == "head" else given
 
@@ -481,6 +525,12 @@ class Store:
             pipe.evalsha(script.sha, len(keys), *keys, *arguments)
         return pipe.execute(raise_on_error=False)
 
+    def _raise_first(self, replies: Sequence[Any]) -> None:
+        """Raise the first error among the replies of scripts, as ours."""
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise StoreUnavailable(self.connection.safe_url, str(reply)) from reply
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn the client's errors into ours."""
@@ -488,6 +538,10 @@ class Store:
             yield
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
             raise StoreUnavailable(self.connection.safe_url, str(error)) from error
+        except InvalidResponse as error:
+            raise StoreUnavailable(
+                self.connection.safe_url, f"what answers there is no Redis ({error})"
+            ) from error
         except ResponseError as error:
             # OOM, READONLY, LOADING, MISCONF, NOPERM …: the server is there, but will not do this now.
             raise StoreUnavailable(self.connection.safe_url, str(error)) from error

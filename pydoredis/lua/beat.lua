@@ -2,7 +2,7 @@
 --
 -- KEYS  1 env  2 start  3 alive  4 published  5 given
 -- ARGV  1 "1" if we lapsed before  2 value of start  3 value of alive  4 its time to live, s
---       5 block ("4...6")  6 task tag
+--       5 block ("4...6")  6 name of the claim
 --
 -- doRedis deletes the start keys of all jobs of a queue when one job is interrupted (protocol 12.5). If our alive
 -- key never expired, the coordinator cannot have declared a fault, so the task is still ours. A claim that was

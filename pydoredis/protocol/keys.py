@@ -92,12 +92,17 @@ class QueueKeys:
         return f"{self.queue}.alive.{job}.{tag}"
 
     def published(self, job: str) -> str:
-        """Ours: hash of the blocks of the job that one of our workers published, with the tag that did."""
+        """Ours: hash of the blocks of the job that one of our workers published, with the claim that did."""
         return self._side(f"published:{job}")
 
-    def given(self, job: str, tag: str) -> str:
-        """Ours: says for a while that the worker of this tag gave the task back."""
-        return self._side(f"given:{job}:{tag}")
+    def given(self, job: str, claim: str) -> str:
+        """Ours: says for a while that a task was given back; `claim` names who had it, and which time."""
+        return self._side(f"given:{job}:{claim}")
+
+    @property
+    def restarted(self) -> str:
+        """Ours: says for a while which run of the Redis server began without the queue."""
+        return self._side("restarted")
 
     @property
     def crashes(self) -> str:

@@ -21,7 +21,7 @@ from enum import IntEnum
 from types import FrameType
 from typing import Literal
 
-from pydoredis.errors import RemoteProtocolError, StoreUnavailable
+from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
 from pydoredis.settings import ConnectionSettings, WorkerSettings
@@ -29,11 +29,11 @@ from pydoredis.store import Claim, Store
 from pydoredis.worker import crashes, requests, served
 from pydoredis.worker.child import Child, OutputLine, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
-from pydoredis.worker.frames import RESULT_HEAD, Frame, Kind
+from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
 from pydoredis.worker.hands import Arrived, Death, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
-from pydoredis.worker.pace import Backoff, Pace
+from pydoredis.worker.pace import Backoff, Pace, Refusals
 from pydoredis.worker.waiter import Waiter
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,9 @@ class Agent:
         self._pace = Pace()  # of the job that was served last
         self._tasks_left = None if settings.iter is None else settings.iter * settings.workers
         self._outage = Backoff()
-        self._refusal = Backoff()
+        self._refusals = Refusals()
         self._refused_jobs: set[str] = set()
+        self._server_run = ""
         self._stop = Stop.NO
         self._stop_by_s = float("inf")
         self._signal = 0
@@ -104,14 +105,21 @@ class Agent:
             with self._signals():
                 self._gather()
                 if self._stop is Stop.NO:
+                    self._server_run = self._store.run_id()
                     self._store.join(self._queues, settings.workers)
                     log.info(
                         "up: %d workers (%s) on queue %s, Redis %s at %s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),
                         *(version, self._connection.safe_url),
                     )
-                    self._serve()
-                    self._farewell()
+                    try:
+                        self._serve()
+                    except EvaluatorError:
+                        self._stop = Stop.COLD
+                        self._serve()
+                        raise
+                    finally:
+                        self._farewell()
         finally:
             self._crew.close()
             self._heart.close()
@@ -137,6 +145,8 @@ class Agent:
             self._enforce_limits(time.monotonic())
             if self._outage.over(time.monotonic()):
                 try:
+                    if self._outage.active:
+                        self._find_server()
                     self._turn(time.monotonic())
                 except StoreUnavailable as error:
                     self._lost(error)
@@ -150,7 +160,10 @@ class Agent:
             if isinstance(event.what, OutputLine):
                 self._log_output(event.what)
             elif isinstance(event.what, Frame):
-                self._answered(event.child, event.what)
+                try:
+                    self._answered(event.child, event.what)
+                except FrameError as error:
+                    self._crew.dismiss_for(event.child, error)
             else:
                 self._died(event.child)
 
@@ -159,7 +172,9 @@ class Agent:
         now_s = time.monotonic()
         due = [self._outage.due_s, self._stop_by_s]
         if not self._outage.active:
-            due += [self._refusal.due_s, self._hands.next_retry_s()]
+            due += [self._refusals.due_s, self._hands.next_retry_s()]
+            if self._hands.outbox:
+                due.append(now_s)
         if self._stop is not Stop.NO and self._waiter.waiting:
             due.append(now_s + 0.05)
         if self._settings.timelimit_s:
@@ -212,11 +227,13 @@ class Agent:
         self._hands.retry(now_s)
         if self._stop is not Stop.NO:
             self._let_go(self._hands.give_up(), "head")
-        resting = not self._refusal.over(now_s)
+        resting = self._refusals.resting(now_s)
         room = 0 if self._waiter.waiting or resting else self._room()
         if self._hands.outbox or (came and room):
-            self._exchange(room)
+            refused = self._exchange(room)
             self._accept()
+            if refused:
+                raise StoreUnavailable(self._connection.safe_url, "it does not take results just now")
         if waited is not None and waited.error is not None:
             raise waited.error
         if waited is not None and not came and not self._in_hand() and self._stop is Stop.NO:
@@ -224,8 +241,8 @@ class Agent:
         if not resting and self._room() and not self._hands.backlog and self._crew.idle:
             self._waiter.ask()
 
-    def _exchange(self, room: int) -> None:
-        """Publish what is finished and take up to `room` tasks."""
+    def _exchange(self, room: int) -> bool:
+        """Publish what is finished and take up to `room` tasks; whether Redis refused some of the results."""
         results = self._hands.outbox
         outcomes, taken = self._store.exchange(results, self._queues, room)
         self._hands.taken.extend(taken)
@@ -239,30 +256,29 @@ class Agent:
                 log.debug("published task %s of job %s", claim.block, claim.task.job)
             else:
                 log.info("result of task %s of job %s dropped: %s", claim.block, claim.task.job, outcome)
-        if self._hands.outbox:
-            raise StoreUnavailable(self._connection.safe_url, "it does not take results just now")
+        return bool(self._hands.outbox)
 
     def _accept(self) -> None:
         """Mark the tasks that were taken, before anything else happens to them (promise 4)."""
-        claims: list[Claim] = []
-        for keys, payload in list(self._hands.taken):
+        claims = self._hands.unmarked
+        while self._hands.taken:
+            keys, payload = self._hands.taken[0]
             try:
                 task = wire.decode_task(payload)
             except RemoteProtocolError as error:
                 self._store.bury(keys, payload)
-                self._hands.taken.remove((keys, payload))
                 log.warning("queue %s: %s; kept in %r", keys.queue, error, keys.dead)
-                continue
-            if not task.iterations:
-                # What a coordinator submits that found a start key gone: an answer would count as a result
-                # of its job (protocol 12.6).
-                self._hands.taken.remove((keys, payload))
-                log.warning("queue %s: dropped a task without iterations of job %s", keys.queue, task.job)
-                continue
-            claims.append(Claim(keys, task, self._tag(task.first, task.last)))
+            else:
+                if task.iterations:
+                    claims.append(Claim(keys, task, self._tag(task.first, task.last)))
+                else:
+                    # What a coordinator submits that found a start key gone: an answer would count as a
+                    # result of its job (protocol 12.6).
+                    log.warning("queue %s: dropped a task without iterations of job %s", keys.queue, task.job)
+            self._hands.taken.popleft()
         if claims:
             marked = self._store.mark(claims, self._jobs.known())
-            self._hands.taken.clear()
+            self._hands.unmarked = []
             for claim, crashed in zip(claims, marked.crashed, strict=True):
                 self._heart.add(claim)
                 self._hands.arrived.append(Arrived(claim, marked.environments[claim.env], crashed))
@@ -297,7 +313,7 @@ class Agent:
     def _refuse(self, run: Run) -> None:
         """Put back a task in a language that is not served here, and leave it to others for a while."""
         self._let_go([run], "tail")
-        self._refusal.begin(time.monotonic())
+        self._refusals.note(run.claim.task.job, run.claim.block, time.monotonic())
         job, codec = run.claim.task.job, run.job.environment.codec
         if job not in self._refused_jobs:
             self._refused_jobs.add(job)
@@ -325,6 +341,20 @@ class Agent:
         if not self._store.any_live(self._queues):
             log.info("the queue was removed: leaving")
             self._begin_stop()
+
+    def _find_server(self) -> None:
+        """See whether Redis is back, and with all it knew.
+
+        Raises:
+            StoreUnavailable: If it is not.
+        """
+        run_id = self._store.run_id()
+        if run_id == self._server_run:
+            return
+        if self._stop is Stop.NO:
+            for keys in self._store.rejoin(self._queues, self._settings.workers, run_id):
+                log.warning("Redis was restarted without its data: joined queue %s again", keys.queue)
+        self._server_run = run_id
 
     def _lost(self, error: StoreUnavailable) -> None:
         if not self._outage.active:
@@ -399,7 +429,7 @@ class Agent:
             log.warning("task %s of job %s cannot be run: %s", claim.block, claim.task.job, reason)
             self._fail(claim, f"the task cannot be run: {reason}")
         self._pace = run.job.pace
-        self._refusal.reset()
+        self._refusals.served()
         if self._tasks_left is not None:
             self._tasks_left -= 1
 

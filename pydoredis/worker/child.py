@@ -197,8 +197,10 @@ class Child:
         if not self.runs or self.runs[0].number != number:
             raise FrameError(f"answer for task {number}, which is not running")
         self.head_since_s = time.monotonic()
-        self._iteration = None
-        return self.runs.popleft()
+        run = self.runs.popleft()
+        if self._iteration in run.claim.task.iterations:
+            self._iteration = None  # else it is that of the next task, whose output came before this answer
+        return run
 
     @property
     def iteration(self) -> int | None:
@@ -228,8 +230,12 @@ class Child:
                     break
 
     def _printed(self, line: bytes) -> Iterator[OutputLine]:
-        if line.startswith(OUTPUT_MARK) and line[1:].isdigit():
-            self._iteration = int(line[1:])
+        text_before, mark, number = line.rpartition(OUTPUT_MARK)
+        if mark and number.isdigit():
+            # What the iteration before it printed may lack the end of its last line.
+            if text_before:
+                yield from self._printed(text_before)
+            self._iteration = int(number)
             return
         text = line.decode("utf-8", "replace").rstrip("\r")
         self.tail.append(text)

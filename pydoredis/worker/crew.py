@@ -78,7 +78,10 @@ class Crew:
             self._hire(codec or self.codecs[0])
 
     def _hire(self, codec: Codec) -> None:
-        child = Child(codec, self._r_engine)
+        try:
+            child = Child(codec, self._r_engine)
+        except OSError as error:
+            raise EvaluatorError(codec, f"no executor can be started: {error}") from error
         self.children.append(child)
         self._selector.register(child.answer_fd, selectors.EVENT_READ, child)
         self._selector.register(child.output_fd, selectors.EVENT_READ, child)
@@ -98,7 +101,7 @@ class Crew:
         child.close()
         if child.ready is None:
             self._failed_starts += 1
-            if self._failed_starts >= MAX_FAILED_STARTS:
+            if hire and self._failed_starts >= MAX_FAILED_STARTS:
                 raise EvaluatorError(
                     child.codec,
                     f"{self._failed_starts} executors in a row died while they started: {child.obituary()}",
@@ -107,6 +110,11 @@ class Crew:
                 )
         if hire:
             self._hire(child.codec)
+
+    def dismiss_for(self, child: Child, error: FrameError) -> None:
+        """End an executor that does not keep to the frame protocol: nothing it says can be trusted."""
+        log.error("executor %d does not keep to the frame protocol: %s", child.pid, error)
+        child.kill(f"broke the frame protocol: {error}")
 
     def kill_unready(self, reason: str) -> None:
         """End those that did not become ready."""
@@ -243,8 +251,7 @@ class Crew:
             child.process.wait()
             ended = True
         except FrameError as error:
-            log.error("executor %d does not keep to the frame protocol: %s", child.pid, error)
-            child.kill(f"broke the frame protocol: {error}")
+            self.dismiss_for(child, error)
             child.process.wait()
             ended = True
         if ended:

@@ -50,7 +50,9 @@ class Hands:
     """The collections, in the order in which a task passes through them.
 
     Attributes:
-        taken: Off the queue, not yet marked.
+        taken: Off the queue, not yet looked at.
+        unmarked: To be marked. Tried again under the same names, for it may have been done without our
+            learning of it.
         arrived: Marked, not yet looked at.
         backlog: For the next free executor.
         deaths: Back from an executor that died.
@@ -59,6 +61,7 @@ class Hands:
 
     def __init__(self) -> None:
         self.taken: deque[tuple[QueueKeys, bytes]] = deque()
+        self.unmarked: list[Claim] = []
         self.arrived: deque[Arrived] = deque()
         self.backlog: deque[Run] = deque()
         self.deaths: deque[Death] = deque()
@@ -66,7 +69,7 @@ class Hands:
         self._delayed: list[_Delayed] = []
 
     def __len__(self) -> int:
-        waiting = len(self.taken) + len(self.arrived) + len(self.backlog)
+        waiting = len(self.taken) + len(self.unmarked) + len(self.arrived) + len(self.backlog)
         return waiting + len(self.deaths) + len(self._delayed) + len(self.outbox)
 
     def delay(self, run: Run, due_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import threading
 from collections.abc import Iterator
 
@@ -66,6 +67,32 @@ class TestJoining:
     def test_leaving_a_removed_queue_creates_nothing(self, store: Store, redis_client: redis.Redis) -> None:
         store.leave([KEYS], 2)
         assert redis_client.keys("*") == []
+
+
+class TestJoiningAgain:
+    def test_every_agent_is_counted_again_after_a_restart_without_data(
+        self, store: Store, redis_client: redis.Redis
+    ) -> None:
+        run_id = store.run_id()
+        assert store.rejoin([KEYS], 2, run_id) == [KEYS]
+        assert store.rejoin([KEYS], 3, run_id) == [KEYS]
+        assert redis_client.get("Q.count") == b"5"
+        assert redis_client.get("Q.live") == wire.LIVE_VALUE
+
+    def test_nobody_is_counted_again_where_the_count_was_kept(
+        self, store: Store, redis_client: redis.Redis
+    ) -> None:
+        store.join([KEYS], 2)
+        assert store.rejoin([KEYS], 2, store.run_id()) == []
+        assert redis_client.get("Q.count") == b"2"
+
+    def test_each_run_of_the_server_has_a_name_of_its_own(self) -> None:
+        with RedisProcess() as server:
+            store = Store(ConnectionSettings(server.url))
+            first = store.run_id()
+            server.stop()
+            server.start()
+            assert store.run_id() != first
 
 
 class TestTaking:
@@ -180,9 +207,11 @@ class TestPublishing:
         self, store: Store, redis_client: redis.Redis, marked: Claim
     ) -> None:
         """It lost the first result with its connection: refusing for ever would hang the loop."""
-        self.publish(store, marked)
-        self.publish(store, make_claim(1, tag="second"))
-        assert self.publish(store, make_claim(1, tag="third")) == "published"
+        second, third = make_claim(1, tag="second"), make_claim(1, tag="third")
+        store.mark([second, third], {})
+        assert self.publish(store, marked) == "published"
+        assert self.publish(store, second) == "duplicate"
+        assert self.publish(store, third) == "published"
         assert redis_client.llen(KEYS.out(JOB)) == 2
 
     def test_not_what_was_resubmitted_after_a_lapse(
@@ -200,6 +229,20 @@ class TestPublishing:
         redis_client.delete(marked.alive)
         store.beat([marked])
         assert self.publish(store, marked) == "published"
+
+    def test_not_after_a_lapse_without_start_key_before_any_heartbeat(
+        self, store: Store, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        redis_client.delete(marked.alive, marked.start)
+        assert self.publish(store, marked) == "resubmitted"
+        assert not redis_client.exists(KEYS.out(JOB))
+
+    def test_leaves_an_alive_key_for_a_while_after_a_lapse_too(
+        self, store: Store, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        redis_client.delete(marked.alive)
+        assert self.publish(store, marked) == "published"
+        assert 2000 < redis_client.pttl(marked.alive) <= 3000
 
     def test_if_a_third_party_deleted_the_start_key(
         self, store: Store, redis_client: redis.Redis, marked: Claim
@@ -284,6 +327,24 @@ class TestGivingBack:
         store.give_back([marked], "tail")
         assert redis_client.llen("Q") == 1
 
+    def test_again_when_it_was_taken_again_under_the_same_tag(
+        self, store: Store, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        """Tags count whole seconds: a task that is refused twice in one must not vanish the second time."""
+        assert store.give_back([marked], "tail") == ["given-back"]
+        again = Claim(KEYS, marked.task, marked.tag)
+        redis_client.delete("Q")
+        store.mark([again], {})
+        assert store.give_back([again], "tail") == ["given-back"]
+        assert redis_client.llen("Q") == 1
+
+    def test_not_what_was_resubmitted_before_any_heartbeat(
+        self, store: Store, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        redis_client.delete(marked.alive, marked.start)
+        assert store.give_back([marked], "head") == ["resubmitted"]
+        assert not redis_client.exists("Q")
+
     def test_not_what_was_resubmitted(self, store: Store, redis_client: redis.Redis, marked: Claim) -> None:
         marked.lapsed = True
         redis_client.delete(marked.start)
@@ -333,6 +394,13 @@ class TestServers:
             with server.client() as client:
                 client.acl_setuser("ada", enabled=True, passwords=["+x"], categories=["+@all"], keys=["*"])
             Store(ConnectionSettings(f"redis://ada:x@127.0.0.1:{server.port}/0")).check()
+
+    def test_something_else_answers_there(self) -> None:
+        with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as other:
+            threading.Thread(target=other.serve_forever, daemon=True).start()
+            with pytest.raises((StoreUnavailable, ConfigError), match=str(other.server_port)):
+                Store(ConnectionSettings(f"redis://127.0.0.1:{other.server_port}/0")).check()
+            other.shutdown()
 
     def test_unix_socket_and_database_number(self, redis_process: RedisProcess) -> None:
         store = Store(ConnectionSettings(f"unix://{redis_process.socket_path}?db=3"))
