@@ -65,15 +65,15 @@ class ConfigFile:
 
     @classmethod
     def find(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> ConfigFile:
-        """Read the first that exists of ``$PYDOREDIS_CONFIG``, ``./pydoredis.toml`` and
-        ``~/.config/pydoredis/config.toml`` (or below ``$XDG_CONFIG_HOME``).
+        """Read the first that exists of ``$PYDOREDIS_CONFIG`` (``/dev/null`` for no file at all),
+        ``./pydoredis.toml`` and ``~/.config/pydoredis/config.toml`` (or below ``$XDG_CONFIG_HOME``).
 
         Raises:
             ConfigError: If ``$PYDOREDIS_CONFIG`` names no file, or the file found makes no sense.
         """
         environ = os.environ if environ is None else environ
         if named := environ.get(PREFIX + "CONFIG"):
-            if not Path(named).is_file():
+            if not Path(named).is_file() and named != os.devnull:
                 raise ConfigError("config", named, "an existing file", PREFIX + "CONFIG")
             return cls.read(Path(named))
         candidates = [(cwd or Path.cwd()) / CONFIG_NAME]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pydoredis._version import __version__
+from pydoredis.cli.demo import demo
 from pydoredis.cli.server import server
 from pydoredis.cli.worker import worker
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(worker)
 app.command()(server)
+app.command()(demo)
 
 
 def _show_version(wanted: bool) -> None:
