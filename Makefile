@@ -1,8 +1,10 @@
 # Everything here sets itself up: on a fresh machine `make demo` and `make test` are all that is needed.
 #
 #   make demo     a coordinator and workers on one queue, on this machine, in a few seconds
-#   make test     lint, types, tests; pytest's closing line comes last
-#   make lint | types | format | bench | setup | clean | distclean
+#   make test     lint, types, all tests; pytest's closing line comes last
+#   make fast     the same without the slow tests: what to run before every commit
+#   make bench    all benchmarks, a table each
+#   make lint | types | format | setup | clean | distclean
 #
 #   make test PYTEST_ARGS="-x -k store"    give pytest other arguments
 #   make test PYTHON=python3.12            with another Python (after make distclean)
@@ -18,7 +20,7 @@ PYTEST_ARGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types pytest format bench setup clean distclean
+.PHONY: demo test fast lint types pytest format bench setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -30,12 +32,15 @@ test: $(READY)
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory pytest
 
+fast:
+	@$(MAKE) --no-print-directory test PYTEST_ARGS="$(PYTEST_ARGS) -m 'not slow'"
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/mypy -p pydoredis -p rinterop -p tests
+	$(BIN)/mypy -p pydoredis -p rinterop -p tests -p benchmarks
 
 pytest: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
