@@ -1,4 +1,4 @@
-"""Every Redis key is built and parsed here and nowhere else (protocol, section 2).
+"""Every Redis key is built here and nowhere else (protocol, section 2); `families` tells keys apart.
 
 doRedis joins the parts of a key with dots and escapes nothing; the side keys of ours begin with `pydoredis:`,
 so that no pattern of an R peer (`Q.env.*`, `Q.start.J*`) ever matches them.
@@ -6,11 +6,15 @@ so that no pattern of an R peer (`Q.env.*`, `Q.start.J*`) ever matches them.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydoredis.errors import ConfigError, RemoteProtocolError
+
+SIDE_KINDS = frozenset({"cancelled", "crashes", "dead", "given", "published", "py", "restarted"})
+"""First words of the names of side keys."""
 
 _PATTERN_CHARACTERS = frozenset("*?[]\\^$+()|")
 _HASH_TAG = re.compile(r"\{[^{}]+\}")
@@ -119,10 +123,19 @@ class QueueKeys:
         """Ours: list of tasks that only Python workers can run."""
         return self._side("py")
 
-    def _side(self, name: str) -> str:
+    def cancelled(self, job: str) -> str:
+        """Ours: says for a while that the job was removed on purpose, so that nobody takes it for lost."""
+        return self._side(f"cancelled:{job}")
+
+    @property
+    def side_prefix(self) -> str:
+        """What the side keys of the queue begin with; one of `SIDE_KINDS` follows."""
         # The part in braces decides the slot in a cluster. A queue that brings its own hash tag keeps it.
         tagged = self.queue if "{" in self.queue else f"{{{self.queue}}}"
-        return f"pydoredis:{tagged}:{name}"
+        return f"pydoredis:{tagged}:"
+
+    def _side(self, name: str) -> str:
+        return f"{self.side_prefix}{name}"
 
 
 def block_name(first: int, last: int) -> str:
@@ -212,6 +225,14 @@ class TaskTag:
 def format_begin(time: datetime) -> str:
     """The begin of a tag: whole seconds, as R before 4.3 writes it."""
     return f"{time:%Y-%m-%d-%H:%M:%S}"
+
+
+def parse_begin(text: str) -> datetime | None:
+    """The begin of a tag as a time, with or without a fraction of the second; None if it is none."""
+    for form in ("%Y-%m-%d-%H:%M:%S", "%Y-%m-%d-%H:%M:%S.%f"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form)
+    return None
 
 
 def tag_host(nodename: str) -> str:
