@@ -530,7 +530,10 @@ def _file(name: str, value: object, source: str) -> Path | None:
         return None
     if not isinstance(value, (str, Path)) or not str(value):
         raise ConfigError(name, value, "the name of a file", source)
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(name, value, f"the name of a file; {error}", source) from error
 
 
 _WORKER: Final[Mapping[str, tuple[str, Callable[[str, object, str], object]]]] = {

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pydoredis import errors
@@ -344,6 +344,7 @@ class TestWorker:
         )
         assert settings.max_crashes == (argument or variable or in_file or 3)
 
+    @example(value="~nobody-of-that-name")
     @given(value=st.text(max_size=8))
     def test_nothing_but_config_errors_escapes(self, value: str) -> None:
         for name in GOOD:
