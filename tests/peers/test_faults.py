@@ -106,6 +106,7 @@ def test_bodies_that_quit_for_five_seconds(pool: Pool) -> None:
     assert value == "10L", pool.peers[0].tail(30)
 
 
+@pytest.mark.slow
 def test_an_iteration_that_always_kills_its_worker_becomes_an_error(pool: Pool) -> None:
     agent = pool.add_agent(2)
     values = pool.coordinator(
@@ -124,6 +125,7 @@ def test_an_iteration_that_always_kills_its_worker_becomes_an_error(pool: Pool) 
     assert agent.running
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_runs_and_leaves_the_rest_to_others(pool: Pool) -> None:
     first = pool.add_agent(2)
     job = pool.coordinator("say(foreach(i = 1:8, .combine = c) %dopar% { Sys.sleep(1); i })")
@@ -138,6 +140,7 @@ def test_sigterm_finishes_what_runs_and_leaves_the_rest_to_others(pool: Pool) ->
     assert pool.count == 2
 
 
+@pytest.mark.slow
 def test_a_second_sigterm_gives_running_tasks_back(pool: Pool, tmp_path: Path) -> None:
     first = pool.add_agent(2)
     job = pool.coordinator(f"say(foreach(i = 1:4, .combine = c) %dopar% {once_slow(tmp_path)})")

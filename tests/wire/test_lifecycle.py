@@ -166,6 +166,7 @@ def test_a_start_key_that_somebody_else_deleted_does_not_cost_the_result(
         wait_until(lambda: not keys(redis_client, "start", job), "no start key is left")
 
 
+@pytest.mark.slow
 @ours_only
 @each_engine
 def test_the_result_of_a_task_that_was_declared_lost_is_dropped(
