@@ -1,0 +1,218 @@
+"""The books of one job: which tasks are out, which iterations are done, what is lost. No I/O, no clock.
+
+Events and times come in, decisions go out. Only the tasks that are out are kept, so the books are as big as
+the window, not as the job; an iteration that belongs to no task in them is done already, or never was one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+Span = tuple[int, int]
+"""First and last iteration of a task: how keys name it."""
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """A task that is out.
+
+    Attributes:
+        first: Number of its first iteration.
+        size: How many iterations it has.
+        payload: The message, to be submitted again.
+        submitted_s: When it was last put on a queue.
+        missing: Iterations without a result; None while that is all of them.
+        faults: How many workers died with it, as far as we know.
+        declined: Whether a worker that does not speak its language had it.
+        unseen: How many checks in a row found it nowhere.
+        copied: Whether it was put on a queue more than once.
+    """
+
+    first: int
+    size: int
+    payload: bytes
+    submitted_s: float
+    missing: set[int] | None = None
+    faults: int = 0
+    declined: bool = False
+    unseen: int = 0
+    copied: bool = False
+
+    @property
+    def last(self) -> int:
+        """Number of its last iteration."""
+        return self.first + self.size - 1
+
+    @property
+    def span(self) -> Span:
+        """First and last iteration."""
+        return self.first, self.last
+
+    def unanswered(self) -> list[int]:
+        """Iterations without a result."""
+        return sorted(self.missing) if self.missing is not None else list(range(self.first, self.last + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a check found in Redis.
+
+    Attributes:
+        running: Spans with a start or an alive key.
+        queued: Blocks that are on a queue; only those of `suspects` were looked for.
+        suspects: The blocks that were looked for.
+    """
+
+    running: Collection[Span]
+    suspects: Sequence[Block] = ()
+    queued: Collection[Block] = ()
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Which tasks of a job are out, and what became of the others.
+
+    Attributes:
+        max_crashes: A block whose workers died so often is given up.
+        submitted: Iterations that were ever put on a queue; they are numbered from 1 in this order.
+        done: Iterations that have a result.
+        repeated: Results that came again, or that nobody asked for.
+        resubmitted: How often a block was put on a queue again.
+        copies: Messages of blocks that are done, of which another copy may still be on a queue.
+    """
+
+    max_crashes: int = 3
+    submitted: int = 0
+    done: int = 0
+    repeated: int = 0
+    resubmitted: int = 0
+    copies: list[bytes] = field(default_factory=list)
+    _blocks: dict[int, Block] = field(default_factory=dict)
+    _payload_bytes: int = 0
+    _next_suspect: int = 0
+
+    # --- what is out --------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self._blocks.values())
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of all messages that are out."""
+        return self._payload_bytes
+
+    @property
+    def oldest(self) -> int:
+        """Number of the first iteration that is out; one more than all if none is."""
+        return next(iter(self._blocks), self.submitted + 1)
+
+    def find(self, number: int) -> Block | None:
+        """The block that this iteration belongs to, if it is out."""
+        block = self._blocks.get(number)
+        if block is None:
+            # Rare: a result whose first iteration is not the first of a block.
+            block = next((b for b in self._blocks.values() if b.first <= number <= b.last), None)
+        return block
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    def submit(self, size: int, payload: bytes, now_s: float) -> Block:
+        """The next `size` iterations go out."""
+        block = Block(self.submitted + 1, size, payload, now_s)
+        self.submitted += size
+        self._blocks[block.first] = block
+        self._payload_bytes += len(payload)
+        return block
+
+    def deliver(self, numbers: Sequence[int]) -> list[bool]:
+        """A result came for these iterations: which of them are to be counted, each once for ever."""
+        block = self._blocks.get(numbers[0])
+        if block is not None and block.missing is None and list(numbers) == block.unanswered():
+            self._close(block)
+            self.done += block.size
+            return [True] * block.size
+        return [self._deliver_one(number) for number in numbers]
+
+    def _deliver_one(self, number: int) -> bool:
+        block = self.find(number)
+        if block is None or (block.missing is not None and number not in block.missing):
+            self.repeated += 1
+            return False
+        if block.missing is None:
+            block.missing = set(range(block.first, block.last + 1))
+        block.missing.remove(number)
+        self.done += 1
+        if not block.missing:
+            self._close(block)
+        return True
+
+    def decline(self, number: int) -> Block | None:
+        """A worker could not run this iteration's task; the block to run elsewhere, None if it is not out."""
+        block = self.find(number)
+        if block is not None:
+            block.declined = True
+        return block
+
+    def fault(self, block: Block) -> bool:
+        """A worker died with this block; whether to try it again (else `give_up`)."""
+        block.faults += 1
+        return block.faults < self.max_crashes
+
+    def give_up(self, block: Block) -> list[int]:
+        """No more tries: the iterations that get an error for a result."""
+        numbers = block.unanswered()
+        self._close(block)
+        self.done += len(numbers)
+        return numbers
+
+    def resubmit(self, block: Block, now_s: float) -> None:
+        """The block is on a queue again."""
+        block.submitted_s = now_s
+        block.unseen = 0
+        block.copied = True
+        self.resubmitted += 1
+
+    # --- what is lost -------------------------------------------------------------------------------------
+
+    def suspects(self, running: Collection[Span], limit: int) -> list[Block]:
+        """Blocks that no key speaks of: at most `limit` to look for on the queue, other ones each time.
+
+        Those that were not found before come first.
+        """
+        idle = [block for block in self._blocks.values() if block.span not in running]
+        chosen = [block for block in idle if block.unseen][:limit]
+        others = [block for block in idle if not block.unseen]
+        if others:
+            start = self._next_suspect % len(others)
+            room = limit - len(chosen)
+            chosen += (others[start:] + others[:start])[:room]
+            self._next_suspect = start + room
+        return chosen
+
+    def examine(self, sighting: Sighting) -> list[Block]:
+        """The blocks that are lost: seen nowhere by two checks in a row (protocol 12.7).
+
+        A block whose result lies unread when the check is made has been delivered before the next one.
+        """
+        queued = set(map(id, sighting.queued))
+        lost: list[Block] = []
+        for block in self._blocks.values():
+            if block.span in sighting.running:
+                block.unseen = 0
+        for block in sighting.suspects:
+            if self._blocks.get(block.first) is not block:
+                continue
+            block.unseen = 0 if id(block) in queued else block.unseen + 1
+            if block.unseen >= 2:
+                lost.append(block)
+        return lost
+
+    def _close(self, block: Block) -> None:
+        del self._blocks[block.first]
+        self._payload_bytes -= len(block.payload)
+        if block.copied:
+            self.copies.append(block.payload)

@@ -1,0 +1,224 @@
+"""The books of a job: whatever happens in whatever order, every iteration counts once, and the job ends."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pydoredis.coordinator.ledger import Block, Ledger, Sighting
+
+
+def submit(ledger: Ledger, size: int = 1) -> Block:
+    return ledger.submit(size, b"task %d" % (ledger.submitted + 1), 0.0)
+
+
+class TestDelivery:
+    def test_a_block_counts_once(self) -> None:
+        ledger = Ledger()
+        submit(ledger, 3)
+        assert ledger.deliver([1, 2, 3]) == [True, True, True]
+        assert ledger.deliver([1, 2, 3]) == [False, False, False]
+        assert (ledger.done, ledger.repeated, len(ledger)) == (3, 3, 0)
+
+    def test_parts_of_blocks_and_strangers(self) -> None:
+        ledger = Ledger()
+        submit(ledger, 3)
+        assert ledger.deliver([2, 7]) == [True, False]
+        assert ledger.deliver([1, 2, 3]) == [True, False, True]
+        assert ledger.done == 3
+        assert len(ledger) == 0
+
+    def test_a_number_twice_in_one_result(self) -> None:
+        ledger = Ledger()
+        submit(ledger, 2)
+        assert ledger.deliver([1, 1]) == [True, False]
+        assert ledger.deliver([2]) == [True]
+
+    def test_knows_the_size_of_what_is_out(self) -> None:
+        ledger = Ledger()
+        ledger.submit(1, b"12345", 0.0)
+        ledger.submit(1, b"123", 0.0)
+        assert (ledger.payload_bytes, ledger.oldest) == (8, 1)
+        ledger.deliver([1])
+        assert (ledger.payload_bytes, ledger.oldest) == (3, 2)
+        ledger.deliver([2])
+        assert ledger.oldest == 3
+
+
+class TestFaults:
+    def test_tries_again_and_gives_up(self) -> None:
+        ledger = Ledger(max_crashes=2)
+        block = submit(ledger, 3)
+        ledger.deliver([2])
+        assert ledger.fault(block)
+        assert not ledger.fault(block)
+        assert ledger.give_up(block) == [1, 3]
+        assert ledger.done == 3
+        assert ledger.deliver([1, 2, 3]) == [False] * 3
+
+    def test_remembers_copies_that_may_still_be_queued(self) -> None:
+        ledger = Ledger()
+        block = submit(ledger)
+        ledger.resubmit(block, 1.0)
+        ledger.deliver([1])
+        assert ledger.copies == [b"task 1"]
+
+
+class TestLosses:
+    def test_only_what_two_checks_in_a_row_did_not_find(self) -> None:
+        ledger = Ledger()
+        lost, waiting, running = (submit(ledger) for _ in range(3))
+        for check in (1, 2):
+            suspects = ledger.suspects({running.span}, 10)
+            assert set(suspects) == {lost, waiting}
+            found = ledger.examine(Sighting({running.span}, suspects, [waiting]))
+            assert found == ([] if check == 1 else [lost])
+
+    @pytest.mark.parametrize("seen", ["running", "queued"])
+    def test_a_block_seen_in_between_is_not_lost(self, seen: str) -> None:
+        ledger = Ledger()
+        block = submit(ledger)
+        ledger.examine(Sighting((), [block]))
+        if seen == "running":
+            ledger.examine(Sighting({block.span}))
+        else:
+            ledger.examine(Sighting((), [block], [block]))
+        assert ledger.examine(Sighting((), [block])) == []
+
+    def test_a_block_delivered_in_between_is_not_lost(self) -> None:
+        ledger = Ledger()
+        block = submit(ledger)
+        suspects = ledger.suspects((), 10)
+        ledger.examine(Sighting((), suspects))
+        ledger.deliver([1])
+        assert ledger.examine(Sighting((), [block])) == []
+
+    def test_every_block_has_its_turn(self) -> None:
+        ledger = Ledger()
+        blocks = [submit(ledger) for _ in range(20)]
+        looked_at: set[Block] = set()
+        for _ in range(5):
+            suspects = ledger.suspects((), 4)
+            assert len(suspects) == 4
+            looked_at.update(suspects)
+            ledger.examine(Sighting((), suspects, suspects))
+        assert looked_at == set(blocks)
+
+    def test_what_was_missing_is_looked_for_again(self) -> None:
+        ledger = Ledger()
+        blocks = [submit(ledger) for _ in range(20)]
+        missing = blocks[3]
+        ledger.examine(Sighting((), [missing]))
+        assert missing in ledger.suspects((), 2)
+
+
+class JobOnAPool(RuleBasedStateMachine):
+    """A queue, workers and results, with everything going wrong; the ledger is told what a driver sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(max_crashes=3)
+        self.queue: list[tuple[int, ...]] = []
+        self.running: list[tuple[int, ...]] = []
+        self.results: list[tuple[int, ...]] = []
+        self.counted: dict[int, int] = {}
+
+    def numbers(self, block: Block) -> tuple[int, ...]:
+        return tuple(range(block.first, block.last + 1))
+
+    def again(self, block: Block) -> None:
+        self.queue.append(self.numbers(block))
+        self.ledger.resubmit(block, 0.0)
+
+    def count(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.counted[number] = self.counted.get(number, 0) + 1
+
+    @rule(size=st.integers(1, 4))
+    def submits(self, size: int) -> None:
+        if len(self.ledger) < 8:
+            self.queue.append(self.numbers(submit(self.ledger, size)))
+
+    @precondition(lambda self: self.queue)
+    @rule(at=st.integers(0, 100))
+    def a_worker_takes(self, at: int) -> None:
+        self.running.append(self.queue.pop(at % len(self.queue)))
+
+    @precondition(lambda self: self.running)
+    @rule(at=st.integers(0, 100), copies=st.integers(1, 3))
+    def a_worker_answers(self, at: int, copies: int) -> None:
+        self.results += [self.running.pop(at % len(self.running))] * copies
+
+    @precondition(lambda self: self.running)
+    @rule(at=st.integers(0, 100))
+    def a_worker_dies(self, at: int) -> None:
+        numbers = self.running.pop(at % len(self.running))
+        block = self.ledger.find(numbers[0])
+        if block is None:
+            return
+        if self.ledger.fault(block):
+            self.again(block)
+        else:
+            self.count(self.ledger.give_up(block))
+
+    @precondition(lambda self: self.results)
+    @rule(at=st.integers(0, 100), cut=st.booleans())
+    def a_result_comes(self, at: int, cut: bool) -> None:
+        numbers = list(self.results.pop(at % len(self.results)))
+        if cut and len(numbers) > 1:
+            self.results.append(tuple(numbers[1:]))
+            numbers = numbers[:1]
+        fresh = self.ledger.deliver(numbers)
+        self.count([number for number, new in zip(numbers, fresh, strict=True) if new])
+
+    @precondition(lambda self: self.queue or self.results)
+    @rule(at=st.integers(0, 100))
+    def something_is_lost(self, at: int) -> None:
+        place = [place for place in (self.queue, self.results) if place][at % 2 - 1]
+        place.pop(at % len(place))
+
+    @rule()
+    def everything_is_lost(self) -> None:
+        self.queue.clear()
+        self.running.clear()
+        self.results.clear()
+
+    @rule(limit=st.integers(1, 5))
+    def a_check(self, limit: int) -> None:
+        spans = {(numbers[0], numbers[-1]) for numbers in self.running}
+        suspects = self.ledger.suspects(spans, limit)
+        queued = [block for block in suspects if self.numbers(block) in self.queue]
+        lost = self.ledger.examine(Sighting(spans, suspects, queued))
+        assert not set(lost) & set(queued)
+        for block in lost:
+            self.again(block)
+
+    @invariant()
+    def nothing_counts_twice(self) -> None:
+        assert all(count == 1 for count in self.counted.values())
+        assert len(self.counted) == self.ledger.done
+        out = sum(len(block.unanswered()) for block in self.ledger)
+        assert self.ledger.done + out == self.ledger.submitted
+
+    def teardown(self) -> None:
+        """From any state on, honest workers and checks bring the job to its end."""
+        rounds = 0
+        while len(self.ledger):
+            rounds += 1
+            assert rounds < 200, "the job does not end"
+            self.results += self.queue + self.running
+            self.queue, self.running = [], []
+            random.Random(rounds).shuffle(self.results)
+            while self.results:
+                self.a_result_comes(0, cut=False)
+            self.a_check(2)
+        assert sorted(self.counted) == list(range(1, self.ledger.submitted + 1))
+        self.nothing_counts_twice()
+
+
+TestJobOnAPool = JobOnAPool.TestCase
+TestJobOnAPool.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
