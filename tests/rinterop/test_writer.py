@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import rinterop
 from rinterop import NA, EncodeError, RValue
 from rinterop import values as v
-from rinterop.serialize import Header, outline, walk
+from rinterop.serialize import outline, walk
 
 VALUES: dict[str, RValue] = {
     "NULL": v.NULL,
@@ -139,14 +139,8 @@ def test_what_cannot_be_written() -> None:
         rinterop.dumps(v.list_(5))  # type: ignore[arg-type]
     with pytest.raises(EncodeError, match="version 4"):
         rinterop.dumps(v.NULL, version=4)
-    with pytest.raises(EncodeError, match="XDR"):
-        rinterop.dumps(v.NULL, header=Header(magic=b"A\n"))
     with pytest.raises(EncodeError, match="string"):
         rinterop.dumps(v.Character((5,)))  # type: ignore[arg-type]
-    sequence = v.Altrep(v.symbol("compact_intseq"), v.symbol("base"), 13, v.double(3, 1, 1))
-    assert v.plain(sequence) == v.integer(1, 2, 3)
-    with pytest.raises(EncodeError, match="ALTREP"):
-        rinterop.dumps(sequence, version=2)
 
 
 def test_many_references_and_long_names() -> None:
