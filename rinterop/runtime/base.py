@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from rinterop.errors import RError as RError
+from rinterop.errors import RJump as RJump
+
 RawFunction = Callable[..., bytes]
 """An R function as Python calls it: `f(data, *numbers) -> bytes`.
 
@@ -29,17 +32,6 @@ class RuntimeUnavailableError(Exception):
         super().__init__(f"{problem} ({remedy})" if remedy else problem)
         self.problem = problem
         self.remedy = remedy
-
-
-class RError(Exception):
-    """R code refused: the message is R's own."""
-
-
-class RJump(RError):  # noqa: N818 - an error only when nobody goes on
-    """R left the function without a value: an error nobody caught, or a jump to top level.
-
-    R itself is in order, and the next call works.
-    """
 
 
 class Runtime(Protocol):

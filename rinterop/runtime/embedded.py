@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rinterop.runtime import interrupts
 from rinterop.runtime.base import RawFunction, RError, RJump, RuntimeUnavailableError
 
 OPTIONS = ("R", "--no-echo", "--no-restore", "--no-save")
@@ -39,11 +40,11 @@ def start() -> EmbeddedR:
     if _started is None:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("R can be started in the main thread only")
-        _started = EmbeddedR(_import_rpy2())
+        _started = EmbeddedR(openrlib())
     return _started
 
 
-def _import_rpy2() -> Any:
+def openrlib() -> Any:
     """rpy2's `openrlib`: `rlib` (R's C functions) and `ffi`."""
     from rinterop.runtime.locate import misfit, static_problem
 
@@ -61,10 +62,14 @@ class EmbeddedR:
     """The R of this process; see `rinterop.runtime.base.Runtime`. Made by `start`."""
 
     def __init__(self, openrlib: Any) -> None:
-        self._rlib: Any = openrlib.rlib
+        self.rlib: Any = openrlib.rlib
         self._ffi: Any = openrlib.ffi
         self._immortal: list[Any] = []  # what R may still point to
-        self._initialize(openrlib.R_HOME)
+        if self.rlib.R_NilValue == self._ffi.NULL:  # else rpy2 started it already
+            self._initialize(openrlib.R_HOME)
+        # Without a handler, R ends a process that isn't interactive at the first error nobody caught.
+        keep = "if (is.null(getOption('error'))) options(error = expression(NULL))"
+        self.evaluate(keep, self.rlib.R_BaseEnv)
         self._environment: Any = None
         self.version = self._text('paste(R.version$major, R.version$minor, sep = ".")')
 
@@ -72,7 +77,7 @@ class EmbeddedR:
         if home is None:
             raise RuntimeUnavailableError("R was not found", "install R, or set R_HOME")
         os.environ["R_HOME"] = home
-        ffi, rlib = self._ffi, self._rlib
+        ffi, rlib = self._ffi, self.rlib
         arguments = [ffi.new("char[]", option.encode()) for option in OPTIONS]
         self._immortal.append(arguments)
         # With handlers of its own, R turns a stack overflow in C code into an R error where it can, and
@@ -81,33 +86,38 @@ class EmbeddedR:
         rlib.Rf_initialize_R(len(arguments), ffi.new("char *[]", arguments))
         rlib.R_Interactive = False
         rlib.setup_Rmainloop()
+        interrupts.remember_handler_of_r()
         # R's handler for a broken pipe raises an R error, which would end the process when Python writes.
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         # R's handler asks for an interrupt of whatever R does next; the caller sets another one if it likes.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # Without a handler, R ends a process that isn't interactive at the first error nobody caught.
-        self._evaluate("if (is.null(getOption('error'))) options(error = expression(NULL))", rlib.R_BaseEnv)
 
     def source(self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None) -> None:
         """Evaluate R source files in one new environment; see `Runtime.source`."""
-        rlib = self._rlib
-        environment = self._evaluate("new.env(parent = .BaseNamespaceEnv)", rlib.R_BaseEnv)
+        self._environment = self.environment_of(*paths, provide=provide)
+
+    def environment_of(
+        self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None
+    ) -> Any:
+        """The new environment in which the files were evaluated, as a C pointer; kept for good."""
+        rlib = self.rlib
+        environment = self.evaluate("new.env(parent = .BaseNamespaceEnv)", rlib.R_BaseEnv)
         rlib.R_PreserveObject(environment)
-        self._environment = environment
         for name, function in (provide or {}).items():
-            self._define(name, function)
+            self._define(name, function, environment)
         for path in paths:
-            self._set_text("source_path", str(path))
-            self._evaluate('eval(parse(source_path, keep.source = FALSE, encoding = "UTF-8"))', environment)
+            self._set_text("source_path", str(path), environment)
+            self.evaluate('eval(parse(source_path, keep.source = FALSE, encoding = "UTF-8"))', environment)
+        return environment
 
     def function(self, name: str, numbers: int = 0) -> RawFunction:
         """The R function `name(data, numbers)`; see `Runtime.function`."""
-        ffi, rlib, environment = self._ffi, self._rlib, self._environment
+        ffi, rlib, environment = self._ffi, self.rlib, self._environment
         if environment is None:
             raise RuntimeError("source() comes first")
         slot = f".{name}.data"
-        integers = self._evaluate(f"`.{name}.numbers` <- integer({numbers})", environment)
-        self._evaluate(f"`{slot}` <- NULL", environment)
+        integers = self.evaluate(f"`.{name}.numbers` <- integer({numbers})", environment)
+        self.evaluate(f"`{slot}` <- NULL", environment)
         call = self._parse(f"{name}(`{slot}`, `.{name}.numbers`)")
         rlib.R_PreserveObject(call)
         symbol = rlib.Rf_install(slot.encode())
@@ -129,7 +139,7 @@ class EmbeddedR:
             if len(data) > _LARGE_BYTES:
                 define(symbol, nil, environment)  # or it would stay until the next call
             if failed[0]:
-                raise RJump(self._last_error())
+                raise RJump(self.last_error())
             if result.sxpinfo.type == _RAW:
                 return bytes(buffer(raw(result), length_of(result)))
             raise RError(self._string(result))
@@ -138,53 +148,61 @@ class EmbeddedR:
 
     def quit(self) -> None:
         """End R and the process; see `Runtime.quit`."""
-        self._evaluate("quit('no', 0)", self._rlib.R_BaseEnv)
+        self.evaluate("quit('no', 0)", self.rlib.R_BaseEnv)
 
     # Below: plain use of R's C interface. Every value is used up before R can collect it.
 
     def _parse(self, code: str) -> Any:
-        rlib, ffi = self._rlib, self._ffi
+        rlib, ffi = self.rlib, self._ffi
         status = ffi.new("ParseStatus *")
         text = rlib.Rf_protect(rlib.Rf_mkString(code.encode()))
         parsed = rlib.R_ParseVector(text, -1, status, rlib.R_NilValue)
         rlib.Rf_unprotect(1)
         return rlib.VECTOR_ELT(parsed, 0)
 
-    def _evaluate(self, code: str, environment: Any) -> Any:
+    def call(self, code: str) -> Any:
+        """One expression, parsed; kept for good."""
+        parsed = self._parse(code)
+        self.rlib.R_PreserveObject(parsed)
+        return parsed
+
+    def evaluate(self, code: str, environment: Any) -> Any:
+        """The value of one expression, not protected. Raises `RJump` on an error."""
         failed = self._ffi.new("int *")
-        call = self._rlib.Rf_protect(self._parse(code))
-        result = self._rlib.R_tryEval(call, environment, failed)
-        self._rlib.Rf_unprotect(1)
+        call = self.rlib.Rf_protect(self._parse(code))
+        result = self.rlib.R_tryEval(call, environment, failed)
+        self.rlib.Rf_unprotect(1)
         if failed[0]:
-            raise RJump(self._last_error())
+            raise RJump(self.last_error())
         return result
 
     def _string(self, value: Any) -> str:
-        if value.sxpinfo.type != _STRINGS or self._rlib.Rf_xlength(value) < 1:
+        if value.sxpinfo.type != _STRINGS or self.rlib.Rf_xlength(value) < 1:
             return "an R function returned neither a raw vector nor a string"
-        element = self._rlib.STRING_ELT(value, 0)
-        text: bytes = self._ffi.string(self._rlib.R_CHAR(element))
+        element = self.rlib.STRING_ELT(value, 0)
+        text: bytes = self._ffi.string(self.rlib.R_CHAR(element))
         return text.decode("utf-8", "replace")
 
     def _text(self, code: str) -> str:
-        return self._string(self._evaluate(code, self._rlib.R_BaseEnv))
+        return self._string(self.evaluate(code, self.rlib.R_BaseEnv))
 
-    def _last_error(self) -> str:
+    def last_error(self) -> str:
+        """What R said of the last error that nobody caught."""
         failed = self._ffi.new("int *")
-        call = self._rlib.Rf_protect(self._parse("enc2utf8(geterrmessage())"))
-        result = self._rlib.R_tryEval(call, self._rlib.R_BaseEnv, failed)
-        self._rlib.Rf_unprotect(1)
+        call = self.rlib.Rf_protect(self._parse("enc2utf8(geterrmessage())"))
+        result = self.rlib.R_tryEval(call, self.rlib.R_BaseEnv, failed)
+        self.rlib.Rf_unprotect(1)
         return "R failed" if failed[0] else self._string(result).strip()
 
-    def _set_text(self, name: str, text: str) -> None:
-        rlib = self._rlib
+    def _set_text(self, name: str, text: str, environment: Any) -> None:
+        rlib = self.rlib
         value = rlib.Rf_protect(rlib.Rf_mkString(text.encode()))
-        rlib.Rf_defineVar(rlib.Rf_install(name.encode()), value, self._environment)
+        rlib.Rf_defineVar(rlib.Rf_install(name.encode()), value, environment)
         rlib.Rf_unprotect(1)
 
-    def _define(self, name: str, function: Callable[[bytes], bytes]) -> None:
+    def _define(self, name: str, function: Callable[[bytes], bytes], environment: Any) -> None:
         """Make `function` an R function of one raw vector, callable through `.Call`."""
-        ffi, rlib = self._ffi, self._rlib
+        ffi, rlib = self._ffi, self.rlib
 
         def called_by_r(argument: Any) -> Any:
             try:
@@ -202,11 +220,11 @@ class EmbeddedR:
             ffi.cast("DL_FUNC", pointer), rlib.Rf_install(b"native symbol"), rlib.R_NilValue
         )
         rlib.Rf_protect(symbol)
-        rlib.Rf_defineVar(rlib.Rf_install(f".{name}.symbol".encode()), symbol, self._environment)
+        rlib.Rf_defineVar(rlib.Rf_install(f".{name}.symbol".encode()), symbol, environment)
         rlib.Rf_unprotect(1)
         # In an environment of its own, so that a copy of the function takes nothing else along.
-        self._evaluate(
+        self.evaluate(
             f"{name} <- local(function(data) .Call(symbol, data),"
             f" list2env(list(symbol = `.{name}.symbol`), parent = .BaseNamespaceEnv))",
-            self._environment,
+            environment,
         )
