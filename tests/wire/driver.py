@@ -149,9 +149,9 @@ class Replay:
             if match is None or not numbers or (numbers[0], numbers[-1]) != (int(match[1]), int(match[2])):
                 self._complain(f"start key {tag!r} holds {numbers or value!r}")
             # R coordinators take a start key without an alive key for a dead worker.
-            ttl = self.client.ttl(f"{queue}.alive.{job}.{tag}")
-            if not 0 < ttl <= 10:
-                self._complain(f"alive key of running task {tag!r} has TTL {ttl}")
+            ttl_ms = self.client.pttl(f"{queue}.alive.{job}.{tag}")
+            if not 0 < ttl_ms <= 10_000:
+                self._complain(f"alive key of running task {tag!r} has a TTL of {ttl_ms} ms")
 
     def _check_alive(self, queue: str, job: str) -> None:
         """After the last result its alive key is still there (R coordinators need that)."""
@@ -162,11 +162,12 @@ class Replay:
         blocks = {(t.iterations.split(",")[0], t.iterations.split(",")[-1]) for t in self.recording.tasks}
         for key in keys:
             match = TAG.fullmatch(key[len(prefix) :])
-            ttl = self.client.ttl(key)
+            # In milliseconds: TTL rounds, so that a key in its last half second has 0.
+            ttl_ms = self.client.pttl(key)
             if match is None or (match[1], match[2]) not in blocks:
                 self._complain(f"alive key with the odd tag {key[len(prefix) :]!r}")
-            if not (0 < ttl <= 10 or ttl == -2):
-                self._complain(f"alive key {key!r} has TTL {ttl}")
+            if not (0 <= ttl_ms <= 10_000 or ttl_ms == -2):
+                self._complain(f"alive key {key!r} has a TTL of {ttl_ms} ms")
 
     def _settle(self) -> None:
         """Let the worker take what it must not answer; then nothing happens for a while."""
