@@ -15,8 +15,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
 # Tests use separate processes and Redis servers, so two at a time get in each other's way no more than the
-# processors do.
-PYTEST_ARGS ?= -n 2
+# processors do. By file: what a file's tests share, such as a pool that replays recordings, is made only once.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
