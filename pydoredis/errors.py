@@ -9,6 +9,10 @@
     │   ├── LocalProtocolError               our caller asked for what the protocol does not allow
     │   └── RemoteProtocolError              a peer wrote what the protocol does not allow
     ├── TaskError                            user code failed
+    │   ├── WorkerCrashed                    it ended its worker process again and again
+    │   └── TaskTimeout                      it took longer than its time limit
+    ├── UnknownJob (LookupError)             no job, or more than one, is called that
+    ├── JobCancelled                         the job was cancelled, or removed by somebody
     └── EvaluatorError                       R could not start, or died
 
 What a caller may want to act on is in attributes. All constructor arguments are in `args`, in order, so
@@ -112,6 +116,52 @@ class TaskError(DoRedisError):
         # The wording is that of foreach in R, which people search for.
         numbers = ", ".join(map(str, self.iterations))
         return f'task {numbers} failed - "{self.message}"'
+
+
+class WorkerCrashed(TaskError):  # noqa: N818  (named as the design names it)
+    """An iteration ended its worker process too often; the message names the cause."""
+
+
+class TaskTimeout(TaskError):  # noqa: N818  (as `TimeoutError` would be confused with the built-in one)
+    """An iteration took longer than its time limit."""
+
+
+class UnknownJob(DoRedisError, LookupError):  # noqa: N818  (named for the state, not the fault)
+    """No job is called that, or more than one may be meant.
+
+    Attributes:
+        text: What the caller wrote.
+        candidates: IDs of the jobs that may be meant, each with its queue; empty if there is none.
+    """
+
+    def __init__(self, text: str, candidates: Sequence[str] = ()) -> None:
+        candidates = tuple(candidates)
+        super().__init__(text, candidates)
+        self.text = text
+        self.candidates = candidates
+
+    def __str__(self) -> str:
+        if not self.candidates:
+            return f"there is no job {self.text!r}"
+        listed = "".join(f"\n  {candidate}" for candidate in self.candidates)
+        return f"{self.text!r} may mean any of {len(self.candidates)} jobs; write the whole ID:{listed}"
+
+
+class JobCancelled(DoRedisError):  # noqa: N818  (named for the state, not the fault)
+    """A job was cancelled, by its own coordinator or by somebody who removed it.
+
+    Attributes:
+        job: The job's ID.
+        reason: Who did.
+    """
+
+    def __init__(self, job: str, reason: str) -> None:
+        super().__init__(job, reason)
+        self.job = job
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"job {self.job} was cancelled: {self.reason}"
 
 
 class EvaluatorError(DoRedisError):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pydoredis._version import __version__
+from pydoredis.cli import admin
 from pydoredis.cli.demo import demo
 from pydoredis.cli.server import server
 from pydoredis.cli.worker import worker
@@ -21,6 +22,8 @@ app = typer.Typer(
 app.command()(worker)
 app.command()(server)
 app.command()(demo)
+for command in (admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue):
+    app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:

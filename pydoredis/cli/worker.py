@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command
+from pydoredis.cli.options import Host, Password, Port, Url
 from pydoredis.protocol.keys import is_for_python_peers_only
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 
@@ -39,23 +40,10 @@ def worker(
         int | None,
         typer.Option("--workers", "-n", metavar="N", help="Worker processes. [default: one per processor]"),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Redis: redis://[user:password@]host:6379/0, rediss:// (TLS) or unix:///path?db=0. "
-            "[env: PYDOREDIS_URL, REDIS_URL] [default: redis://localhost:6379/0]",
-        ),
-    ] = None,
-    host: Annotated[str | None, typer.Option(metavar="HOST", help="Redis server, instead of --url.")] = None,
-    port: Annotated[int | None, typer.Option(metavar="PORT", help="Its port. [default: 6379]")] = None,
-    password: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Its password. Everyone on this machine can see it here: PYDOREDIS_PASSWORD hides it.",
-        ),
-    ] = None,
+    url: Url = None,
+    host: Host = None,
+    port: Port = None,
+    password: Password = None,
     iter_: Annotated[
         int | None,
         typer.Option("--iter", metavar="N", help="Leave after N tasks per worker. [default: no limit]"),

@@ -1,8 +1,8 @@
 """Which queue, job and task the keys of a server belong to.
 
 doRedis joins names with dots and escapes nothing, so `a.b.env.J` may be the environment of job J on queue
-`a.b` and nothing else, although it begins like a key of queue `a`. What decides is the form of what follows: a
-job ID ends in a time, a task tag begins with `iters`. Where two queues remain possible, one that is open
+`a.b` and nothing else, although it begins like a key of queue `a`. What decides is the form of what follows:
+a job ID ends in a time, a task tag begins with `iters`. Where two queues remain possible, one that is open
 (`.live`, `.count`) comes before others, and a longer name before a shorter one.
 """
 
@@ -54,6 +54,11 @@ class Family:
     start: set[Mark] = field(default_factory=set)
     alive: set[Mark] = field(default_factory=set)
     names: list[str] = field(default_factory=list)
+
+    @property
+    def is_queue(self) -> bool:
+        """Whether there is more than a key that happens to end in `.count`."""
+        return self.live or bool(self.env or self.out or self.start or self.alive)
 
 
 class _Place(NamedTuple):

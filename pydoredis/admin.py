@@ -1,0 +1,321 @@
+"""Look at jobs, tasks and workers, and remove what is not wanted any more; of R peers as well as of ours.
+
+`jobs`, `tasks`, `remove_job` and `remove_queue` are what doRedis has under these names, right for every name
+of a queue, user or host, and touching nobody else's keys. `Admin` is the same on a connection of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from pydoredis.admin_store import MAX_COUNTED, AdminStore
+from pydoredis.errors import RemoteProtocolError, UnknownJob
+from pydoredis.protocol.families import Family, Mark, names_job
+from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
+from pydoredis.settings import ConnectionSettings
+from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Admin:
+    """Administration over one connection; a context manager that closes it.
+
+    Args:
+        connection: Which server; what `ConnectionSettings.load` finds by default.
+    """
+
+    def __init__(self, connection: ConnectionSettings | None = None) -> None:
+        self._store = AdminStore(connection or ConnectionSettings.load())
+
+    def __enter__(self) -> Admin:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._store.close()
+
+    # --- looking around -----------------------------------------------------------------------------------
+
+    def jobs(self, queue: str | None = None) -> Table[JobRow]:
+        """The jobs of one queue, or of all: by queue, then in the order in which they were submitted.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        return Table(JobRow, [row for family in self._families(queue) for row in self._jobs_of(family)])
+
+    def tasks(self, queue: str | None = None, job: str | None = None) -> Table[TaskRow]:
+        """The tasks that workers have taken: by queue, then by time.
+
+        Args:
+            queue: Only those of this queue.
+            job: Only those of jobs that may be meant by this: an ID, the beginning of one, or the number of
+                the coordinator's process.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        rows = [row for family in self._families(queue) for row in self._tasks_of(family)]
+        return Table(TaskRow, [row for row in rows if job is None or names_job(job, row.job)])
+
+    def workers(self, queue: str | None = None) -> Table[WorkerRow]:
+        """The workers of one queue, or of all: one row for each that has a task, one for all idle ones.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        families = self._families(queue)
+        counts = self._store.counts([family.keys for family in families])
+        rows: list[WorkerRow] = []
+        for family, count in zip(families, counts, strict=True):
+            at_work = _workers_at(self._tasks_of(family))
+            rows += at_work
+            idle = count - sum(row.state == "busy" for row in at_work)
+            if idle > 0:
+                rows.append(WorkerRow(family.keys.queue, "idle", idle))
+        return Table(WorkerRow, rows)
+
+    def find_job(self, text: str, queue: str | None = None) -> JobRow:
+        """The one job that `text` means: an ID, the beginning of one, or the number of a process.
+
+        Raises:
+            UnknownJob: If there is none, or more than one.
+            StoreUnavailable: If Redis is lost.
+        """
+        jobs = self.jobs(queue)
+        exact = [row for row in jobs if row.job == text]
+        found = exact or [row for row in jobs if names_job(text, row.job)]
+        if len(found) != 1:
+            raise UnknownJob(text, [f"{row.job} (queue {row.queue})" for row in found])
+        return found[0]
+
+    def _families(self, queue: str | None) -> list[Family]:
+        if queue is not None:
+            return [self._store.family(check_queue_name(queue))]
+        # Many a program has keys like `page.count`; a count alone makes no queue.
+        return [family for _, family in sorted(self._store.families().items()) if family.is_queue]
+
+    def _jobs_of(self, family: Family) -> list[JobRow]:
+        queued, exact = self._queued(family)
+        started = {mark.job for mark in family.start}
+        known = [job for job in {*family.env, *family.out, *started, *queued} if _is_job(job)]
+        states: dict[str, Counter[str]] = defaultdict(Counter)
+        for mark, marked in self._states(family):
+            states[mark.job][marked] += 1
+        rows = []
+        for job, figures in zip(known, self._store.figures(family.keys, known), strict=True):
+            about = JobId.parse(job)
+            state: JobState = "open" if job in family.env else "left over"
+            running, lapsed = states[job]["running"], states[job]["lapsed"]
+            if state == "left over" and not (queued[job] or running or lapsed or figures.results):
+                # It ended while we were looking.
+                continue
+            rows.append(
+                JobRow(
+                    *(family.keys.queue, about.pid, about.user, about.host, about.time, job, state),
+                    queued=queued[job],
+                    queued_exact=exact,
+                    running=running,
+                    lapsed=lapsed,
+                    results=figures.results,
+                    done=figures.published,
+                )
+            )
+        return sorted(rows, key=lambda row: (row.time, row.job))
+
+    def _queued(self, family: Family) -> tuple[Counter[str], bool]:
+        """How many tasks of each job wait, and whether all were looked at."""
+        queued: Counter[str] = Counter()
+        seen, complete = 0, True
+        for name in (family.keys.queue, family.keys.python):
+            skip = 0
+            while stretch := self._store.peek(name, skip):
+                queued.update(task.job for task in stretch if task.job is not None)
+                skip += len(stretch)
+                if seen + skip >= MAX_COUNTED:
+                    complete = complete and skip >= self._store.length(name)
+                    break
+            seen += skip
+        return queued, complete
+
+    def _states(self, family: Family) -> list[tuple[Mark, TaskState]]:
+        """The tasks that were taken, and how each is now."""
+        marks = sorted(family.start | family.alive)
+        states: list[tuple[Mark, TaskState]] = []
+        for mark, (start, alive) in zip(marks, self._store.marked(family.keys, marks), strict=True):
+            if start:
+                states.append((mark, "running" if alive else "lapsed"))
+            elif alive:
+                states.append((mark, "ended"))
+        return states
+
+    def _tasks_of(self, family: Family) -> list[TaskRow]:
+        rows = []
+        for mark, state in self._states(family):
+            try:
+                about, tag = JobId.parse(mark.job), TaskTag.parse(mark.tag)
+            except RemoteProtocolError:
+                # What a malformed task left; remove_queue takes it away.
+                continue
+            rows.append(
+                TaskRow(
+                    *(family.keys.queue, about.pid, about.user, about.host, parse_begin(tag.begin)),
+                    *(block_name(tag.first, tag.last), tag.host, tag.pid, mark.job, state),
+                )
+            )
+        return sorted(rows, key=lambda row: (str(row.time), row.job, int(row.iter.partition("...")[0])))
+
+    # --- removing -----------------------------------------------------------------------------------------
+
+    def remove_job(self, job: str, queue: str | None = None) -> Removal:
+        """Remove one job: its waiting tasks, its environment, results and marks. Other jobs notice nothing.
+
+        A coordinator of ours ends with `JobCancelled`. One in R knows nothing of removals: it takes the tasks
+        for lost and submits them again after `ftinterval`, so end it first. Running tasks run to their end:
+        pydoredis workers then drop the result; that of an R worker stays until the job is removed once more.
+
+        Args:
+            job: The job's ID, the beginning of one, or the number of the coordinator's process; there must be
+                just one such job.
+            queue: Its queue, if the job is not to be looked for on all.
+
+        Raises:
+            UnknownJob: If no job is called that, or more than one.
+            StoreUnavailable: If Redis is lost; what is left can be removed once more.
+        """
+        row = self.find_job(job, queue)
+        family = self._store.family(row.queue)
+        keys = family.keys
+        names = {keys.env(row.job), keys.out(row.job), keys.published(row.job)}
+        for mark in family.start | family.alive:
+            if mark.job == row.job:
+                names |= {keys.start(*mark), keys.alive(*mark)}
+        given = keys.given(row.job, "")
+        names |= {name for name in self._store.side_keys(keys) if name.startswith(given)}
+        removed = self._store.remove_job(keys, row.job, sorted(names))
+        return Removal(row.queue, row.job, removed.tasks, removed.keys, row.running)
+
+    def remove_queue(self, queue: str) -> Removal:
+        """Remove a queue with all that belongs to it: waiting tasks, jobs, marks, results, the worker count.
+
+        Workers leave when they next look (after `linger`). Values of users stay. Running tasks run to their
+        end, see `remove_job`.
+
+        Raises:
+            LocalProtocolError: If something else than a queue is kept under that name.
+            StoreUnavailable: If Redis is lost; what is left can be removed once more.
+        """
+        keys = QueueKeys(check_queue_name(queue))
+        tasks = self._store.length(keys.queue) + self._store.length(keys.python)
+        running = sum(state == "running" for _, state in self._states(self._store.family(queue)))
+        # First what calls workers to the queue, then what tells them about its jobs, then the rest.
+        deleted = self._store.delete([keys.live, keys.queue, keys.python])
+        while names := [*self._store.family(queue).names, *self._store.side_keys(keys)]:
+            deleted += self._store.delete(names)
+        return Removal(queue, None, tasks, deleted, running)
+
+
+def _is_job(text: str) -> bool:
+    try:
+        JobId.parse(text)
+    except RemoteProtocolError:
+        return False
+    return True
+
+
+def _workers_at(tasks: Iterable[TaskRow]) -> list[WorkerRow]:
+    """The workers that have these tasks, of one queue, which are in the order of time."""
+    at_work: dict[tuple[str, int], list[TaskRow]] = defaultdict(list)
+    for task in tasks:
+        if task.state != "ended":
+            at_work[task.host, task.pid].append(task)
+    rows = []
+    for (host, pid), own in sorted(at_work.items()):
+        first = own[0]
+        state: WorkerState = "busy" if any(task.state == "running" for task in own) else "lapsed"
+        rows.append(
+            WorkerRow(first.queue, state, 1, host, pid, first.job, first.iter, first.time, tasks=len(own))
+        )
+    return rows
+
+
+# --- functions --------------------------------------------------------------------------------------------
+
+
+def jobs(
+    queue: str | None = None,
+    *,
+    connection: ConnectionSettings | None = None,
+    as_pandas: bool | None = None,
+) -> Table[JobRow] | pandas.DataFrame:
+    """The jobs of one queue, or of all; see `JobRow` for the columns.
+
+    Args:
+        queue: The queue.
+        connection: Which server; what `ConnectionSettings.load` finds by default.
+        as_pandas: Whether to make a data frame; by default if pandas is installed.
+
+    Raises:
+        StoreUnavailable: If Redis cannot be reached.
+    """
+    with Admin(connection) as admin:
+        return _shown(admin.jobs(queue), as_pandas)
+
+
+def tasks(
+    queue: str | None = None,
+    job: str | None = None,
+    *,
+    connection: ConnectionSettings | None = None,
+    as_pandas: bool | None = None,
+) -> Table[TaskRow] | pandas.DataFrame:
+    """The tasks that workers have taken; see `TaskRow` for the columns, and `jobs` for the arguments.
+
+    Args:
+        queue: Only those of this queue.
+        job: Only those of this job: an ID, the beginning of one, or the number of the coordinator's process.
+    """
+    with Admin(connection) as admin:
+        return _shown(admin.tasks(queue, job), as_pandas)
+
+
+def workers(
+    queue: str | None = None,
+    *,
+    connection: ConnectionSettings | None = None,
+    as_pandas: bool | None = None,
+) -> Table[WorkerRow] | pandas.DataFrame:
+    """The workers of one queue, or of all; see `WorkerRow` for the columns, and `jobs` for the arguments."""
+    with Admin(connection) as admin:
+        return _shown(admin.workers(queue), as_pandas)
+
+
+def remove_job(
+    job: str, queue: str | None = None, *, connection: ConnectionSettings | None = None
+) -> Removal:
+    """Remove one job; see `Admin.remove_job`."""
+    with Admin(connection) as admin:
+        return admin.remove_job(job, queue)
+
+
+def remove_queue(queue: str, *, connection: ConnectionSettings | None = None) -> Removal:
+    """Remove a queue with all that belongs to it; see `Admin.remove_queue`."""
+    with Admin(connection) as admin:
+        return admin.remove_queue(queue)
+
+
+def _shown(table: Table[Row], as_pandas: bool | None) -> Table[Row] | pandas.DataFrame:
+    if as_pandas is None:
+        as_pandas = importlib.util.find_spec("pandas") is not None
+    return table.to_pandas() if as_pandas else table
