@@ -70,8 +70,8 @@ def _reports(pool: Pool, workers: int, engine: str | None, replay: bool) -> Iter
 
 
 def _table(reports: list[Report]) -> Table:
-    table = Table(title=f"π from {jobs.TASKS} tasks of {jobs.POINTS} random points")
-    for column in ("body", "coordinator", "estimate", "tasks/s", f"process: tasks (on {platform.node()})"):
+    table = Table(title=f"π from {jobs.TASKS} tasks of {jobs.POINTS} random points, on {platform.node()}")
+    for column in ("body", "coordinator", "estimate", "tasks/s", "process: tasks"):
         table.add_column(column, justify="right" if column in ("estimate", "tasks/s") else "left")
     for report in reports:
         where = [f"{process}: {tasks}" for process, tasks in _by_process(report)]

@@ -142,6 +142,7 @@ def _submit_python(pool: Pool, tasks: int) -> tuple[float, list[tuple[float, int
     job = str(JobId(os.getpid(), getpass.getuser(), platform.node(), datetime.now()))
     environment = values.named_list(
         expr=values.NULL,
+        exportenv=values.Environment(),
         codec=values.character("cloudpickle"),
         body=values.raw(cloudpickle.dumps(estimate_pi)),
         python=values.character(platform.python_version()),
@@ -156,7 +157,9 @@ def _submit_python(pool: Pool, tasks: int) -> tuple[float, list[tuple[float, int
     seconds, results = _run(pool, job, rinterop.dumps(environment), payloads)
     found = []
     for name, value in results:
-        outcome: tuple[Any, ...] = cloudpickle.loads(bytes(cast("values.Raw", value)))
+        if not isinstance(value, values.Raw):
+            raise TaskError(job, [int(name)], _message(value))
+        outcome: tuple[Any, ...] = cloudpickle.loads(bytes(value))
         if outcome[0] == "error":
             raise TaskError(job, [int(name)], outcome[2], outcome[1])
         found.append(outcome[1])
