@@ -1,7 +1,7 @@
 """What the first bytes of a task tell: whose it is, without transferring its arguments.
 
-doRedis, and we, put the job ID first in the message. To look a long queue over, the beginnings of its elements
-will do.
+doRedis, and we, put the job ID first in the message. To look a long queue over, the beginnings of its
+elements will do.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def test_tasks_in_xdr_form_tell_their_job(version: int) -> None:
     assert job_of_head(payload[:HEAD_SIZE]) == decode_task(payload).job == JOB
 
 
-@given(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=80))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80))
 def test_whatever_the_job_is_called(job: str) -> None:
     payload = rinterop.dumps(task(job))
     assert job_of_head(payload[:HEAD_SIZE]) == decode_task(payload).job
