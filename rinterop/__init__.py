@@ -1,11 +1,38 @@
 """R values in Python: R's serialization format, natively.
 
-`loads` and `dumps` turn bytes into values and back, `read_rds` and its like do so with files; `rinterop.values`
-is the model of R's objects and makes new ones; `rinterop.serialize` has what works on bytes alone.
+`loads` and `dumps` turn bytes into values and back, `read_rds` and its like do so with files;
+`rinterop.values` is the model of R's objects and makes new ones; `rinterop.serialize` has what works on bytes
+alone; `rinterop.runtime` runs R code, where there is an R.
 """
 
-from rinterop import values
-from rinterop.errors import DecodeError, EncodeError, ExpansionError, SerializeError, UnexpectedEnd
+from rinterop import runtime, values
+from rinterop.convert import (
+    Factor,
+    NA_character_,
+    NA_complex_,
+    NA_integer_,
+    NA_real_,
+    RArray,
+    Table,
+    integer64,
+    is_na,
+    register_to_python,
+    register_to_r,
+    to_python,
+    to_r,
+    unregister,
+)
+from rinterop.errors import (
+    ConversionError,
+    DecodeError,
+    EncodeError,
+    ExpansionError,
+    RError,
+    RJump,
+    RWarning,
+    SerializeError,
+    UnexpectedEnd,
+)
 from rinterop.serialize.files import read_rda, read_rds, write_rda, write_rds
 from rinterop.serialize.reader import loads
 from rinterop.serialize.writer import dumps
@@ -37,25 +64,44 @@ __all__ = [
     "Character",
     "Closure",
     "Complex",
+    "ConversionError",
     "DecodeError",
     "Double",
     "EncodeError",
     "Environment",
     "ExpansionError",
     "Expression",
+    "Factor",
     "Integer",
     "List",
     "Logical",
+    "NA_character_",
+    "NA_complex_",
+    "NA_integer_",
+    "NA_real_",
     "PairList",
+    "RArray",
+    "RError",
+    "RJump",
     "RValue",
+    "RWarning",
     "Raw",
     "SerializeError",
     "Symbol",
+    "Table",
     "UnexpectedEnd",
     "dumps",
+    "integer64",
+    "is_na",
     "loads",
     "read_rda",
     "read_rds",
+    "register_to_python",
+    "register_to_r",
+    "runtime",
+    "to_python",
+    "to_r",
+    "unregister",
     "values",
     "write_rda",
     "write_rds",

@@ -1,0 +1,43 @@
+"""Conversion of values of any depth: nested conversions are generators on a stack of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import GeneratorType
+from typing import Any, TypeAlias
+
+Steps: TypeAlias = Generator[Any, Any, Any]
+"""A conversion under way: yields conversions of its parts (or results it already has), gets
+what they give, and returns its own result."""
+
+
+def finish(result: Any) -> Any:
+    """The result of a conversion, whether it is there already or a generator of steps."""
+    if not isinstance(result, GeneratorType):
+        return result
+    stack: list[Steps] = [result]
+    given: Any = None
+    failure: BaseException | None = None
+    while stack:
+        try:
+            if failure is None:
+                asked = stack[-1].send(given)
+            else:
+                # Those that wait for a part learn of its failure, as a caller would.
+                raised, failure = failure, None
+                asked = stack[-1].throw(raised)
+        except StopIteration as stop:
+            stack.pop()
+            given = stop.value
+        except BaseException as error:
+            stack.pop()
+            failure = error
+        else:
+            if isinstance(asked, GeneratorType):
+                stack.append(asked)
+                given = None
+            else:
+                given = asked
+    if failure is not None:
+        raise failure
+    return given

@@ -1,0 +1,178 @@
+"""Data frames of R, taken apart and put together; what makes pandas, polars or Arrow of them is elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rinterop.convert.types import Table, bare_strings, pairs_of
+from rinterop.convert.vectors import frozen
+from rinterop.errors import ConversionError
+from rinterop.values import (
+    NA,
+    NA_INTEGER,
+    NULL,
+    Character,
+    Integer,
+    List,
+    NAType,
+    PairList,
+    RValue,
+    attribute,
+    attributes,
+    character,
+    class_,
+    plain,
+)
+
+CLASS = ("data.frame",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A data frame's parts.
+
+    Attributes:
+        names: Names of the columns.
+        columns: The columns, compact forms expanded.
+        row_names: Strings or integers; None: automatic, the rows are numbered.
+        n_rows: How many rows.
+        value: The data frame itself.
+    """
+
+    names: tuple[str | NAType, ...]
+    columns: tuple[RValue, ...]
+    row_names: tuple[str, ...] | NDArray[np.int32] | None
+    n_rows: int
+    value: List
+
+
+def frame_of(value: List) -> Frame | None:
+    """The parts, or None if it only says that it is a data frame."""
+    columns = tuple(map(plain, value.values))
+    names = bare_strings(attribute(value, "names"))
+    if names is None and not columns:
+        names = ()
+    rows = plain(attribute(value, "row.names"))
+    if names is None or len(names) != len(columns):
+        return None
+    row_names: tuple[str, ...] | NDArray[np.int32] | None
+    if isinstance(rows, Integer) and len(rows) == 2 and int(rows.values[0]) == NA_INTEGER:
+        row_names, n_rows = None, abs(int(rows.values[1]))
+    elif isinstance(rows, Integer) and not len(rows):
+        row_names, n_rows = None, 0
+    elif isinstance(rows, Integer):
+        row_names, n_rows = rows.values, len(rows)
+    elif isinstance(rows, Character) and not any(text is NA for text in rows.values):
+        row_names, n_rows = tuple(map(str, rows.values)), len(rows)
+    else:
+        return None
+    return Frame(names, columns, row_names, n_rows, value)
+
+
+def is_data_frame(value: RValue) -> bool:
+    """Whether R dispatches on it as a data frame."""
+    return type(value) is List and "data.frame" in class_(value)
+
+
+def table_of(frame: Frame, columns: Sequence[Any]) -> Table:
+    """A `Table` of the converted columns, which remembers all attributes."""
+    table = Table(zip(frame.names, columns, strict=True), frame.row_names)
+    table._pairs = frame.value.attributes
+    return table
+
+
+def assembled(
+    names: Sequence[str | NAType],
+    columns: Sequence[RValue],
+    row_names: Sequence[str] | NDArray[Any] | None,
+    pairs: PairList | None = None,
+    n_rows: int | None = None,
+) -> List:
+    """A data frame of converted columns; attributes other than names and row names are those in `pairs`.
+
+    Args:
+        names: Names of the columns.
+        columns: R vectors of the same length.
+        row_names: Strings or integers, all different; None for automatic ones.
+        pairs: Attributes that it had before, or None.
+        n_rows: How many rows, needed where there are no columns.
+
+    Raises:
+        ConversionError: If lengths differ or row names are not unique.
+    """
+    if n_rows is None:
+        n_rows = len(row_names) if row_names is not None else _height(columns[0]) if columns else 0
+    for name, column in zip(names, columns, strict=True):
+        if _height(column) != n_rows:
+            raise ConversionError(f"column {name!r} has {_height(column)} rows where {n_rows} are expected")
+    fresh: dict[str, RValue] = {
+        "names": character(*names),
+        "class": character(*CLASS),
+        "row.names": row_names_value(row_names, n_rows),
+    }
+    if pairs is None:
+        return List(tuple(columns), attributes=pairs_of(fresh))
+    tags = attributes(List((), attributes=pairs))
+    if bare_strings(tags.get("names", NULL)) != tuple(names):
+        tags["names"] = fresh["names"]
+    if not _same_rows(tags.get("row.names", NULL), fresh["row.names"]):
+        tags["row.names"] = fresh["row.names"]
+    tags.setdefault("class", fresh["class"])
+    return List(tuple(columns), attributes=pairs_of(tags))
+
+
+def row_names_value(row_names: Sequence[str] | NDArray[Any] | None, n_rows: int) -> RValue:
+    """The attribute `row.names`: compact if automatic.
+
+    Raises:
+        ConversionError: If they are not unique, or neither strings nor integers of R.
+    """
+    if row_names is None:
+        return Integer(frozen(np.array([NA_INTEGER, -n_rows] if n_rows else [], np.int32)))
+    if isinstance(row_names, np.ndarray) and row_names.dtype.kind in "iu":
+        numbers = row_names
+        if len(np.unique(numbers)) < len(numbers):
+            raise ConversionError("row names are not unique: reset_index() makes a column of them")
+        if numbers.size and (int(numbers.min()) <= NA_INTEGER or int(numbers.max()) >= 2**31):
+            raise ConversionError("row names beyond 2^31: reset_index() makes a column of them")
+        return Integer(frozen(np.array(numbers, np.int32)))
+    texts = list(row_names)
+    if not all(isinstance(text, str) for text in texts):
+        raise ConversionError(
+            "row names are strings or integers: reset_index() makes a column of any other index"
+        )
+    if len(set(texts)) < len(texts):
+        raise ConversionError("row names are not unique: reset_index() makes a column of them")
+    return character(*texts)
+
+
+def _height(column: RValue) -> int:
+    if is_data_frame(column) and isinstance(column, List):
+        frame = frame_of(column)
+        return frame.n_rows if frame is not None else len(column)
+    if "POSIXlt" in class_(column) and isinstance(column, List):
+        return max(map(len, column), default=0)  # type: ignore[arg-type]  # its parts are vectors
+    dim = attribute(column, "dim")
+    if isinstance(dim, Integer) and len(dim):
+        return int(dim.values[0])
+    try:
+        return len(column)  # type: ignore[arg-type]  # what has no length is refused
+    except TypeError:
+        raise ConversionError(f"a column is a vector, and {type(column).__name__} is none") from None
+
+
+def _same_rows(known: RValue, fresh: RValue) -> bool:
+    """Whether two `row.names` are the same, automatic ones whichever sign R gave their number."""
+    known = plain(known)
+    if known == fresh:
+        return True
+    if not (isinstance(known, Integer) and isinstance(fresh, Integer) and len(known) == len(fresh) == 2):
+        return False
+    return int(known.values[0]) == int(fresh.values[0]) == NA_INTEGER and abs(int(known.values[1])) == abs(
+        int(fresh.values[1])
+    )

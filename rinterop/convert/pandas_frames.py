@@ -1,0 +1,313 @@
+"""pandas: data frames as DataFrames, and back; its other types to R.
+
+What R knows of a data frame and pandas does not (classes such as tibble's, attributes of columns, the type in
+which dates are stored) travels in `DataFrame.attrs["rinterop"]`: the data frame without its rows, serialized,
+as text, because pandas writes `attrs` to Parquet files as JSON. It is used on the way back for all columns
+that still have the same kind of content.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rinterop.convert import factors, optional, times
+from rinterop.convert.deep import Steps
+from rinterop.convert.frames import CLASS, Frame, assembled, row_names_value
+from rinterop.convert.types import bare_strings, pairs_of, same_attributes
+from rinterop.errors import ConversionError, DecodeError
+from rinterop.values import (
+    NA,
+    NULL,
+    Character,
+    Double,
+    List,
+    PairList,
+    Raw,
+    RValue,
+    attribute,
+    attributes,
+    attributes_of,
+    character,
+)
+from rinterop.values.vectors import attribute_list
+
+if TYPE_CHECKING:
+    from rinterop.convert.to_r import _Converter
+
+KEY: Final = "rinterop"
+"""The entry in `DataFrame.attrs`."""
+
+
+def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
+    """A DataFrame of decoded columns; None if names or a column's text would not survive in pandas."""
+    names = [name for name in frame.names if isinstance(name, str)]
+    if len(names) < len(frame.names) or not factors.are_plain(names):
+        return None
+    pd = optional.pandas()
+    index = _index(pd, frame)
+    arrays = {position: _column(pd, column) for position, column in enumerate(columns)}
+    made = pd.DataFrame(arrays, index=index)
+    made.columns = pd.Index(names)
+    record = _record(frame, made)
+    if record is not None:
+        made.attrs[KEY] = record
+    return made
+
+
+def from_pandas(value: Any, converter: _Converter) -> Any | None:
+    """The R value for an object of pandas, or steps to it; None if it is not one of pandas."""
+    pd = optional.pandas()
+    if isinstance(value, pd.DataFrame):
+        return converter.within(value, _from_frame(value, converter))
+    if isinstance(value, pd.Series):
+        return _from_series(value, converter)
+    if isinstance(value, pd.Index | pd.api.extensions.ExtensionArray):
+        if isinstance(value, pd.MultiIndex):
+            raise ConversionError("a MultiIndex has no form in R: use to_frame(index=False)")
+        if _is_zoned(value):
+            return _zoned(value)
+        values = decoded(value)
+        return (
+            factors.from_factor(values) if isinstance(values, pd.Categorical) else converter.convert(values)
+        )
+    if value is pd.NA:
+        return converter.convert(NA)
+    if value is pd.NaT:
+        return times.from_times(np.array(["NaT"], "M8[us]"))
+    if isinstance(value, pd.Timestamp):
+        return times.from_times(_utc(pd.DatetimeIndex([value])), times.zone_name(value.tz))
+    if isinstance(value, pd.Timedelta):
+        return times.from_times(np.array([value.to_timedelta64()]))
+    return None
+
+
+def decoded(values: Any) -> Any:
+    """A Series', an Index's or a pandas array's content as an array that the rest of this package knows.
+
+    Raises:
+        ConversionError: If R has nothing like it (intervals, periods).
+    """
+    pd = optional.pandas()
+    dtype = values.dtype
+    if isinstance(dtype, np.dtype):
+        return values.to_numpy()
+    if isinstance(dtype, pd.CategoricalDtype):
+        return values if isinstance(values, pd.Categorical) else pd.Categorical(values)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return values
+    if isinstance(dtype, pd.StringDtype):
+        missing = np.asarray(values.isna())
+        texts = values.to_numpy(object, copy=bool(missing.any()))
+        if missing.any():
+            texts[missing] = NA
+        return texts
+    if isinstance(dtype, pd.ArrowDtype):
+        from rinterop.convert.arrow_frames import arrow_array
+
+        return arrow_array(optional.pyarrow().array(values))
+    if isinstance(dtype, pd.SparseDtype):
+        return np.asarray(values)
+    numpy_dtype = getattr(dtype, "numpy_dtype", None)
+    if numpy_dtype is None:
+        raise ConversionError(f"pandas' dtype {dtype} has no form in R: use astype(str), or take it apart")
+    missing = np.asarray(values.isna())
+    data = (
+        values.to_numpy(numpy_dtype, na_value=numpy_dtype.type(0))
+        if missing.any()
+        else values.to_numpy(numpy_dtype)
+    )
+    return np.ma.array(data, mask=missing) if missing.any() else data
+
+
+def _index(pd: Any, frame: Frame) -> Any:
+    if frame.row_names is None:
+        return pd.RangeIndex(frame.n_rows)
+    return pd.Index(frame.row_names if isinstance(frame.row_names, np.ndarray) else list(frame.row_names))
+
+
+def _column(pd: Any, values: Any) -> Any:
+    """What pandas takes for a column: nullable dtypes where something is missing, `string` for text."""
+    if isinstance(values, np.ma.MaskedArray):
+        data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
+        match data.dtype.kind:
+            case "b":
+                return pd.arrays.BooleanArray(data.copy(), mask.copy())
+            case "i":
+                return pd.arrays.IntegerArray(data.copy(), mask.copy())
+            case "f":
+                return pd.arrays.FloatingArray(data.copy(), mask.copy())
+        return data  # complex: pandas has nothing nullable, and the numbers still have R's NA in their bits
+    if not isinstance(values, np.ndarray):
+        return values
+    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] == "D":
+        return values.astype("M8[s]")
+    if values.dtype.kind == "m" and np.datetime_data(values.dtype)[0] not in ("s", "ms", "us", "ns"):
+        return values.astype("m8[s]")
+    return _strings(pd, values) if values.dtype.kind == "O" else values
+
+
+def _strings(pd: Any, values: NDArray[Any]) -> Any:
+    """Texts in pandas' string type; objects of other types, and text that is none, as they are."""
+    kinds = set(map(type, values))
+    if str not in kinds and len(values):
+        return values
+    if not all(issubclass(kind, str) or kind is type(NA) for kind in kinds):
+        return values
+    if not kinds <= {str, type(NA)} and not factors.are_plain([text for text in values if text is not NA]):
+        return values
+    if type(NA) in kinds:
+        missing = np.fromiter((text is NA for text in values), np.bool_, len(values))
+        values = values.copy()
+        values[missing] = None
+    return pd.array(values, dtype="string")
+
+
+def _record(frame: Frame, made: Any) -> str | None:
+    """What has to be remembered beside the DataFrame, if anything."""
+    columns = tuple(
+        _prototype(column, _default(made.iloc[:0, position])) for position, column in enumerate(frame.columns)
+    )
+    tags = dict(attributes(frame.value))
+    expected = {"names", "class", "row.names"}
+    automatic = row_names_value(frame.row_names, frame.n_rows)
+    plain_frame = (
+        set(tags) == expected
+        and bare_strings(tags["class"]) == CLASS
+        and tags["row.names"] == automatic
+        and getattr(tags["names"], "attributes", None) is None
+    )
+    if plain_frame and all(column is NULL for column in columns):
+        return None
+    from rinterop.serialize.writer import dumps
+
+    named = attributes_of(names=character(*frame.names))
+    kept = NULL if plain_frame else List((), attributes=pairs_of({**tags, **_automatic(tags, automatic)}))
+    return base64.b64encode(dumps(List((kept, List(columns, attributes=named))))).decode("ascii")
+
+
+def _automatic(tags: dict[str, RValue], automatic: RValue) -> dict[str, RValue]:
+    """Row names as pandas has them need no second copy."""
+    return {"row.names": NULL} if tags["row.names"] == automatic else {}
+
+
+def _default(column: Any) -> RValue | None:
+    """What an empty column of that dtype becomes in R; None if R has nothing like it."""
+    from rinterop.convert.to_r import to_r
+
+    try:
+        return to_r(column)
+    except ConversionError:
+        return None
+
+
+def _prototype(column: RValue, default: RValue | None) -> RValue:
+    """The column without its elements; NULL if its dtype alone says as much."""
+    pairs = attribute_list(column)
+    if (
+        default is not None
+        and type(column) is type(default)
+        and same_attributes(pairs, attribute_list(default))
+    ):
+        return NULL
+    empty: Any = b"" if isinstance(column, Raw) else ()
+    if hasattr(column, "values") and isinstance(column.values, np.ndarray):
+        empty = column.values[:0]
+    return type(column)(values=empty, attributes=pairs)  # type: ignore[call-arg]  # vectors have values
+
+
+def _recorded(frame: Any) -> tuple[PairList | None, dict[str, RValue]]:
+    """Attributes of the data frame that it was, and its columns without elements."""
+    text = frame.attrs.get(KEY)
+    if not isinstance(text, str):
+        return None, {}
+    from rinterop.serialize.reader import loads
+
+    try:
+        record = loads(base64.b64decode(text))
+    except (DecodeError, binascii.Error):
+        return None, {}
+    if not isinstance(record, List) or len(record) != 2 or not isinstance(record[1], List):
+        return None, {}
+    names = bare_strings(attribute(record[1], "names")) or ()
+    columns = {
+        str(name): column for name, column in zip(names, record[1], strict=False) if column is not NULL
+    }
+    return attribute_list(record[0]), columns
+
+
+def _from_frame(frame: Any, converter: _Converter) -> Steps:
+    names = frame.columns.tolist()
+    for name in names:
+        if not isinstance(name, str):
+            raise ConversionError(
+                f"names of columns are strings in R, and {name!r} is none: rename(columns=str) makes them so"
+            )
+    pairs, prototypes = _recorded(frame)
+    columns = []
+    for position, name in enumerate(names):
+        column = frame.iloc[:, position]
+        prototype = prototypes.get(name) if names.count(name) == 1 else None
+        values = column if _is_zoned(column) and prototype is None else decoded(column)
+        if prototype is None:
+            steps = _zoned(values) if _is_zoned(values) else converter.column(values)
+        else:
+            known = _still_fitting(attribute_list(prototype), len(frame))
+            steps = converter.column(_array_of(values), known, type(prototype))  # type: ignore[arg-type]  # a vector's type
+        columns.append((yield steps))
+    return assembled(names, columns, _row_names(frame.index), pairs, len(frame))
+
+
+def _from_series(series: Any, converter: _Converter) -> Steps:
+    values = _zoned(series) if _is_zoned(series) else decoded(series)
+    found = yield converter.convert(values)
+    labels = decoded(series.index) if len(series) else np.empty(0)
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels) and len(labels):
+        tags = {**attributes(found), "names": Character(tuple(labels))}
+        return type(found)(values=found.values, attributes=pairs_of(tags))
+    return found
+
+
+def _row_names(index: Any) -> Any:
+    pd = optional.pandas()
+    if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1:
+        return None
+    if isinstance(index.dtype, np.dtype) and index.dtype.kind in "iu":
+        return decoded(index)
+    if isinstance(index, pd.MultiIndex) or not pd.api.types.is_string_dtype(index.dtype):
+        raise ConversionError("R has no such row names: reset_index() makes a column of the index")
+    return decoded(index).tolist()
+
+
+def _is_zoned(values: Any) -> bool:
+    return isinstance(getattr(values, "dtype", None), optional.pandas().DatetimeTZDtype)
+
+
+def _zoned(values: Any) -> Double:
+    """Times in a time zone as POSIXct."""
+    return times.from_times(_utc(values), times.zone_name(values.dtype.tz))
+
+
+def _utc(values: Any) -> NDArray[Any]:
+    """datetime64 in UTC, in the unit that the values have."""
+    index = optional.pandas().DatetimeIndex(values)
+    array: NDArray[Any] = (
+        index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    ).to_numpy()
+    return array
+
+
+def _array_of(values: Any) -> Any:
+    return _utc(values) if _is_zoned(values) else values
+
+
+def _still_fitting(pairs: PairList | None, n_rows: int) -> PairList | None:
+    """Attributes of a column, without names of its elements if their number has changed."""
+    tags = attributes(List((), attributes=pairs))
+    if "names" in tags and len(bare_strings(tags["names"]) or ()) != n_rows:
+        del tags["names"]
+    return pairs_of(tags)

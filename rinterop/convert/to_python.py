@@ -1,0 +1,216 @@
+"""R values to natural Python objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from rinterop.convert import labelled, optional, registry, times
+from rinterop.convert.deep import Steps, finish
+from rinterop.convert.frames import Frame, frame_of, is_data_frame, table_of
+from rinterop.convert.lt import from_posixlt
+from rinterop.convert.missing import MISSING_VECTORS
+from rinterop.convert.types import bare_strings
+from rinterop.convert.vectors import objects, to_array
+from rinterop.errors import ExpansionError
+from rinterop.values import (
+    NA,
+    NA_INTEGER,
+    NULL,
+    Altrep,
+    Character,
+    Complex,
+    Double,
+    Integer,
+    List,
+    Logical,
+    Raw,
+    RValue,
+    attribute,
+    class_,
+)
+from rinterop.values.vectors import Vector, attribute_list
+
+FrameKind: TypeAlias = Literal["pandas", "polars", "arrow", "table"]
+
+_MISSING_BY_TYPE: Final = {type(vector): scalar for scalar, vector in MISSING_VECTORS.items()}
+
+
+def to_python(value: RValue, *, scalars: bool = True, frames: FrameKind | None = None) -> Any:
+    """The natural Python object for an R value: docs/r-values.md has the table.
+
+    Nothing is lost: `to_r` makes of the result what R finds `identical()` to the value, except where the
+    table says otherwise. What Python has no form for (functions, environments, calls, S4 objects, lists with
+    a class) comes back as the R value that it is.
+
+    Args:
+        value: Any R value.
+        scalars: Whether a vector of length one without attributes becomes a Python scalar, not an array.
+        frames: What a data frame becomes. "table" is a `rinterop.Table` and needs no package; "pandas",
+            "polars" and "arrow" (a `pyarrow.Table`) need theirs, polars also pyarrow; None is pandas if it is
+            installed, else a Table. A data frame that has no place in the kind asked for becomes a Table.
+
+    Raises:
+        ConversionError: If `frames` names a package that is not installed.
+    """
+    use_pandas = frames == "pandas" or (frames is None and optional.has_pandas())
+    kind: FrameKind = frames or ("pandas" if use_pandas else "table")
+    return finish(_Converter(scalars, kind, use_pandas).convert(value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Converter:
+    scalars: bool
+    frames: FrameKind
+    use_pandas: bool
+
+    def convert(self, value: RValue) -> Any:
+        """The result, or the steps that lead to it."""
+        kind = type(value)
+        if kind is Altrep:
+            try:
+                value = value.expand()  # type: ignore[attr-defined]  # an Altrep
+            except ExpansionError:
+                return value
+            kind = type(value)
+        pairs = attribute_list(value)
+        if pairs is not None:
+            own = registry.for_classes(class_(value))
+            if own is not None:
+                return own(value)
+        if kind is List:
+            return self._list(value)  # type: ignore[arg-type]  # a List
+        if kind in labelled.ATOMIC:
+            return self._vector(value)  # type: ignore[arg-type]  # an atomic vector
+        return None if value is NULL else value
+
+    def _vector(self, vector: Vector) -> Any:
+        if vector.gp or vector.is_object is not None:
+            return vector
+        if vector.attributes is None:
+            if isinstance(vector, Raw):
+                return vector.values
+            return _scalar(vector) if self.scalars and len(vector) == 1 else to_array(vector)
+        if self.scalars and len(vector) == 1:
+            moment = times.zoned_scalar(vector)
+            if moment is not None:
+                return moment
+        try:
+            values = labelled.decoded(vector, self.use_pandas)
+            if not labelled.expressed(values, vector):
+                return labelled.rarray(values, vector)
+        except ExpansionError:
+            return vector
+        is_time = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "mM"
+        return times.scalar(values) if self.scalars and is_time and len(vector) == 1 else values
+
+    def _list(self, value: List) -> Any:
+        if value.gp or value.is_object is not None:
+            return value
+        pairs = value.attributes
+        if pairs is None:
+            return self._elements(value)
+        if len(pairs) == 1 and pairs.cells[0].name == "names":
+            try:
+                names = bare_strings(pairs.cells[0].value)
+            except ExpansionError:
+                return value
+            if names is None or len(names) != len(value) or len(set(names)) < len(names) or NA in names:
+                return value
+            return self._named(value, names)
+        classes = class_(value)
+        if "data.frame" in classes:
+            try:
+                frame = frame_of(value)
+            except ExpansionError:
+                frame = None
+            return value if frame is None else self._frame(frame)
+        if "POSIXlt" in classes:
+            moment = from_posixlt(value)
+            return value if moment is None else self._vector(moment)
+        return value
+
+    def _elements(self, value: List) -> Steps:
+        found = []
+        for item in value.values:
+            converted = self.convert(item)
+            found.append((yield converted) if type(converted) is _GENERATOR else converted)
+        return found
+
+    def _named(self, value: List, names: tuple[Any, ...]) -> Steps:
+        found = {}
+        for name, item in zip(names, value.values, strict=True):
+            converted = self.convert(item)
+            found[name] = (yield converted) if type(converted) is _GENERATOR else converted
+        return found
+
+    def _frame(self, frame: Frame) -> Steps:
+        """A data frame of the wanted kind; a `Table` where that kind cannot hold a column."""
+        if self.frames != "table":
+            columns = []
+            for column in frame.columns:
+                columns.append((yield from self._column(column, frame.n_rows)))
+                if columns[-1] is None:
+                    break
+            else:
+                made = self._made(frame, columns)
+                if made is not None:
+                    return made
+        whole = _Converter(False, self.frames, self.use_pandas)
+        columns = []
+        for column in frame.columns:
+            converted = whole.convert(column)
+            columns.append((yield converted) if type(converted) is _GENERATOR else converted)
+        return table_of(frame, columns)
+
+    def _column(self, column: RValue, n_rows: int) -> Steps:
+        """A one-dimensional array of a column, without its attributes; None if it is not that simple."""
+        if getattr(column, "gp", 0) or getattr(column, "is_object", None) is not None:
+            return None
+        own = registry.for_classes(class_(column))
+        if own is not None:
+            found = own(column)
+            return found if np.ndim(found) == 1 and len(found) == n_rows else None
+        if type(column) is List and len(column) == n_rows and not is_data_frame(column):
+            if "POSIXlt" in class_(column) or attribute(column, "dim") is not NULL:
+                return None
+            return objects((yield self._elements(column)))
+        if type(column) not in labelled.ATOMIC or len(column) != n_rows:  # type: ignore[arg-type]  # if atomic
+            return None
+        values = labelled.decoded(column, self.use_pandas)  # type: ignore[arg-type]  # an atomic vector
+        return values if np.ndim(values) == 1 else None
+
+    def _made(self, frame: Frame, columns: list[Any]) -> Any:
+        if self.frames == "pandas":
+            from rinterop.convert.pandas_frames import to_pandas
+
+            return to_pandas(frame, columns)
+        from rinterop.convert.arrow_frames import to_arrow, to_polars
+
+        return to_arrow(frame, columns) if self.frames == "arrow" else to_polars(frame, columns)
+
+
+_GENERATOR: Final = type(_ for _ in ())
+
+
+def _scalar(vector: Vector) -> Any:
+    match vector:
+        case Character():
+            text = vector.values[0]
+            return _MISSING_BY_TYPE[Character] if text is NA else text
+        case Double() | Complex():
+            array = to_array(vector)
+            if np.ma.isMaskedArray(array):
+                # Only the canonical NA is a scalar: another one keeps its bits in an array.
+                missing = _MISSING_BY_TYPE[type(vector)]
+                return missing if vector == MISSING_VECTORS[missing] else array
+            return array.item()
+        case Integer():
+            number = int(vector.values[0])
+            return _MISSING_BY_TYPE[Integer] if number == NA_INTEGER else number
+        case Logical():
+            code = int(vector.values[0])
+            return NA if code == NA_INTEGER else code != 0
+    raise AssertionError(vector)

@@ -1,0 +1,311 @@
+"""Python objects to R values."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from rinterop.convert import factors, optional, registry, times
+from rinterop.convert.deep import Steps, finish
+from rinterop.convert.frames import assembled
+from rinterop.convert.labelled import encoded, flattened
+from rinterop.convert.missing import MISSING_VECTORS, MissingScalar
+from rinterop.convert.types import Factor, RArray, Table, pairs_of
+from rinterop.convert.vectors import EXACT, filled, from_array, is_missing, too_big, uniform
+from rinterop.errors import ConversionError
+from rinterop.values import (
+    NA,
+    NULL,
+    Character,
+    Complex,
+    List,
+    NAType,
+    PairList,
+    Raw,
+    RValue,
+    attributes,
+    attributes_of,
+    double,
+    integer,
+    logical,
+)
+from rinterop.values.text import RText
+from rinterop.values.vectors import Vector
+
+
+def to_r(value: Any) -> RValue:
+    """The R value for a Python object: docs/r-values.md has the table.
+
+    Raises:
+        ConversionError: If the object, or something inside it, has no form in R that keeps it whole; says
+            what to do instead.
+    """
+    return finish(_Converter().convert(value))  # type: ignore[no-any-return]  # an RValue
+
+
+class _Converter:
+    """One conversion.
+
+    It remembers which containers it is inside of, so that one which contains itself is an error, not endless.
+    """
+
+    def __init__(self) -> None:
+        self._inside: set[int] = set()
+
+    def convert(self, value: Any) -> Any:
+        """The R value, or the steps that lead to it."""
+        kind = type(value)
+        own = registry.for_type(kind)
+        if own is not None:
+            return self._registered(own, value)
+        leaf = _LEAVES.get(kind)
+        if leaf is not None:
+            return leaf(value)
+        if kind is list or kind is tuple:
+            return self._elements(value)
+        if kind is dict:
+            return self._named(value)
+        return self._other(value)
+
+    def _other(self, value: Any) -> Any:
+        """What is no instance of the exact types that come up all the time."""
+        match value:
+            case RValue():
+                return value
+            case np.ndarray():
+                return self._array(value)
+            case RArray():
+                return self._labelled(value)
+            case Factor():
+                return factors.from_factor(value)
+            case Table():
+                return self._table(value)
+            case MissingScalar():
+                return MISSING_VECTORS[value]
+            case np.generic():
+                return self._array(np.asarray(value).reshape(1))
+            case range():
+                return from_array(np.arange(value.start, value.stop, value.step, dtype=np.int64))
+            case Mapping():
+                return self._named(value)
+        for module, convert in (("pandas", _from_pandas), ("polars", _from_arrow), ("pyarrow", _from_arrow)):
+            if optional.imported(module) is not None:
+                found = convert(self, value)
+                if found is not None:
+                    return found
+        if isinstance(value, str):
+            return Character((str.__str__(value),))
+        for base, leaf in _LEAVES.items():
+            if isinstance(value, base):
+                return leaf(value)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return self._named(dict(zip(value._fields, value, strict=True)))
+        if isinstance(value, list | tuple):
+            return self._elements(value)
+        if hasattr(value, "__arrow_c_stream__"):
+            return _from_arrow(self, value, foreign=True)
+        if hasattr(value, "__array__"):
+            return self._array(np.asarray(value))
+        raise ConversionError(_advice(value))
+
+    def _registered(self, function: Callable[[Any], Any], value: Any) -> Steps | RValue:
+        found = function(value)
+        if isinstance(found, RValue):
+            return found
+        if type(found) is type(value):
+            raise ConversionError(f"what is registered for {type(value).__name__} gives the same type again")
+        return self.within(value, self.convert(found))
+
+    def within(self, container: Any, steps: Any) -> Steps:
+        """Take steps on behalf of a container, once."""
+        key = id(container)
+        if key in self._inside:
+            raise ConversionError(f"a {type(container).__name__} that contains itself has no form in R")
+        self._inside.add(key)
+        try:
+            return (yield steps)
+        finally:
+            self._inside.discard(key)
+
+    def _elements(self, items: Any) -> Steps:
+        return self.within(items, self._list_steps(items))
+
+    def _list_steps(self, items: Any) -> Steps:
+        found = []
+        for item in items:
+            converted = self.convert(item)
+            found.append((yield converted) if type(converted) is _GENERATOR else converted)
+        return List(tuple(found))
+
+    def _named(self, mapping: Mapping[Any, Any]) -> Steps:
+        for key in mapping:
+            if not isinstance(key, str):
+                raise ConversionError(
+                    f"names are strings in R, and the key {key!r} is none: use str(key), or a list of pairs"
+                )
+        return self.within(mapping, self._named_steps(mapping))
+
+    def _named_steps(self, mapping: Mapping[str, Any]) -> Steps:
+        items = yield self._list_steps(mapping.values())
+        return List(items.values, attributes=attributes_of(names=Character(tuple(mapping))))
+
+    def _array(self, array: Any) -> Any:
+        flat = array.reshape(1) if array.ndim == 0 else flattened(array)
+        dim = attributes_of(dim=integer(*array.shape)) if array.ndim > 1 else None
+        kind = flat.dtype.kind
+        if kind == "O":
+            found = self._objects(flat, dim)
+            return found if isinstance(found, RValue) else self.within(array, found)
+        found = (
+            times.from_times(filled(flat, np.array("NaT", flat.dtype))) if kind in "mM" else from_array(flat)
+        )
+        return found if dim is None else _with(found, attributes(List((), attributes=dim)))
+
+    def _objects(self, flat: Any, dim: PairList | None) -> Any:
+        items = list(filled(flat, NA))
+        moments = _times_of(items)
+        found = moments if moments is not None else uniform(items)
+        if found is not None:
+            return found if dim is None else _with(found, attributes(List((), attributes=dim)))
+        return self._object_list(items, dim)
+
+    def _object_list(self, items: list[Any], pairs: PairList | None) -> Steps:
+        found = yield self._list_steps(items)
+        return List(found.values, attributes=pairs)
+
+    def _labelled(self, value: RArray) -> Any:
+        return encoded(value.values, value._pairs, value.storage)
+
+    def _table(self, table: Table) -> Steps:
+        return self.within(table, self._table_steps(table))
+
+    def _table_steps(self, table: Table) -> Steps:
+        columns = []
+        for column in table.columns:
+            columns.append((yield self.convert(column)))  # noqa: PERF401  # one at a time, as steps are taken
+        n_rows = None if columns or table._pairs is None else _rows_of(table)
+        return assembled(table.names, columns, table.row_names, table._pairs, n_rows)
+
+    def column(self, values: Any, pairs: Any = None, storage: type[Vector] | None = None) -> Any:
+        """A column of a data frame, in the type and with the attributes it once had, if they still fit."""
+        if storage is List and isinstance(values, np.ndarray) and values.dtype.kind == "O":
+            return self._object_list(list(values), pairs)
+        if storage is not None and storage is not List:
+            try:
+                return encoded(values, pairs, storage)
+            except ConversionError:
+                pass  # it has been changed since
+        return self.convert(values)
+
+
+def _rows_of(table: Table) -> int | None:
+    from rinterop.convert.frames import frame_of
+
+    frame = frame_of(List((), attributes=table._pairs))
+    return None if frame is None else frame.n_rows
+
+
+def _with(vector: Any, more: dict[str, RValue]) -> Vector:
+    pairs = pairs_of({**attributes(vector), **more})
+    return type(vector)(values=vector.values, attributes=pairs)  # type: ignore[no-any-return]  # a vector
+
+
+def _times_of(items: list[Any]) -> Vector | None:
+    """Dates, times or differences, all of one kind; None if they are something else."""
+    present = [item for item in items if not is_missing(item)]
+    if not present or not isinstance(present[0], dt.date | dt.timedelta):
+        return None
+    kinds = {type(item) for item in present}
+    filled = [None if is_missing(item) else item for item in items]
+    if kinds == {dt.date}:
+        return times.from_times(np.array(filled, "M8[D]"))
+    if all(issubclass(kind, dt.timedelta) for kind in kinds):
+        return times.from_times(np.array(filled, "m8[us]"))
+    if all(issubclass(kind, dt.datetime) for kind in kinds):
+        zones = {times.zone_name(item.tzinfo) for item in present}
+        if len(zones) == 1:
+            zone = zones.pop()
+            if zone is not None:
+                filled = [item and item.astimezone(dt.timezone.utc).replace(tzinfo=None) for item in filled]
+            return times.from_times(np.array(filled, "M8[us]"), zone)
+    return None
+
+
+def _from_pandas(converter: _Converter, value: Any) -> Any | None:
+    from rinterop.convert.pandas_frames import from_pandas
+
+    return from_pandas(value, converter)
+
+
+def _from_arrow(converter: _Converter, value: Any, foreign: bool = False) -> Any | None:
+    from rinterop.convert.arrow_frames import from_arrow
+
+    return from_arrow(value, converter, foreign)
+
+
+def _whole(number: int) -> RValue:
+    if abs(number) < 2**31:
+        return integer(number)
+    if abs(number) > EXACT:
+        raise ConversionError(too_big(number))
+    return double(float(number))
+
+
+def _raw(data: bytes | bytearray | memoryview) -> Raw:
+    return Raw(bytes(data))
+
+
+def _date(day: dt.date) -> RValue:
+    return times.from_times(np.array([day], "M8[D]"))
+
+
+def _difference(difference: dt.timedelta) -> RValue:
+    return times.from_times(np.array([difference], "m8[us]"))
+
+
+def _complex(number: complex) -> RValue:
+    array = np.array([number])
+    array.flags.writeable = False
+    return Complex(array)
+
+
+def _float(number: float) -> RValue:
+    return double(number)
+
+
+# The order matters where one is a subclass of another: bool is an int, a datetime is a date.
+_LEAVES: Final[dict[type, Callable[[Any], RValue]]] = {
+    type(None): lambda _: NULL,
+    bool: logical,
+    int: _whole,
+    float: _float,
+    complex: _complex,
+    str: lambda text: Character((text,)),
+    RText: lambda text: Character((text,)),
+    bytes: _raw,
+    bytearray: _raw,
+    memoryview: _raw,
+    NAType: logical,
+    dt.datetime: times.from_datetime,
+    dt.date: _date,
+    dt.timedelta: _difference,
+}
+
+
+def _advice(value: Any) -> str:
+    name = type(value).__name__
+    if isinstance(value, set | frozenset):
+        return f"a {name} has no order: make it a list, sorted() if the order matters"
+    if callable(value):
+        return f"a Python {name} has no form as data: the runtime makes R functions of callables"
+    if hasattr(value, "__dataclass_fields__"):
+        return f"{name} is a dataclass: use dataclasses.asdict() or rinterop.register_to_r({name}, ...)"
+    if hasattr(value, "__next__"):
+        return f"a {name} can be read only once: make it a list"
+    return f"{name} has no form in R: convert it first, or use rinterop.register_to_r({name}, ...)"
+
+
+_GENERATOR: Final = type(_ for _ in ())
