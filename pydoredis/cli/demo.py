@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
-from pydoredis.demo import jobs
-from pydoredis.demo.jobs import Report
-from pydoredis.demo.pool import Pool
 from pydoredis.errors import EvaluatorError, StoreUnavailable
-from pydoredis.worker.engines import choose_r_engine
-from rinterop.runtime import locate
+
+if TYPE_CHECKING:
+    from pydoredis.demo.jobs import Report
+    from pydoredis.demo.pool import Pool
 
 
 def demo(
@@ -32,6 +31,10 @@ def demo(
     R's doRedis coordinates the R job where it is installed; elsewhere the bytes that it once wrote are
     replayed. Without R there is only the Python job. Nothing else on this machine is touched.
     """
+    # Imported late, here and below: the other commands need none of it.
+    from pydoredis.demo.pool import Pool
+    from pydoredis.worker.engines import choose_r_engine
+
     told = Console(stderr=True, highlight=False)
     with errors_end_the_command():
         try:
@@ -58,6 +61,9 @@ def demo(
 
 def _reports(pool: Pool, workers: int, engine: str | None, replay: bool) -> Iterator[Report]:
     """Run the jobs that this machine can run."""
+    from pydoredis.demo import jobs
+    from rinterop.runtime import locate
+
     if engine is not None:
         r = locate.find_r()
         rscript = r.rscript if r else None
@@ -70,7 +76,9 @@ def _reports(pool: Pool, workers: int, engine: str | None, replay: bool) -> Iter
 
 
 def _table(reports: list[Report]) -> Table:
-    table = Table(title=f"π from {jobs.TASKS} tasks of {jobs.POINTS} random points, on {platform.node()}")
+    from pydoredis.demo.jobs import POINTS, TASKS
+
+    table = Table(title=f"π from {TASKS} tasks of {POINTS} random points, on {platform.node()}")
     for column in ("body", "coordinator", "estimate", "tasks/s", "process: tasks"):
         table.add_column(column, justify="right" if column in ("estimate", "tasks/s") else "left")
     for report in reports:
