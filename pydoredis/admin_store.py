@@ -5,9 +5,9 @@ Keys are found with SCAN, lists are read in stretches, and what is large is dele
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis.client import Pipeline
@@ -154,20 +154,18 @@ class AdminStore(Store):
     def _scan(self, pattern: str) -> Iterator[str]:
         """Names of keys. Those that are not UTF-8 are left out: no peer of ours could spell them."""
         seen: set[bytes] = set()
-        scan = self._client.scan_iter(match=pattern, count=_SCAN_COUNT)
+        cursor = 0
         while True:
             with self._translated():
-                page = list(islice(scan, _SCAN_COUNT))
-            if not page:
+                cursor, found = self._client.scan(cursor, match=pattern, count=_SCAN_COUNT)
+            page = cast("list[bytes]", found)
+            # SCAN may report a key twice while the server's table of keys grows.
+            for name in set(page) - seen:
+                with contextlib.suppress(UnicodeDecodeError):
+                    yield name.decode()
+            seen.update(page)
+            if cursor == 0:
                 return
-            for name in page:
-                # SCAN may report a key twice while the server's table of keys grows.
-                if name not in seen:
-                    seen.add(name)
-                    try:
-                        yield name.decode()
-                    except UnicodeDecodeError:
-                        continue
 
     def _answers(self, pipe: Pipeline) -> list[Any]:
         """Replies; None where a key holds something of another type, which is then not doRedis's."""
