@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from rinterop.serialize import constants as c
+from rinterop.serialize import speed
 from rinterop.serialize.bytecode import ByteCodeReader
 from rinterop.serialize.grammar import VECTORS
 from rinterop.serialize.header import open_source
@@ -86,6 +87,10 @@ def loads(
         DecodeError: If the bytes are malformed, with offset and cause; `UnexpectedEnd` if they stop short.
     """
     stream = data if type(data) is bytes else bytes(data)
+    if speed.compiled is not None:
+        value = speed.compiled.loads(stream, mmap == "keep", max_depth)
+        if value is not None:
+            return value
     header, source = open_source(stream)
     return Reader(source, header.codec, keep_mmap=mmap == "keep", max_depth=max_depth).read()
 

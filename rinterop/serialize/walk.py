@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from rinterop.errors import DecodeError, ExpansionError, UnexpectedEnd
 from rinterop.serialize import constants as c
 from rinterop.serialize import grammar as g
+from rinterop.serialize import speed
 from rinterop.serialize.header import TEXT, open_source
 from rinterop.serialize.reader import Reader, loads
 from rinterop.serialize.scan import MAX_DEPTH, Scan, compact, long_length, new_scan, scan
@@ -50,7 +51,10 @@ def walk(data: bytes | bytearray | memoryview, *, max_depth: int = MAX_DEPTH) ->
     Raises:
         DecodeError: If R must not see them, with offset and cause; `UnexpectedEnd` if they stop short.
     """
-    _, state, position = _open(data, max_depth)
+    stream = data if type(data) is bytes else bytes(data)
+    if speed.compiled is not None and speed.compiled.walk(stream, max_depth):
+        return
+    _, state, position = _open(stream, max_depth)
     try:
         scan(state, position)
     except struct.error:
@@ -70,7 +74,12 @@ def outline(data: bytes | bytearray | memoryview, depth: int = 2, *, max_depth: 
     """
     if not 0 <= depth <= MAX_LEVELS:
         raise ValueError(f"an outline of {depth} levels: 0 to {MAX_LEVELS} are possible")
-    magic, state, position = _open(data, max_depth)
+    stream = data if type(data) is bytes else bytes(data)
+    if speed.compiled is not None:
+        found = speed.compiled.outline(stream, depth, max_depth, Outline)
+        if found is not None:
+            return found
+    magic, state, position = _open(stream, max_depth)
     if magic == TEXT:
         raise DecodeError(0, "the ascii form has no outline")
     try:
@@ -79,8 +88,7 @@ def outline(data: bytes | bytearray | memoryview, depth: int = 2, *, max_depth: 
         raise UnexpectedEnd(state.end, "the input ends in the middle of a word") from None
 
 
-def _open(data: bytes | bytearray | memoryview, max_depth: int) -> tuple[bytes, Scan, int]:
-    stream = data if type(data) is bytes else bytes(data)
+def _open(stream: bytes, max_depth: int) -> tuple[bytes, Scan, int]:
     if stream.startswith(b"X\n\0\0\0\3") and stream[10:23] == b"\0\3\5\0\0\0\0\5UTF-8":
         # By far the most frequent: R >= 3.5 under a UTF-8 locale. Only the writer's version varies.
         return b"X\n", new_scan(stream, ">", max_depth), 23

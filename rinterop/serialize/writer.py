@@ -13,8 +13,9 @@ import numpy as np
 
 from rinterop.errors import EncodeError, ExpansionError
 from rinterop.serialize import constants as c
+from rinterop.serialize import speed
 from rinterop.serialize.compression import Compression, compressed
-from rinterop.serialize.forms import FORMS, MAGIC, Form, FormName
+from rinterop.serialize.forms import FORMS, MAGIC, BinaryForm, Form, FormName
 from rinterop.serialize.header import Header
 from rinterop.values import (
     BASE_ENV,
@@ -115,8 +116,13 @@ def dumps(
     elif header.magic != MAGIC[form]:
         form = next(name for name, magic in MAGIC.items() if magic == header.magic)
     writer = _Writer(header, FORMS[form])
-    writer.write(value)
-    return compressed(b"".join(writer.out), compress)
+    data = None
+    if speed.compiled is not None and isinstance(FORMS[form], BinaryForm):
+        data = speed.compiled.dumps(value, b"".join(writer.out), header.version)
+    if data is None:
+        writer.write(value)
+        data = b"".join(writer.out)
+    return compressed(data, compress)
 
 
 def _is_object(is_object: bool | None, attributes: PairList | None) -> bool:

@@ -1,0 +1,512 @@
+/* Check items without building them: the automaton of serialize/scan.py, over the same tables. */
+#include "scan.h"
+
+/* What to do with an item, by its place and type code; the names and numbers of serialize/grammar.py. */
+typedef enum {
+    REFUSE, FIXED, REFERENCE, STRINGS, SYMBOL, MARKER, CELL, NEXT_CELL, ITEMS, CLOSURE, ENVIRONMENT, PROMISE,
+    BUILTIN_NAMED, STRING, BYTECODE, POINTER, BARE, BY_NAME, COMPACT, BUCKET_LIST, INTEGERS_1, INTEGERS_2,
+    OBJECT_CELL, PROPER_CELL, PROPER_NEXT, STATE_CELL, NESTED_CODE, CALL_TREE, SHARED, SHARED_HERE, LEAF
+} Action;
+
+static const char *const action_names[] = {
+    "REFUSE", "FIXED", "REFERENCE", "STRINGS", "SYMBOL", "MARKER", "CELL", "NEXT_CELL", "ITEMS", "CLOSURE",
+    "ENVIRONMENT", "PROMISE", "BUILTIN", "STRING", "BYTECODE", "POINTER", "BARE", "BY_NAME", "COMPACT", "BUCKETS",
+    "INTEGERS_1", "INTEGERS_2", "OBJECT_CELL", "PROPER_CELL", "PROPER_NEXT", "STATE_CELL", "NESTED_CODE",
+    "CALL_TREE", "SHARED", "SHARED_HERE", "LEAF",
+};
+
+Place any_item, pairlist, classed, tag_place, string_vector, numbers_place;
+static Place cdr, state, state_cdr, tag_or_null, proper_cdr, environments, hash_table, one_integer, two_integers,
+    tree, constant, wrapped[256];
+
+static const struct {
+    const char *name;
+    Place *place;
+} place_names[] = {
+    {"ANY", &any_item}, {"PAIRLIST", &pairlist}, {"CLASSED", &classed}, {"TAG", &tag_place},
+    {"STRING_VECTOR", &string_vector}, {"NUMBERS", &numbers_place}, {"CDR", &cdr}, {"STATE", &state},
+    {"STATE_CDR", &state_cdr}, {"TAG_OR_NULL", &tag_or_null}, {"PROPER_CDR", &proper_cdr},
+    {"ENVIRONMENTS", &environments}, {"HASH_TABLE", &hash_table}, {"ONE_INTEGER", &one_integer},
+    {"TWO_INTEGERS", &two_integers}, {"TREE", &tree}, {"CONSTANT", &constant},
+};
+
+static int take_place(PyObject *table, Place *place)
+{
+    if (table == NULL || !PyBytes_Check(table) || PyBytes_GET_SIZE(table) != 256) {
+        PyErr_SetString(PyExc_ImportError, "serialize/grammar.py is not the one this was built for");
+        return GIVE_UP;
+    }
+    *place = (Place)PyBytes_AS_STRING(Py_NewRef(table)); /* kept for good */
+    return 0;
+}
+
+int load_grammar(void)
+{
+    PyObject *grammar = PyImport_ImportModule("rinterop.serialize.grammar");
+    if (grammar == NULL)
+        return GIVE_UP;
+    int failed = 0;
+    for (size_t i = 0; i < sizeof action_names / sizeof *action_names && !failed; i++) {
+        PyObject *number = PyObject_GetAttrString(grammar, action_names[i]);
+        failed = number == NULL || PyLong_AsLong(number) != (long)i;
+        Py_XDECREF(number);
+    }
+    for (size_t i = 0; i < sizeof place_names / sizeof *place_names && !failed; i++) {
+        PyObject *table = PyObject_GetAttrString(grammar, place_names[i].name);
+        failed = take_place(table, place_names[i].place);
+        Py_XDECREF(table);
+    }
+    PyObject *found = failed ? NULL : PyObject_GetAttrString(grammar, "WRAPPED"), *code, *table;
+    failed = found == NULL || !PyDict_Check(found);
+    for (Py_ssize_t at = 0; !failed && PyDict_Next(found, &at, &code, &table);)
+        failed = take_place(table, &wrapped[PyLong_AsLong(code) & 0xFF]);
+    Py_XDECREF(found);
+    Py_DECREF(grammar);
+    if (failed && !PyErr_Occurred())
+        PyErr_SetString(PyExc_ImportError, "serialize/grammar.py is not the one this was built for");
+    return failed ? GIVE_UP : 0;
+}
+
+/* -- pieces */
+
+static int may_have_tag(uint32_t code)
+{
+    return code == LIST || code == CLO || code == PROM || code == LANG || code == DOT;
+}
+
+static uint64_t left(const Scan *s, Py_ssize_t position)
+{
+    return (uint64_t)(s->size - position);
+}
+
+int scan_length(const Scan *s, Py_ssize_t *position, uint64_t *count)
+{
+    uint32_t low, high = 0;
+    if (scan_word(s, position, &low))
+        return GIVE_UP;
+    if (low > 0x7FFFFFFFu
+        && (low != 0xFFFFFFFFu || scan_word(s, position, &high) || scan_word(s, position, &low) || high > 65536))
+        return GIVE_UP;
+    *count = (uint64_t)high << 32 | low;
+    return 0;
+}
+
+const Reference *scan_reference(const Scan *s, Py_ssize_t *position, uint32_t flags)
+{
+    uint32_t index = flags >> 8;
+    if (!index && scan_word(s, position, &index))
+        return NULL;
+    return index == 0 || index > (uint64_t)s->known ? NULL : &s->references[index - 1];
+}
+
+static int add_reference(Scan *s, Py_ssize_t name, uint32_t size)
+{
+    if (grow(&s->references, &s->reference_capacity, s->known, sizeof *s->references))
+        return GIVE_UP;
+    s->references[s->known++] = (Reference){name, size};
+    return 0;
+}
+
+/* What follows a CHAR's flags word. */
+static int scan_char(const Scan *s, Py_ssize_t *position, uint32_t flags)
+{
+    uint32_t size;
+    if (scan_word(s, position, &size) || (flags & 0xF0000FFFu) != CHAR)
+        return GIVE_UP;
+    if (size == 0xFFFFFFFFu)
+        return 0;
+    if (size > 0x7FFFFFFFu || size > left(s, *position) || memchr(s->data + *position, 0, size) != NULL)
+        return GIVE_UP;
+    *position += size;
+    return 0;
+}
+
+static int scan_strings(const Scan *s, Py_ssize_t *position, uint64_t count)
+{
+    uint32_t flags;
+    if (count > left(s, *position) / 8)
+        return GIVE_UP;
+    for (; count; count--)
+        if (scan_word(s, position, &flags) || scan_char(s, position, flags))
+            return GIVE_UP;
+    return 0;
+}
+
+static int scan_symbol(Scan *s, Py_ssize_t *position, uint32_t flags)
+{
+    uint32_t bits;
+    if (flags != SYM || scan_word(s, position, &bits))
+        return GIVE_UP;
+    Py_ssize_t name = *position + 4;
+    if (scan_char(s, position, bits) || *position <= name || *position - name > MAX_SYMBOL)
+        return GIVE_UP;
+    return add_reference(s, name, (uint32_t)(*position - name));
+}
+
+static int scan_builtin(const Scan *s, Py_ssize_t *position, uint32_t flags)
+{
+    uint32_t size;
+    if (scan_word(s, position, &size) || flags & (HAS_ATTRIBUTES | IS_OBJECT) || size == 0 || size > MAX_BUILTIN
+        || size > left(s, *position) || classify(s->data + *position, size) != ASCII_TEXT)
+        return GIVE_UP;
+    *position += size;
+    return 0;
+}
+
+static int scan_by_name(Scan *s, Py_ssize_t *position, uint32_t flags)
+{
+    uint32_t zero, count;
+    if (flags > 0xFF || scan_word(s, position, &zero) || zero || scan_word(s, position, &count)
+        || scan_strings(s, position, count))
+        return GIVE_UP;
+    return add_reference(s, -1, flags);
+}
+
+/* -- what comes after an item's own words */
+
+static void then(ScanFrame *frame, Place place)
+{
+    frame->parts[frame->count++] = place;
+}
+
+static void then_attributes(ScanFrame *frame, uint32_t flags)
+{
+    if (flags & HAS_ATTRIBUTES)
+        then(frame, flags & IS_OBJECT ? classed : pairlist);
+}
+
+/* grammar.py, _parts: attributes and tag as the flags say, then two places. */
+static void then_parts(ScanFrame *frame, uint32_t flags, Place tag, Place one, Place other)
+{
+    then_attributes(frame, flags);
+    if (flags & HAS_TAG)
+        then(frame, tag);
+    then(frame, one);
+    then(frame, other);
+}
+
+static int then_call_tree(ScanFrame *frame, uint32_t code)
+{
+    if (code != LIST && code != LANG && code != ATTRLIST && code != ATTRLANG)
+        return GIVE_UP;
+    if (code == ATTRLIST || code == ATTRLANG)
+        then(frame, any_item);
+    then(frame, tag_or_null);
+    then(frame, tree);
+    then(frame, tree);
+    return 0;
+}
+
+/* Instructions, and the number of constants that follow. */
+static int then_constants(Scan *s, Py_ssize_t *position, ScanFrame *frame)
+{
+    uint64_t instructions;
+    uint32_t flags, count;
+    if (scan_word(s, position, &flags) || flags != INT || scan_length(s, position, &instructions)
+        || instructions > left(s, *position) / 4)
+        return GIVE_UP;
+    *position += (Py_ssize_t)instructions * 4;
+    if (scan_word(s, position, &count) || count > left(s, *position) / 4)
+        return GIVE_UP;
+    frame->repeated = constant;
+    frame->left = count;
+    frame->waits = 1;
+    return 0;
+}
+
+/* -- ALTREP */
+
+/* One untagged cell with a symbol. */
+static int info_symbol(Scan *s, Py_ssize_t *position, const Reference **found)
+{
+    uint32_t flags;
+    if (scan_word(s, position, &flags) || flags != LIST || scan_word(s, position, &flags))
+        return GIVE_UP;
+    if ((flags & 0xFF) == REF) {
+        *found = scan_reference(s, position, flags);
+        return *found == NULL || (*found)->name < 0 ? GIVE_UP : 0;
+    }
+    if (scan_symbol(s, position, flags))
+        return GIVE_UP;
+    *found = &s->references[s->known - 1];
+    return 0;
+}
+
+static int sound_sequence(const Scan *s, Py_ssize_t *position, uint32_t type_code)
+{
+    uint32_t flags, count;
+    double triple[3];
+    if (scan_word(s, position, &flags) || flags != REAL || scan_word(s, position, &count) || count != 3
+        || left(s, *position) < sizeof triple)
+        return 0;
+    copy_numbers((uint8_t *)triple, s->data + *position, sizeof triple, 8, foreign(s->little));
+    *position += sizeof triple;
+    return sequence_is_sound(type_code == INT, triple[0], triple[1], triple[2]);
+}
+
+int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFrame *rest)
+{
+    static const struct {
+        const char *name;
+        uint32_t code;
+    } wrappers[] = {{"wrap_logical", LGL}, {"wrap_integer", INT}, {"wrap_real", REAL}, {"wrap_complex", CPLX},
+        {"wrap_string", STR}, {"wrap_list", VEC}, {"wrap_raw", RAW}};
+    const Reference *found;
+    uint32_t info[5];
+    if (flags & HAS_ATTRIBUTES || info_symbol(s, position, &found))
+        return GIVE_UP;
+    Reference name = *found; /* the next symbol may move the table */
+    if (info_symbol(s, position, &found))
+        return GIVE_UP;
+    Reference package = *found;
+    for (int i = 0; i < 5; i++)
+        if (scan_word(s, position, &info[i]))
+            return GIVE_UP;
+    uint32_t code = info[3];
+    int is_vector = code == LGL || code == INT || code == REAL || code == CPLX || code == STR || code == VEC
+        || code == EXPR || code == RAW;
+    if (info[0] != LIST || info[1] != INT || info[2] != 1 || info[4] != NIL || !is_vector || !place[code])
+        return GIVE_UP;
+    Place last = flags & IS_OBJECT ? classed : pairlist;
+    int is_base = is_named(s, &package, "base");
+    if (is_base && (is_named(s, &name, "compact_intseq") || is_named(s, &name, "compact_realseq"))) {
+        then(rest, last);
+        return code == (is_named(s, &name, "compact_intseq") ? INT : REAL) && sound_sequence(s, position, code)
+            ? 0 : GIVE_UP;
+    }
+    if (is_base && is_named(s, &name, "deferred_string")) {
+        then(rest, numbers_place);
+        then(rest, one_integer);
+        then(rest, last);
+        return code == STR && !scan_word(s, position, &flags) && flags == LIST ? 0 : GIVE_UP;
+    }
+    for (size_t i = 0; is_base && i < sizeof wrappers / sizeof *wrappers; i++) {
+        if (is_named(s, &name, wrappers[i].name)) {
+            if (code != wrappers[i].code || scan_word(s, position, &flags) || flags != LIST)
+                return GIVE_UP;
+            then(rest, wrapped[code]);
+            then(rest, two_integers);
+            then(rest, last);
+            return 0;
+        }
+    }
+    if (is_base && (is_named(s, &name, "mmap_integer") || is_named(s, &name, "mmap_real")))
+        return GIVE_UP;
+    then(rest, state);
+    then(rest, last);
+    return 0;
+}
+
+/* -- the loop */
+
+static ScanFrame *scan_top(Scan *s)
+{
+    return &s->frames[s->depth - 1];
+}
+
+/* A frame within the one on top. */
+static int wait_for(Scan *s, const ScanFrame *parts)
+{
+    const ScanFrame *outer = scan_top(s);
+    if (outer->depth + 1 > s->max_depth)
+        return GIVE_UP;
+    ScanFrame frame = *parts;
+    frame.depth = outer->depth + 1;
+    if (!frame.item) {
+        frame.item = outer->item;
+        frame.shared = outer->shared;
+    }
+    if (grow(&s->frames, &s->frame_capacity, s->depth, sizeof *s->frames))
+        return GIVE_UP;
+    s->frames[s->depth++] = frame;
+    return 0;
+}
+
+/* The tag `class` among attributes that owe one: text must follow, then other attributes. */
+static void pay_class(ScanFrame *frame, Place place, const Scan *s, const Reference *name)
+{
+    if (frame->owes_class && place == tag_place && is_named(s, name, "class")) {
+        frame->owes_class = 0;
+        frame->count = frame->next = 0;
+        then(frame, string_vector);
+        then(frame, proper_cdr);
+    }
+}
+
+static int shared_call(Scan *s, Py_ssize_t *position, int is_definition, ScanFrame *parts)
+{
+    const ScanFrame *frame = scan_top(s);
+    uint32_t index, code;
+    if (scan_word(s, position, &index) || index >= frame->shared)
+        return GIVE_UP;
+    if (!is_definition)
+        return pair_set_has(&s->defined, frame->item, index) ? 0 : GIVE_UP;
+    return pair_set_add(&s->defined, frame->item, index) || scan_word(s, position, &code)
+            || then_call_tree(parts, code)
+        ? GIVE_UP : 0;
+}
+
+/* One item. `parts` is what it waits for; if that is nothing, it is done. */
+static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *parts)
+{
+    uint32_t flags, code;
+    uint64_t count;
+    const Reference *found;
+    if (scan_word(s, position, &flags))
+        return GIVE_UP;
+    code = flags & 0xFF;
+    Action action = place[code];
+    if (flags > 0xFF && action != REFERENCE
+        && (action >= NESTED_CODE || flags & UNUSED_BITS || (flags & HAS_TAG && !may_have_tag(code))
+            || (flags & IS_OBJECT && !(flags & HAS_ATTRIBUTES) && action != COMPACT)))
+        return GIVE_UP;
+    switch (action) {
+    case FIXED: {
+        uint64_t width = code == REAL ? 8 : code == CPLX ? 16 : code == RAW ? 1 : 4;
+        if (scan_length(s, position, &count) || count > left(s, *position) / width)
+            return GIVE_UP;
+        *position += (Py_ssize_t)(count * width);
+        then_attributes(parts, flags);
+        return 0;
+    }
+    case NEXT_CELL:
+    case PROPER_NEXT: {
+        /* The place is the last one of its frame: the frame is replaced, as a tail call. */
+        ScanFrame *frame = scan_top(s);
+        if (++frame->depth > s->max_depth)
+            return GIVE_UP;
+        frame->count = frame->next = 0;
+        then_parts(frame, flags, tag_place, any_item, action == NEXT_CELL ? cdr : proper_cdr);
+        return 0;
+    }
+    case REFERENCE:
+        found = scan_reference(s, position, flags);
+        if (found == NULL || !place[found->name < 0 ? found->size : SYM])
+            return GIVE_UP;
+        pay_class(scan_top(s), place, s, found);
+        return 0;
+    case SYMBOL:
+        if (scan_symbol(s, position, flags))
+            return GIVE_UP;
+        pay_class(scan_top(s), place, s, &s->references[s->known - 1]);
+        return 0;
+    case STRINGS:
+        then_attributes(parts, flags);
+        return scan_length(s, position, &count) || scan_strings(s, position, count) ? GIVE_UP : 0;
+    case MARKER:
+        return flags > 0xFF ? GIVE_UP : 0;
+    case OBJECT_CELL:
+        parts->owes_class = 1; /* fall through */
+    case PROPER_CELL:
+        then_parts(parts, flags, tag_place, any_item, proper_cdr);
+        return 0;
+    case CELL:
+        then_parts(parts, flags, tag_place, any_item, cdr);
+        return 0;
+    case STATE_CELL:
+        then_parts(parts, flags, tag_place, any_item, state_cdr);
+        return 0;
+    case ITEMS:
+        if (scan_length(s, position, &count) || count > left(s, *position) / 4)
+            return GIVE_UP;
+        parts->repeated = any_item;
+        parts->left = count;
+        parts->waits = 1;
+        then_attributes(parts, flags);
+        return 0;
+    case COMPACT:
+        return compact(s, position, flags, place, parts);
+    case LEAF:
+        then(parts, any_item);
+        return 0;
+    case CALL_TREE:
+        return then_call_tree(parts, code);
+    case CLOSURE:
+        then_parts(parts, flags, environments, pairlist, any_item);
+        return 0;
+    case PROMISE:
+        then_parts(parts, flags, environments, any_item, any_item);
+        return 0;
+    case ENVIRONMENT:
+        if (flags != ENV || scan_word(s, position, &code) || code > 1)
+            return GIVE_UP;
+        then(parts, environments);
+        then(parts, pairlist);
+        then(parts, hash_table);
+        then(parts, pairlist);
+        return add_reference(s, -1, ENV);
+    case BUCKET_LIST:
+        if (flags != VEC || scan_length(s, position, &count) || count == 0 || count > left(s, *position) / 4)
+            return GIVE_UP;
+        parts->repeated = pairlist;
+        parts->left = count;
+        return 0;
+    case BYTECODE:
+        if (scan_word(s, position, &code) || code > left(s, *position) || then_constants(s, position, parts))
+            return GIVE_UP;
+        parts->item = ++s->bytecode_items;
+        parts->shared = code;
+        then_attributes(parts, flags);
+        return 0;
+    case NESTED_CODE:
+        return then_constants(s, position, parts);
+    case SHARED:
+        return shared_call(s, position, 0, parts);
+    case SHARED_HERE:
+        return shared_call(s, position, 1, parts);
+    case INTEGERS_1:
+    case INTEGERS_2: {
+        uint32_t wanted = action == INTEGERS_1 ? 1 : 2;
+        if (flags != INT || scan_word(s, position, &code) || code != wanted || left(s, *position) < 4 * wanted)
+            return GIVE_UP;
+        *position += 4 * wanted;
+        return 0;
+    }
+    case BUILTIN_NAMED:
+        return scan_builtin(s, position, flags);
+    case STRING:
+        return scan_char(s, position, flags);
+    case BY_NAME:
+        return scan_by_name(s, position, flags);
+    case POINTER:
+        then(parts, any_item);
+        then(parts, any_item);
+        then_attributes(parts, flags);
+        return add_reference(s, -1, EXTPTR);
+    case BARE:
+        then_attributes(parts, flags);
+        return code == WEAKREF ? add_reference(s, -1, WEAKREF) : 0;
+    case REFUSE:
+        break;
+    }
+    return GIVE_UP;
+}
+
+int scan(Scan *s, Py_ssize_t *position, Place place)
+{
+    ScanFrame first = {.repeated = place, .left = 1};
+    if (grow(&s->frames, &s->frame_capacity, s->depth, sizeof *s->frames))
+        return GIVE_UP;
+    Py_ssize_t base = s->depth;
+    s->frames[s->depth++] = first;
+    while (s->depth > base) {
+        ScanFrame *frame = scan_top(s);
+        if (frame->left) {
+            frame->left--;
+            place = frame->repeated;
+        } else if (frame->next < frame->count) {
+            place = frame->parts[frame->next++];
+        } else {
+            if (frame->owes_class)
+                return GIVE_UP;
+            s->depth--;
+            continue;
+        }
+        ScanFrame parts = {0};
+        if (scan_item(s, position, place, &parts))
+            return GIVE_UP;
+        if ((parts.waits || parts.left || parts.count) && wait_for(s, &parts))
+            return GIVE_UP;
+    }
+    return 0;
+}

@@ -1,0 +1,616 @@
+/* Values to bytes: the same as serialize/writer.py.
+ *
+ * An item's own words come before its parts, so a stack of what is still to be written is all the machinery
+ * there is. Nothing here calls Python: a value of an unknown class, or one that Python could change, is left
+ * to the Python writer, and so is every error.
+ */
+#include "writer.h"
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL rinterop_speed_numpy
+#define NO_IMPORT_ARRAY
+#include <numpy/arrayobject.h>
+
+static int later(Writer *w, Work work, PyObject *value)
+{
+    if (value == NULL || grow(&w->todo, &w->capacity_todo, w->count, sizeof *w->todo))
+        return GIVE_UP;
+    w->todo[w->count++] = (Pending){work, value, 0};
+    return 0;
+}
+
+/* None stands for "no such part". */
+static int later_if_any(Writer *w, PyObject *value)
+{
+    return value == Py_None ? 0 : later(w, P_VALUE, value);
+}
+
+static int small_number(PyObject *number, long most, uint32_t *bits)
+{
+    if (number == NULL || !PyLong_CheckExact(number))
+        return GIVE_UP;
+    long value = PyLong_AsLong(number);
+    if (value < 0 || value > most) {
+        PyErr_Clear();
+        return GIVE_UP;
+    }
+    *bits = (uint32_t)value;
+    return 0;
+}
+
+static int has_class(PyObject *attributes)
+{
+    if (attributes == Py_None)
+        return 0;
+    PyObject *cells = IS(K_PAIRLIST, attributes) ? SLOT(K_PAIRLIST, attributes, CELLS) : NULL;
+    if (cells == NULL || !PyTuple_CheckExact(cells))
+        return GIVE_UP;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); i++) {
+        PyObject *cell = PyTuple_GET_ITEM(cells, i), *tag, *name;
+        if (!IS(K_CELL, cell) || (tag = SLOT(K_CELL, cell, CELL_TAG)) == NULL)
+            return GIVE_UP;
+        if (tag == Py_None)
+            continue;
+        if (!IS(K_SYMBOL, tag) || (name = SLOT(K_SYMBOL, tag, NAME)) == NULL || !PyUnicode_Check(name))
+            return GIVE_UP;
+        if (PyUnicode_GET_LENGTH(name) == 5 && !PyUnicode_CompareWithASCIIString(name, "class"))
+            return 1;
+    }
+    return 0;
+}
+
+/* The flags word of anything that begins with ATTRIBUTES, GP and OBJECT_BIT. There is room for 16 bytes more. */
+static int put_flags(Writer *w, uint32_t code, Kind kind, PyObject *value, int tag)
+{
+    PyObject *attributes = SLOT(kind, value, ATTRIBUTES), *bit = SLOT(kind, value, OBJECT_BIT);
+    uint32_t gp;
+    if (attributes == NULL || small_number(SLOT(kind, value, GP), 0xFFFF, &gp) || room_for(w, 20))
+        return GIVE_UP;
+    int is_object = bit == Py_None ? has_class(attributes) : bit == Py_True ? 1 : bit == Py_False ? 0 : GIVE_UP;
+    if (is_object < 0)
+        return GIVE_UP;
+    int shown = attributes != Py_None && code != ALTREP;
+    put_word(w, code | gp << GP_SHIFT | (is_object ? IS_OBJECT : 0) | (shown ? HAS_ATTRIBUTES : 0)
+        | (tag ? HAS_TAG : 0));
+    return 0;
+}
+
+static void put_length(Writer *w, Py_ssize_t length)
+{
+    if (length <= 0x7FFFFFFF) {
+        put_word(w, (uint32_t)length);
+    } else {
+        put_word(w, 0xFFFFFFFFu);
+        put_word(w, (uint32_t)((uint64_t)length >> 32));
+        put_word(w, (uint32_t)length);
+    }
+}
+
+/* -- attributes */
+
+static int write_item(Writer *w, PyObject *value);
+
+/* Whether a value is written at once, leaving nothing for later and nothing in the reference table. */
+static int is_plain(PyObject *value)
+{
+    Kind kind = kind_of(value);
+    return kind >= K_LOGICAL && kind <= K_CHARACTER && SLOT(kind, value, ATTRIBUTES) == Py_None;
+}
+
+/* Attributes that are all tagged, known symbols with plain values. 1: written and kept in mind, for the lists
+ * of a list mostly share them; 0: not of that kind, nothing is written. */
+static int write_plain_attributes(Writer *w, PyObject *attributes)
+{
+    if (!IS(K_PAIRLIST, attributes) || SLOT(K_PAIRLIST, attributes, END) != null)
+        return 0;
+    PyObject *cells = SLOT(K_PAIRLIST, attributes, CELLS);
+    if (cells == NULL || !PyTuple_CheckExact(cells) || PyTuple_GET_SIZE(cells) == 0)
+        return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); i++) {
+        PyObject *cell = PyTuple_GET_ITEM(cells, i);
+        if (!IS(K_CELL, cell) || SLOT(K_CELL, cell, ATTRIBUTES) != Py_None
+            || SLOT(K_CELL, cell, CELL_IS_CALL) != Py_False || SLOT(K_CELL, cell, CELL_TAG) == NULL
+            || !IS(K_SYMBOL, SLOT(K_CELL, cell, CELL_TAG)) || SLOT(K_CELL, cell, CELL_VALUE) == NULL
+            || !is_plain(SLOT(K_CELL, cell, CELL_VALUE)))
+            return 0;
+    }
+    size_t start = w->size;
+    uint32_t references = w->references;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); i++) {
+        PyObject *cell = PyTuple_GET_ITEM(cells, i);
+        if (put_flags(w, LIST, K_CELL, cell, 1) || write_symbol(w, SLOT(K_CELL, cell, CELL_TAG))
+            || write_item(w, SLOT(K_CELL, cell, CELL_VALUE)))
+            return GIVE_UP;
+    }
+    if (room_for(w, 4))
+        return GIVE_UP;
+    put_word(w, NIL);
+    if (references == w->references) {
+        size_t place = address_place(attributes);
+        w->known[place].attributes = attributes;
+        w->known[place].start = start;
+        w->known[place].size = w->size - start;
+    }
+    return 1;
+}
+
+static int write_attributes(Writer *w, PyObject *attributes)
+{
+    if (attributes == Py_None)
+        return 0;
+    size_t place = address_place(attributes);
+    if (w->known[place].attributes == attributes) {
+        size_t start = w->known[place].start, size = w->known[place].size;
+        if (room_for(w, size))
+            return GIVE_UP;
+        put_bytes(w, w->bytes + start, size);
+        return 0;
+    }
+    int written = write_plain_attributes(w, attributes);
+    return written < 0 ? GIVE_UP : written ? 0 : later(w, P_VALUE, attributes);
+}
+
+/* -- vectors */
+
+/* The numbers of a one-dimensional native array of a known type; anything else is left to NumPy. */
+static int write_numbers(Writer *w, Kind kind, PyObject *value)
+{
+    static const struct {
+        uint32_t code;
+        char letter;
+        int width;
+    } types[] = {
+        [K_LOGICAL - K_LOGICAL] = {LGL, 'i', 4},
+        [K_INTEGER - K_LOGICAL] = {INT, 'i', 4},
+        [K_DOUBLE - K_LOGICAL] = {REAL, 'f', 8},
+        [K_COMPLEX - K_LOGICAL] = {CPLX, 'c', 16},
+    };
+    PyObject *values = SLOT(kind, value, VALUES);
+    if (values == NULL || !PyArray_CheckExact(values))
+        return GIVE_UP;
+    PyArrayObject *array = (PyArrayObject *)values;
+    PyArray_Descr *type = PyArray_DESCR(array);
+    int width = types[kind - K_LOGICAL].width;
+    if (PyArray_NDIM(array) != 1 || !PyArray_IS_C_CONTIGUOUS(array) || type->kind != types[kind - K_LOGICAL].letter
+        || PyArray_ITEMSIZE(array) != width || !PyArray_ISNBO(type->byteorder))
+        return GIVE_UP;
+    size_t size = (size_t)PyArray_DIM(array, 0) * (size_t)width;
+    if (put_flags(w, types[kind - K_LOGICAL].code, kind, value, 0))
+        return GIVE_UP;
+    put_length(w, PyArray_DIM(array, 0));
+    if (room_for(w, size))
+        return GIVE_UP;
+    copy_numbers(w->bytes + w->size, PyArray_DATA(array), size, width == 4 ? 4 : 8, foreign(w->little));
+    w->size += size;
+    return write_attributes(w, SLOT(kind, value, ATTRIBUTES));
+}
+
+static int write_raw(Writer *w, PyObject *value)
+{
+    PyObject *bytes = SLOT(K_RAW, value, VALUES);
+    if (bytes == NULL || !PyBytes_CheckExact(bytes) || put_flags(w, RAW, K_RAW, value, 0))
+        return GIVE_UP;
+    put_length(w, PyBytes_GET_SIZE(bytes));
+    if (room_for(w, (size_t)PyBytes_GET_SIZE(bytes)))
+        return GIVE_UP;
+    put_bytes(w, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    return write_attributes(w, SLOT(K_RAW, value, ATTRIBUTES));
+}
+
+static PyObject *tuple_in(Kind kind, PyObject *value, int index)
+{
+    PyObject *tuple = SLOT(kind, value, index);
+    return tuple != NULL && PyTuple_CheckExact(tuple) ? tuple : NULL;
+}
+
+static int write_character(Writer *w, PyObject *value)
+{
+    PyObject *texts = tuple_in(K_CHARACTER, value, VALUES);
+    if (texts == NULL || put_flags(w, STR, K_CHARACTER, value, 0))
+        return GIVE_UP;
+    put_length(w, PyTuple_GET_SIZE(texts));
+    return write_strings(w, texts) ? GIVE_UP : write_attributes(w, SLOT(K_CHARACTER, value, ATTRIBUTES));
+}
+
+static int write_list(Writer *w, Kind kind, PyObject *value)
+{
+    PyObject *values = tuple_in(kind, value, VALUES);
+    if (values == NULL || put_flags(w, kind == K_LIST ? VEC : EXPR, kind, value, 0))
+        return GIVE_UP;
+    put_length(w, PyTuple_GET_SIZE(values));
+    /* The tuple itself stands for its list: after the last element, P_TUPLE writes the attributes. */
+    return later(w, P_TUPLE, value);
+}
+
+static int write_altrep(Writer *w, PyObject *value)
+{
+    PyObject *attributes = SLOT(K_ALTREP, value, ATTRIBUTES), *class_name = SLOT(K_ALTREP, value, CLASS_NAME);
+    PyObject *package = SLOT(K_ALTREP, value, PACKAGE_NAME);
+    uint32_t type_code;
+    if (w->version == 2 || class_name == NULL || !IS(K_SYMBOL, class_name) || package == NULL
+        || !IS(K_SYMBOL, package) || small_number(SLOT(K_ALTREP, value, TYPE_CODE), 255, &type_code)
+        || put_flags(w, ALTREP, K_ALTREP, value, 0))
+        return GIVE_UP;
+    put_word(w, LIST);
+    if (write_symbol(w, class_name) || room_for(w, 4))
+        return GIVE_UP;
+    put_word(w, LIST);
+    if (write_symbol(w, package) || room_for(w, 20))
+        return GIVE_UP;
+    put_word(w, LIST);
+    put_word(w, INT);
+    put_word(w, 1);
+    put_word(w, type_code);
+    put_word(w, NIL);
+    return later(w, P_VALUE, attributes == Py_None ? null : attributes)
+            || later(w, P_VALUE, SLOT(K_ALTREP, value, STATE))
+        ? GIVE_UP : 0;
+}
+
+/* -- pairlists, calls, functions */
+
+static int write_pairs(Writer *w, Kind kind, PyObject *value)
+{
+    PyObject *cells = tuple_in(kind, value, CELLS);
+    return cells == NULL || PyTuple_GET_SIZE(cells) == 0 ? GIVE_UP : later(w, P_CELLS, value);
+}
+
+static int write_rest_of_cell(Writer *w, PyObject *cell)
+{
+    PyObject *tag = SLOT(K_CELL, cell, CELL_TAG), *value = SLOT(K_CELL, cell, CELL_VALUE);
+    if (tag != Py_None && (!IS(K_SYMBOL, tag) || write_symbol(w, tag)))
+        return GIVE_UP;
+    return value == NULL ? GIVE_UP : write_item(w, value);
+}
+
+static int write_cell(Writer *w, PyObject *cell, Kind kind, int is_first)
+{
+    if (!IS(K_CELL, cell) || SLOT(K_CELL, cell, CELL_TAG) == NULL)
+        return GIVE_UP;
+    PyObject *is_call = SLOT(K_CELL, cell, CELL_IS_CALL);
+    uint32_t code = is_call == Py_True ? LANG : is_call == Py_False ? LIST : 0;
+    if (is_first)
+        code = kind == K_CALL ? LANG : kind == K_DOT_ARGS ? DOT : LIST;
+    if (!code || put_flags(w, code, K_CELL, cell, SLOT(K_CELL, cell, CELL_TAG) != Py_None))
+        return GIVE_UP;
+    if (SLOT(K_CELL, cell, ATTRIBUTES) == Py_None)
+        return write_rest_of_cell(w, cell);
+    return later(w, P_REST_OF_CELL, cell) || write_attributes(w, SLOT(K_CELL, cell, ATTRIBUTES)) ? GIVE_UP : 0;
+}
+
+/* Closures, and promises, whose slots are in the same order but for the environment, which comes first. */
+static int write_function(Writer *w, Kind kind, PyObject *value)
+{
+    PyObject *environment = SLOT(kind, value, ENCLOSURE);
+    if (environment == NULL || put_flags(w, kind == K_CLOSURE ? CLO : PROM, kind, value, environment != Py_None))
+        return GIVE_UP;
+    return later(w, P_VALUE, SLOT(kind, value, BODY)) || later(w, P_VALUE, SLOT(kind, value, FORMALS))
+            || later_if_any(w, environment) || write_attributes(w, SLOT(kind, value, ATTRIBUTES))
+        ? GIVE_UP : 0;
+}
+
+/* -- what is entered in the reference table */
+
+static int write_environment(Writer *w, PyObject *value)
+{
+    int is_new = enter(w, value);
+    if (is_new <= 0)
+        return is_new;
+    PyObject *attributes = SLOT(K_ENVIRONMENT, value, ENV_ATTRIBUTES), *locked = SLOT(K_ENVIRONMENT, value, LOCKED);
+    if (attributes == NULL || (locked != Py_True && locked != Py_False) || room_for(w, 8))
+        return GIVE_UP;
+    put_word(w, ENV);
+    put_word(w, locked == Py_True);
+    return later(w, P_VALUE, attributes == Py_None ? null : attributes)
+            || later(w, P_VALUE, SLOT(K_ENVIRONMENT, value, BUCKETS))
+            || later(w, P_VALUE, SLOT(K_ENVIRONMENT, value, FRAME))
+            || later(w, P_VALUE, SLOT(K_ENVIRONMENT, value, PARENT))
+        ? GIVE_UP : 0;
+}
+
+static int write_pointer(Writer *w, PyObject *value)
+{
+    int is_new = enter(w, value);
+    if (is_new <= 0)
+        return is_new;
+    return put_flags(w, EXTPTR, K_EXTERNAL_POINTER, value, 0)
+            || later_if_any(w, SLOT(K_EXTERNAL_POINTER, value, ATTRIBUTES))
+            || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, POINTER_TAG))
+            || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, PROTECTED))
+        ? GIVE_UP : 0;
+}
+
+static int write_bare(Writer *w, Kind kind, PyObject *value)
+{
+    if (kind == K_WEAK_REFERENCE) {
+        int is_new = enter(w, value);
+        if (is_new <= 0)
+            return is_new;
+    }
+    return put_flags(w, kind == K_S4 ? S4SXP : WEAKREF, kind, value, 0)
+        ? GIVE_UP : write_attributes(w, SLOT(kind, value, ATTRIBUTES));
+}
+
+static int write_named(Writer *w, Kind kind, PyObject *value)
+{
+    PyObject *texts = tuple_in(kind, value, NAME);
+    /* A persistent name is written in full each time, and each time is a new entry. */
+    int is_new = kind == K_PERSISTENT ? !write_new_entry(w) : enter(w, value);
+    if (texts == NULL || is_new < 0)
+        return GIVE_UP;
+    if (!is_new)
+        return 0;
+    if (room_for(w, 12) || PyTuple_GET_SIZE(texts) > 0x7FFFFFFF)
+        return GIVE_UP;
+    put_word(w, kind == K_PERSISTENT ? PERSIST : kind == K_NAMESPACE ? NAMESPACE : PACKAGE);
+    put_word(w, 0);
+    put_word(w, (uint32_t)PyTuple_GET_SIZE(texts));
+    return write_strings(w, texts);
+}
+
+/* -- atoms */
+
+static int write_marker(Writer *w, PyObject *value)
+{
+    for (uint32_t code = NIL; code >= BASEENV; code--) { /* NULL first: most are */
+        if (markers[code] == value) {
+            if (room_for(w, 4))
+                return GIVE_UP;
+            put_word(w, code);
+            return 0;
+        }
+    }
+    return GIVE_UP;
+}
+
+static int write_builtin(Writer *w, PyObject *value)
+{
+    PyObject *name = SLOT(K_BUILTIN, value, BUILTIN_NAME), *special = SLOT(K_BUILTIN, value, BUILTIN_SPECIAL);
+    uint32_t gp;
+    if (name == NULL || !PyUnicode_CheckExact(name) || !is_ready(name) || !PyUnicode_IS_ASCII(name)
+        || (special != Py_True && special != Py_False)
+        || small_number(SLOT(K_BUILTIN, value, BUILTIN_GP), 0xFFFF, &gp))
+        return GIVE_UP;
+    size_t size = (size_t)PyUnicode_GET_LENGTH(name);
+    if (size > MAX_BUILTIN || room_for(w, size + 8))
+        return GIVE_UP;
+    put_word(w, (special == Py_True ? SPECIAL : BUILTIN) | gp << GP_SHIFT);
+    put_word(w, (uint32_t)size);
+    put_bytes(w, PyUnicode_1BYTE_DATA(name), size);
+    return 0;
+}
+
+/* -- bytecode */
+
+static int write_bytecode(Writer *w, PyObject *value)
+{
+    uint32_t shared;
+    if (small_number(SLOT(K_BYTECODE, value, SHARED_COUNT), 0x7FFFFFFF, &shared)
+        || put_flags(w, BCODE, K_BYTECODE, value, 0))
+        return GIVE_UP;
+    put_word(w, shared);
+    return later_if_any(w, SLOT(K_BYTECODE, value, ATTRIBUTES)) || later(w, P_VALUE, SLOT(K_BYTECODE, value, CODE_BODY))
+        ? GIVE_UP : 0;
+}
+
+static int write_code_body(Writer *w, PyObject *value)
+{
+    PyObject *code = SLOT(K_CODE_BODY, value, CODE), *constants = tuple_in(K_CODE_BODY, value, CONSTANTS);
+    if (code == NULL || constants == NULL || !IS(K_INTEGER, code) || SLOT(K_INTEGER, code, ATTRIBUTES) != Py_None
+        || write_numbers(w, K_INTEGER, code) || room_for(w, 4) || PyTuple_GET_SIZE(constants) > 0x7FFFFFFF)
+        return GIVE_UP;
+    put_word(w, (uint32_t)PyTuple_GET_SIZE(constants));
+    return later(w, P_CONSTANTS, constants);
+}
+
+static int write_constant(Writer *w, PyObject *value)
+{
+    PyObject *inner = SLOT(K_CONSTANT, value, CONSTANT_VALUE);
+    uint32_t code;
+    if (inner == NULL || room_for(w, 4))
+        return GIVE_UP;
+    if (!IS(K_CALL_TREE, inner) && !IS(K_SHARED_CALL, inner)) {
+        if (small_number(SLOT(K_CONSTANT, value, CONSTANT_CODE), 255, &code))
+            return GIVE_UP;
+        put_word(w, code);
+    }
+    return later(w, P_VALUE, inner);
+}
+
+static int write_call_tree(Writer *w, PyObject *value)
+{
+    PyObject *shared = SLOT(K_CALL_TREE, value, TREE_SHARED), *attributes = SLOT(K_CALL_TREE, value, TREE_ATTRIBUTES);
+    uint32_t code, index;
+    if (attributes == NULL || small_number(SLOT(K_CALL_TREE, value, TREE_CODE), 255, &code) || room_for(w, 12))
+        return GIVE_UP;
+    if (shared != Py_None) {
+        if (small_number(shared, 0x7FFFFFFF, &index))
+            return GIVE_UP;
+        put_word(w, BCREPDEF);
+        put_word(w, index);
+    }
+    put_word(w, code);
+    return later(w, P_VALUE, SLOT(K_CALL_TREE, value, TREE_CDR))
+            || later(w, P_VALUE, SLOT(K_CALL_TREE, value, TREE_CAR))
+            || later(w, P_VALUE, SLOT(K_CALL_TREE, value, TREE_TAG)) || later_if_any(w, attributes)
+        ? GIVE_UP : 0;
+}
+
+static int write_shared_call(Writer *w, PyObject *value)
+{
+    uint32_t index;
+    if (small_number(SLOT(K_SHARED_CALL, value, NAME), 0x7FFFFFFF, &index) || room_for(w, 8))
+        return GIVE_UP;
+    put_word(w, BCREPREF);
+    put_word(w, index);
+    return 0;
+}
+
+/* -- any value */
+
+static int write_item(Writer *w, PyObject *value)
+{
+    Kind kind = kind_of(value);
+    switch (kind) {
+    case K_LOGICAL:
+    case K_INTEGER:
+    case K_DOUBLE:
+    case K_COMPLEX:
+        return write_numbers(w, kind, value);
+    case K_CHARACTER:
+        return write_character(w, value);
+    case K_RAW:
+        return write_raw(w, value);
+    case K_LIST:
+    case K_EXPRESSION:
+        return write_list(w, kind, value);
+    case K_PAIRLIST:
+    case K_CALL:
+    case K_DOT_ARGS:
+        return write_pairs(w, kind, value);
+    case K_SYMBOL:
+        return SLOT(K_SYMBOL, value, NAME) == NULL ? GIVE_UP : write_symbol(w, value);
+    case K_NULL:
+    case K_ENVIRONMENT_MARKER:
+    case K_MARKER:
+        return write_marker(w, value);
+    case K_CHAR:
+        return SLOT(K_CHAR, value, NAME) == NULL ? GIVE_UP : write_char(w, SLOT(K_CHAR, value, NAME));
+    case K_BUILTIN:
+        return write_builtin(w, value);
+    case K_NAMESPACE:
+    case K_PACKAGE:
+    case K_PERSISTENT:
+        return write_named(w, kind, value);
+    case K_ALTREP:
+        return write_altrep(w, value);
+    case K_CLOSURE:
+    case K_PROMISE:
+        return write_function(w, kind, value);
+    case K_ENVIRONMENT:
+        return write_environment(w, value);
+    case K_EXTERNAL_POINTER:
+        return write_pointer(w, value);
+    case K_WEAK_REFERENCE:
+    case K_S4:
+        return write_bare(w, kind, value);
+    case K_BYTECODE:
+        return write_bytecode(w, value);
+    case K_CODE_BODY:
+        return write_code_body(w, value);
+    case K_CONSTANT:
+        return write_constant(w, value);
+    case K_CALL_TREE:
+        return write_call_tree(w, value);
+    case K_SHARED_CALL:
+        return write_shared_call(w, value);
+    case K_CELL:
+    case K_RTEXT:
+    case K_OTHER:
+        break;
+    }
+    return GIVE_UP;
+}
+
+/* The elements of the list on top, up to one that leaves something for later; then its attributes. */
+static int next_elements(Writer *w)
+{
+    Py_ssize_t depth = w->count;
+    PyObject *list = w->todo[depth - 1].value;
+    PyObject *values = SLOT(K_LIST, list, VALUES);
+    while (w->todo[depth - 1].next < PyTuple_GET_SIZE(values)) {
+        if (write_item(w, PyTuple_GET_ITEM(values, w->todo[depth - 1].next++)))
+            return GIVE_UP;
+        if (w->count != depth)
+            return 0;
+    }
+    w->count--;
+    return write_attributes(w, SLOT(K_LIST, list, ATTRIBUTES));
+}
+
+static int next_cells(Writer *w)
+{
+    Py_ssize_t depth = w->count;
+    PyObject *pairs = w->todo[depth - 1].value;
+    Kind kind = kind_of(pairs);
+    PyObject *cells = SLOT(kind, pairs, CELLS), *end = SLOT(kind, pairs, END);
+    while (w->todo[depth - 1].next < PyTuple_GET_SIZE(cells)) {
+        Py_ssize_t index = w->todo[depth - 1].next++;
+        if (write_cell(w, PyTuple_GET_ITEM(cells, index), kind, index == 0))
+            return GIVE_UP;
+        if (w->count != depth)
+            return 0;
+    }
+    w->count--;
+    return end == NULL ? GIVE_UP : write_item(w, end);
+}
+
+static int next_constant(Writer *w)
+{
+    Pending *pending = &w->todo[w->count - 1];
+    if (pending->next < PyTuple_GET_SIZE(pending->value))
+        return write_item(w, PyTuple_GET_ITEM(pending->value, pending->next++));
+    w->count--;
+    return 0;
+}
+
+static int write_one(Writer *w, PyObject *value)
+{
+    if (write_item(w, value))
+        return GIVE_UP;
+    while (w->count) {
+        Pending *pending = &w->todo[w->count - 1];
+        int failed = GIVE_UP;
+        switch (pending->work) {
+        case P_VALUE:
+            w->count--;
+            failed = write_item(w, pending->value);
+            break;
+        case P_TUPLE:
+            failed = next_elements(w);
+            break;
+        case P_CELLS:
+            failed = next_cells(w);
+            break;
+        case P_REST_OF_CELL:
+            w->count--;
+            failed = write_rest_of_cell(w, pending->value);
+            break;
+        case P_CONSTANTS:
+            failed = next_constant(w);
+            break;
+        }
+        if (failed)
+            return GIVE_UP;
+    }
+    return 0;
+}
+
+PyObject *speed_dumps(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyBytes_CheckExact(args[1]) || !PyLong_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "dumps(value: RValue, header: bytes, version: int)");
+        return NULL;
+    }
+    Writer *w = PyMem_Malloc(sizeof *w);
+    if (w == NULL)
+        return PyErr_NoMemory();
+    memset(w, 0, offsetof(Writer, small));
+    w->bytes = w->small;
+    w->capacity = SMALL;
+    w->version = PyLong_AsLong(args[2]) == 2 ? 2 : 3;
+    const char *header = PyBytes_AS_STRING(args[1]);
+    Py_ssize_t size = PyBytes_GET_SIZE(args[1]);
+    w->little = size > 0 && header[0] == 'B';
+    PyObject *found = NULL;
+    if (!PyErr_Occurred() && !room_for(w, (size_t)size)) {
+        put_bytes(w, header, (size_t)size);
+        if (!write_one(w, args[0]))
+            found = output(w);
+    }
+    release(w);
+    PyMem_Free(w);
+    if (found == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return found;
+}

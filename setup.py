@@ -1,0 +1,28 @@
+"""The compiled helper. All else about the package is in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+SOURCES = Path("rinterop", "_speed")
+
+
+def extensions() -> list[Extension]:
+    """`rinterop._speed`; optional: where it cannot be compiled, the package installs and works without."""
+    try:
+        import numpy
+    except ImportError:
+        return []
+    return [
+        Extension(
+            "rinterop._speed",
+            sources=[str(path) for path in sorted(SOURCES.glob("*.c"))],
+            depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
+            include_dirs=[numpy.get_include()],
+            extra_compile_args=["-O3", "-g0", "-std=c11"],
+            optional=True,
+        )
+    ]
+
+
+setup(ext_modules=extensions())
