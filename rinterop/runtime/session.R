@@ -20,7 +20,10 @@ meaning_of <- function(name) {
   reg.finalizer(object, forget)
   class(object) <- "python_object"
   if (name[1L] == "rinterop") return(object)
-  f <- function(...) ask_python(id, list(...))
+  f <- function(...) {
+    arguments <- list(...)
+    ask_python(id, arguments)
+  }
   environment(f) <- object
   f
 }

@@ -198,7 +198,8 @@ class Session:
         self._check_thread()
         rinterface.initr()  # takes this session's R for its own
         of_pointer: Callable[[Any], Any] = conversion._cdata_to_rinterface
-        return of_pointer(self._channel.unpack(dumps(self._value(value))))
+        passed = self._value(value)  # kept until R has read it: see `Held`
+        return of_pointer(self._channel.unpack(dumps(passed)))
 
     def from_rpy2(self, sexp: Any, *, convert: bool = False) -> Any:
         """The value of an rpy2 object (anything with rpy2's `__sexp__`)."""
@@ -215,10 +216,10 @@ class Session:
         text: bool = False,
     ) -> RValue:
         self._check_thread()
-        request = dumps(list_(code, self._frame(env)))
+        request = list_(code, self._frame(env))  # kept until R has read it: see `Held`
         was_with_r = self._interrupts.to_r()
         try:
-            value, report = self._channel.evaluate(request, vectors, text=text)
+            value, report = self._channel.evaluate(dumps(request), vectors, text=text)
         except RJump:
             escaping = self._callbacks.end()
             if escaping is not None:
@@ -231,8 +232,10 @@ class Session:
         if self._channel.take_interrupt():
             raise KeyboardInterrupt
         if report is not None:
-            reports.warn(report)
-            self._raise(reports.error_of(report))
+            try:
+                reports.warn(report)
+            finally:  # a warning that is an error for Python does not hide R's
+                self._raise(reports.error_of(report))
         assert value is not None
         return value
 

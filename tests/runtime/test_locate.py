@@ -137,3 +137,16 @@ def test_choice_without_r() -> None:
     code = "from pydoredis.worker import engines; engines.choose_r_engine()"
     done = python(code, PATH="/nowhere")
     assert "EvaluatorError: rscript: R was not found" in done.stderr
+
+
+@pytest.mark.needs_r
+def test_a_session_says_what_is_missing() -> None:
+    code = """
+import rinterop
+try:
+    rinterop.runtime.start()
+except rinterop.runtime.RuntimeUnavailableError as exc:
+    print(exc)
+"""
+    assert python(code).stdout == "rpy2 is not installed (pip install 'pydoredis[r]')\n"
+    assert python(code, PATH="/nowhere").stdout.startswith("R was not found (install R")
