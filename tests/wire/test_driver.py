@@ -95,11 +95,11 @@ def test_a_worker_that_keeps_the_rules_passes(
     [
         ("answers twice", "chunk3", "came twice"),
         ("start stays", "chunk3", "start keys"),
-        ("alive for ever", "chunk3", "has TTL -1"),
+        ("alive for ever", "chunk3", "has a TTL of -1 ms"),
         ("alive deleted", "chunk3", "no alive key is left"),
         ("odd tag", "chunk3", "odd tag"),
         ("wrong start value", "chunk3", "holds [2, 3, 4]"),
-        ("running without alive", "chunk3", "has TTL -2"),
+        ("running without alive", "chunk3", "has a TTL of -2 ms"),
         ("answers everything", "orphan_task", "a result for a task that asks for none"),
         ("unreadable dropped", "alien_payload", "kept aside"),
     ],
