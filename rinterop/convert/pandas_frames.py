@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rinterop.convert import factors, optional, times
 from rinterop.convert.deep import Steps
 from rinterop.convert.frames import CLASS, Frame, assembled, row_names_value
-from rinterop.convert.types import bare_strings, pairs_of, same_attributes
+from rinterop.convert.types import Factor, bare_strings, pairs_of, same_attributes
 from rinterop.errors import ConversionError, DecodeError
 from rinterop.values import (
     NA,
@@ -26,6 +26,7 @@ from rinterop.values import (
     Character,
     Double,
     List,
+    NAType,
     PairList,
     Raw,
     RValue,
@@ -48,9 +49,11 @@ def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
     names = [name for name in frame.names if isinstance(name, str)]
     if len(names) < len(frame.names) or not factors.are_plain(names):
         return None
+    if any(isinstance(column, Factor) for column in columns):
+        return None
     pd = optional.pandas()
     index = _index(pd, frame)
-    arrays = {position: _column(pd, column) for position, column in enumerate(columns)}
+    arrays = {position: _column(pd, column, index) for position, column in enumerate(columns)}
     made = pd.DataFrame(arrays, index=index)
     made.columns = pd.Index(names)
     record = _record(frame, made)
@@ -95,17 +98,15 @@ def decoded(values: Any) -> Any:
     pd = optional.pandas()
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
+        if dtype.kind == "O" and pd.api.types.infer_dtype(values, skipna=True) in ("string", "boolean"):
+            return _with_na(values)  # among them, pandas takes NaN for missing, too
         return values.to_numpy()
     if isinstance(dtype, pd.CategoricalDtype):
         return values if isinstance(values, pd.Categorical) else pd.Categorical(values)
     if isinstance(dtype, pd.DatetimeTZDtype):
         return values
     if isinstance(dtype, pd.StringDtype):
-        missing = np.asarray(values.isna())
-        texts = values.to_numpy(object, copy=bool(missing.any()))
-        if missing.any():
-            texts[missing] = NA
-        return texts
+        return _with_na(values)
     if isinstance(dtype, pd.ArrowDtype):
         from rinterop.convert.arrow_frames import arrow_array
 
@@ -124,13 +125,22 @@ def decoded(values: Any) -> Any:
     return np.ma.array(data, mask=missing) if missing.any() else data
 
 
+def _with_na(values: Any) -> NDArray[Any]:
+    """An array of objects, with `NA` where pandas finds something missing."""
+    missing = np.asarray(values.isna())
+    items: NDArray[Any] = values.to_numpy(object, copy=bool(missing.any()))
+    if missing.any():
+        items[missing] = NA
+    return items
+
+
 def _index(pd: Any, frame: Frame) -> Any:
     if frame.row_names is None:
         return pd.RangeIndex(frame.n_rows)
     return pd.Index(frame.row_names if isinstance(frame.row_names, np.ndarray) else list(frame.row_names))
 
 
-def _column(pd: Any, values: Any) -> Any:
+def _column(pd: Any, values: Any, index: Any) -> Any:
     """What pandas takes for a column: nullable dtypes where something is missing, `string` for text."""
     if isinstance(values, np.ma.MaskedArray):
         data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
@@ -148,19 +158,16 @@ def _column(pd: Any, values: Any) -> Any:
         return values.astype("M8[s]")
     if values.dtype.kind == "m" and np.datetime_data(values.dtype)[0] not in ("s", "ms", "us", "ns"):
         return values.astype("m8[s]")
-    return _strings(pd, values) if values.dtype.kind == "O" else values
+    return _strings(pd, values, index) if values.dtype.kind == "O" else values
 
 
-def _strings(pd: Any, values: NDArray[Any]) -> Any:
+def _strings(pd: Any, values: NDArray[Any], index: Any) -> Any:
     """Texts in pandas' string type; objects of other types, and text that is none, as they are."""
     kinds = set(map(type, values))
-    if str not in kinds and len(values):
-        return values
-    if not all(issubclass(kind, str) or kind is type(NA) for kind in kinds):
-        return values
-    if not kinds <= {str, type(NA)} and not factors.are_plain([text for text in values if text is not NA]):
-        return values
-    if type(NA) in kinds:
+    is_text = (str in kinds or not len(values)) and all(issubclass(kind, str | NAType) for kind in kinds)
+    if not is_text or not factors.are_plain([text for text in values if text is not NA]):
+        return pd.Series(values, index=index, dtype=object)
+    if NAType in kinds:
         missing = np.fromiter((text is NA for text in values), np.bool_, len(values))
         values = values.copy()
         values[missing] = None
