@@ -179,6 +179,9 @@ _Call = tuple[_Script, Sequence[str], Sequence[Any]]
 class Store:
     """One connection to the Redis server of a pool.
 
+    Attributes:
+        connections: How many were made so far, one after the other.
+
     Args:
         connection: Which server.
         timeout_s: How long an answer may take before the connection counts as lost.
@@ -191,6 +194,7 @@ class Store:
         self.connection = connection
         self._timeout_s = timeout_s
         self._reconnects = reconnects
+        self.connections = 0
         self._publish = _Script.read("publish")
         self._beat = _Script.read("beat")
         self._give_back = _Script.read("give_back")
@@ -209,9 +213,14 @@ class Store:
             single_connection_client=True,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
+            redis_connect_func=self._connected,
             # One attempt mends a connection that the server closed while it was idle.
             retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
         )
+
+    def _connected(self, connection: redis.Connection) -> None:
+        self.connections += 1
+        connection.on_connect()
 
     def close(self) -> None:
         """Close the connection."""

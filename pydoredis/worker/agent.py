@@ -78,7 +78,9 @@ class Agent:
         self._refusals = Refusals()
         self._refused_jobs: set[str] = set()
         self._server_run = ""
+        self._connections = 0
         self._stop = Stop.NO
+        self._stop_told = Stop.NO
         self._stop_by_s = float("inf")
         self._signal = 0
         self._crew: Crew
@@ -106,6 +108,7 @@ class Agent:
                 self._gather()
                 if self._stop is Stop.NO:
                     self._server_run = self._store.run_id()
+                    self._connections = self._store.connections
                     self._store.join(self._queues, settings.workers)
                     log.info(
                         "up: %d workers (%s) on queue %s, Redis %s at %s",
@@ -148,6 +151,8 @@ class Agent:
                     if self._outage.active:
                         self._find_server()
                     self._turn(time.monotonic())
+                    if self._store.connections != self._connections:
+                        self._find_server()
                 except StoreUnavailable as error:
                     self._lost(error)
                 else:
@@ -204,8 +209,14 @@ class Agent:
             log.info("done: %s tasks per worker", self._settings.iter)
             self._begin_stop()
         if self._stop is Stop.WARM and now_s >= self._stop_by_s:
-            log.warning("the grace period is over: running tasks are given back")
+            log.warning("the grace period is over")
             self._stop = Stop.COLD
+        if self._stop > self._stop_told:
+            self._stop_told = self._stop
+            cold = self._stop is Stop.COLD
+            log.info(
+                "giving running tasks back" if cold else "finishing running tasks, giving back the others"
+            )
         if self._stop is Stop.COLD:
             self._stop_by_s = float("inf")
             self._crew.kill_all("shutdown")
@@ -234,7 +245,7 @@ class Agent:
             self._accept()
             if refused:
                 raise StoreUnavailable(self._connection.safe_url, "it does not take results just now")
-        if waited is not None and waited.error is not None:
+        if waited is not None and waited.error is not None and not self._outage.active:
             raise waited.error
         if waited is not None and not came and not self._in_hand() and self._stop is Stop.NO:
             self._look_whether_queues_live()
@@ -349,6 +360,7 @@ class Agent:
             StoreUnavailable: If it is not.
         """
         run_id = self._store.run_id()
+        self._connections = self._store.connections
         if run_id == self._server_run:
             return
         if self._stop is Stop.NO:

@@ -219,7 +219,7 @@ class Child:
                 data = os.read(self.output_fd, _READ_SIZE)
                 if not data:
                     self.output_ended = True
-                    return
+                    break
                 *lines, self._line = (self._line + data).split(b"\n")
                 if len(self._line) > _LONGEST_LINE:
                     lines.append(self._line)
@@ -228,6 +228,14 @@ class Child:
                     yield from self._printed(line)
                 if len(data) < _READ_SIZE:
                     break
+        if self.output_ended or self.died():
+            yield from self.unfinished_line()
+
+    def unfinished_line(self) -> Iterator[OutputLine]:
+        """What was printed after the last whole line, as a line: a task or the process has ended."""
+        if self._line:
+            line, self._line = self._line, b""
+            yield from self._printed(line)
 
     def _printed(self, line: bytes) -> Iterator[OutputLine]:
         text_before, mark, number = line.rpartition(OUTPUT_MARK)

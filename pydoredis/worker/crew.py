@@ -16,7 +16,7 @@ from typing import Literal
 from pydoredis.errors import EvaluatorError
 from pydoredis.protocol.messages import Codec
 from pydoredis.worker.child import Child, OutputLine, Run
-from pydoredis.worker.frames import Frame, FrameError
+from pydoredis.worker.frames import Frame, FrameError, Kind
 from pydoredis.worker.served import Served
 
 MAX_FAILED_STARTS = 3
@@ -237,21 +237,31 @@ class Crew:
 
     def _heard(self, child: Child) -> Iterator[Event]:
         ended = child.died()
+        frames: list[Frame] = []
+        broken: EOFError | FrameError | None = None
+        try:
+            for frame in child.frames():
+                frames.append(frame)  # noqa: PERF402 - what came before an error counts
+        except (EOFError, FrameError) as error:
+            broken = error
+        # In this order: what a body printed is in the pipe before its answer is.
         for line in child.output():
             yield Event(child, line)
+        if any(frame.kind in (Kind.RESULT, Kind.FAILED) for frame in frames):
+            for line in child.unfinished_line():
+                yield Event(child, line)
         if child.output_ended:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(child.output_fd)
-        try:
-            for frame in child.frames():
-                yield Event(child, frame)
-        except EOFError:
+        for frame in frames:
+            yield Event(child, frame)
+        if isinstance(broken, EOFError):
             # Nobody is left who could answer, even if the process itself still lingers.
             child.process.kill()
             child.process.wait()
             ended = True
-        except FrameError as error:
-            self.dismiss_for(child, error)
+        elif broken is not None:
+            self.dismiss_for(child, broken)
             child.process.wait()
             ended = True
         if ended:

@@ -79,11 +79,18 @@ class Waiter:
         self._thread.join(timeout=_ANSWER_S)
         self._store.close()
 
+    def _connection_number(self) -> int:
+        """The server's number of our connection: asked each time, for it changes with every connection. That
+        also mends one that was lost while nobody waited."""
+        try:
+            return self._store.client_id()
+        except StoreUnavailable:
+            return self._store.client_id()
+
     def _run(self) -> None:
         while self._asked.get():
             try:
-                # Asked each time: the number changes with every connection.
-                self._client_id = self._store.client_id()
+                self._client_id = self._connection_number()
                 ended = Waited(self._store.wait(self._queues, self._linger_s))
             except StoreUnavailable as error:
                 ended = Waited(error=error)

@@ -4,7 +4,7 @@ A job environment is an R list with `codec = "cloudpickle"`, `body` (raw: a call
 iteration's variables as keyword arguments), optionally `init` (raw: a callable, called once per job and
 executor), and `python` and `cloudpickle` (the versions that wrote it). Each iteration of a task is a list
 with `args` (raw: a dict) and `.Random.seed` (integer). Its value is raw: `("ok", value)` or
-`("error", exception, traceback as text)`.
+`("error", exception, traceback as text)`; for an iteration that is not run any more, an R condition.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ class PythonEngine:
                 _flush()
                 os.write(1, OUTPUT_MARK + numbers[index].encode() + b"\n")
             if index in verdicts:
-                outcome: Outcome = ("error", EvaluatorError("python", verdicts[index]), verdicts[index])
-            elif job.body is None:
-                outcome = job.failure
-            else:
-                outcome = _evaluate(job.body, elements[index])
+                # As the agent itself says it of a task that has no other iteration (`wire.encode_crashes`).
+                crash = values.condition(verdicts[index], "pydoredis_crash", "error", "condition")
+                results.append((numbers[index], crash))
+                continue
+            outcome = job.failure if job.body is None else _evaluate(job.body, elements[index])
             results.append((numbers[index], values.raw(_pickled(outcome))))
         _flush()
         return rinterop.dumps(values.named_list(results))

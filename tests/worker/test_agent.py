@@ -1,0 +1,385 @@
+"""A whole worker, by its command line, on a real Redis: what it takes, gives back, publishes and says."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+import redis
+
+import rinterop
+from rinterop import values
+from tests.conftest import wait_until
+from tests.peers.processes import exists
+from tests.worker.agent_process import QUEUE, Gate, Job, executors, pass_gate, worker
+from tests.worker.executor_process import peer
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+R_ENGINES = ("rpy2", "rscript")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+def same(i: int) -> int:
+    return i
+
+
+def through_gate(i: int, gate: str) -> int:
+    pass_gate(gate, i)
+    return i
+
+
+def first_through_gate(i: int, gate: str) -> int:
+    """Only the first iteration has to wait."""
+    if i == 1:
+        pass_gate(gate, i)
+    return i
+
+
+def is_served(client: redis.Redis) -> None:
+    """The worker still does what it is for."""
+    job = Job(client, same)
+    job.submit(2)
+    assert job.results(2) == {"1": ("ok", 1), "2": ("ok", 2)}
+
+
+# --- what is taken ----------------------------------------------------------------------------------------
+
+
+def test_a_later_queue_waits_for_the_earlier_ones(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    def note(i: int, path: str) -> None:
+        with open(path, "a") as file:
+            file.write(f"{i}\n")
+
+    log = tmp_path / "order"
+    second, first = Job(redis_client, note, "second"), Job(redis_client, note, "first")
+    second.push(*(second.block({"i": n, "path": str(log)}, first=n) for n in range(100, 110)))
+    first.push(*(first.block({"i": n, "path": str(log)}, first=n) for n in range(1, 11)))
+    with worker(redis_url, queues=("first", "second")):
+        first.results(10)
+        second.results(10)
+    assert list(map(int, log.read_text().split())) == [*range(1, 11), *range(100, 110)]
+
+
+def test_no_more_tasks_than_iter_says(redis_url: str, redis_client: redis.Redis) -> None:
+    job = Job(redis_client, same)
+    payloads = job.submit(50)
+    with worker(redis_url, "--iter", "7") as agent:
+        assert agent.wait() == 0
+    assert len(job.results(7)) == 7
+    assert job.queued() == payloads[7:]
+    assert redis_client.get(f"{QUEUE}.count") == b"0"
+
+
+def test_unreadable_payloads_are_kept_aside(redis_url: str, redis_client: redis.Redis) -> None:
+    job = Job(redis_client, same)
+    unreadable = [
+        b"\x00\xff" * 20,
+        b"just text",
+        pickle.dumps({"ID": job.id}),
+        rinterop.dumps(values.integer(1, 2)),
+        rinterop.dumps(values.named_list(argsList=values.NULL)),
+        job.block({"i": 1})[:-5],
+    ]
+    with worker(redis_url) as agent:
+        job.push(*unreadable, job.block({"i": 2}, first=2))
+        assert job.results(1) == {"2": ("ok", 2)}
+        assert redis_client.lrange(f"pydoredis:{{{QUEUE}}}:dead", 0, -1) == unreadable
+        assert agent.running
+        assert agent.output.count(f"kept in 'pydoredis:{{{QUEUE}}}:dead'") == len(unreadable)
+
+
+def test_tasks_in_other_languages_go_back_and_do_not_hold_up_ours(
+    redis_url: str, redis_client: redis.Redis
+) -> None:
+    """The pauses between looks at the queue must not add up: ours stands behind 300 others."""
+    foreign = Job(redis_client, rinterop.dumps(values.named_list(expr=values.NULL, exportenv=values.NULL)))
+    theirs = {foreign.block({"i": n}, first=n) for n in range(1, 301)}
+    foreign.push(*theirs)
+    ours = Job(redis_client, same)
+    ours.submit(1)
+    with worker(redis_url) as agent:
+        assert ours.results(1) == {"1": ("ok", 1)}
+        agent.terminate()
+        assert agent.wait() == 0
+        assert agent.output.count("not served here (--codec cloudpickle)") == 1
+    assert len(foreign.queued()) == 300
+    assert set(foreign.queued()) == theirs
+    assert foreign.raw_results() == []
+    assert foreign.keys("start") == []
+
+
+# --- how it ends ------------------------------------------------------------------------------------------
+
+
+def test_sigterm_finishes_the_running_task_and_gives_the_others_back(
+    redis_url: str, redis_client: redis.Redis, gate: Gate
+) -> None:
+    job = Job(redis_client, through_gate)
+    with worker(redis_url) as agent:
+        payloads = job.submit(3, gate=gate.path)
+        with gate.held():
+            agent.terminate()
+        assert agent.wait() == 0
+    assert job.results(1) == {"1": ("ok", 1)}
+    assert job.queued() == payloads[1:]
+    assert job.keys("start") == []
+    assert redis_client.get(f"{QUEUE}.count") == b"0"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_in_a_flow_of_short_tasks_loses_none(
+    redis_url: str, redis_client: redis.Redis, workers: int
+) -> None:
+    job = Job(redis_client, same)
+    with worker(redis_url, workers=workers) as agent:
+        payloads = job.submit(3000)
+        wait_until(lambda: len(job.raw_results()) > 300, "it is in full flow")
+        agent.terminate()
+        assert agent.wait() == 0
+    done = len(job.raw_results())
+    assert job.queued() == payloads[done:], "given back in order, none lost, none twice"
+    assert len(job.results(done)) == done
+    assert job.keys("start") == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_second_signal_gives_the_running_task_back(
+    redis_url: str, redis_client: redis.Redis, gate: Gate, number: signal.Signals, status: int
+) -> None:
+    job = Job(redis_client, through_gate)
+    with worker(redis_url) as agent:
+        (executor,) = executors(agent)
+        payloads = job.submit(3, gate=gate.path)
+        with gate.held():
+            os.kill(agent.pid, number)
+            wait_until(lambda: "finishing" in agent.output, "it has heard the first")
+            os.kill(agent.pid, number)
+            assert agent.wait() == status
+        assert not exists(executor)
+    assert job.raw_results() == []
+    assert job.queued() == payloads
+    assert job.keys("start") == []
+    assert redis_client.get(f"{QUEUE}.count") == b"0"
+
+
+def test_sigint_is_as_warm_as_sigterm(redis_url: str, redis_client: redis.Redis, gate: Gate) -> None:
+    job = Job(redis_client, through_gate)
+    with worker(redis_url) as agent:
+        payloads = job.submit(2, gate=gate.path)
+        with gate.held():
+            os.kill(agent.pid, signal.SIGINT)
+        assert agent.wait() == 130
+    assert job.results(1) == {"1": ("ok", 1)}
+    assert job.queued() == payloads[1:]
+
+
+def test_the_end_of_the_grace_period_is_a_second_signal(
+    redis_url: str, redis_client: redis.Redis, gate: Gate
+) -> None:
+    job = Job(redis_client, through_gate)
+    with worker(redis_url, "--grace", "0.2") as agent:
+        payloads = job.submit(1, gate=gate.path)
+        with gate.held():
+            agent.terminate()
+            assert agent.wait() == 0
+    assert job.queued() == payloads
+
+
+def test_a_queue_that_is_removed_during_a_task_is_left_after_it(
+    redis_url: str, redis_client: redis.Redis, gate: Gate
+) -> None:
+    job = Job(redis_client, through_gate)
+    with worker(redis_url, linger_s=1) as agent:
+        job.submit(1, gate=gate.path)
+        with gate.held():
+            redis_client.delete(f"{QUEUE}.live", f"{QUEUE}.count")
+        assert job.results(1) == {"1": ("ok", 1)}
+        assert agent.wait() == 0
+    assert not redis_client.exists(f"{QUEUE}.live", f"{QUEUE}.count")
+
+
+def test_tasks_are_given_back_when_no_executor_can_be_started_any_more(
+    redis_url: str, redis_client: redis.Redis, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"if 'pydoredis.worker.executor' in sys.orig_argv and os.path.exists({str(broken)!r}):\n"
+        "    print('this machine has a problem', flush=True)\n"
+        "    os._exit(1)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    job = Job(redis_client, through_gate)
+    with worker(redis_url) as agent:
+        payloads = job.submit(3, gate=gate.path)
+        with gate.held():
+            broken.touch()
+            os.kill(executors(agent)[0], signal.SIGKILL)
+            assert agent.wait() == 1
+        assert "this machine has a problem" in agent.output
+        assert "Traceback" not in agent.output
+    assert sorted(job.queued()) == sorted(payloads)
+    assert job.keys("start") == []
+    assert redis_client.get(f"{QUEUE}.count") == b"0"
+
+
+# --- executors that die -----------------------------------------------------------------------------------
+
+
+def fatal_second(i: int) -> int:
+    print(f"at {i}", end="")
+    if i == 2:
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return i
+
+
+def test_a_fatal_iteration_costs_itself_only(redis_url: str, redis_client: redis.Redis) -> None:
+    job = Job(redis_client, fatal_second)
+    with worker(redis_url, "--max-crashes", "2") as agent:
+        job.push(job.block({"i": 1}, {"i": 2}, {"i": 3}))
+        found = job.results(1)
+        assert [found["1"], found["3"]] == [("ok", 1), ("ok", 3)]
+        kind, message = found["2"]
+        assert kind == "pydoredis_crash"
+        assert message.startswith("the worker process died 2 times on this iteration: killed by SIGKILL")
+        assert "at 2" in message
+        assert len(executors(agent)) == 1
+        is_served(redis_client)
+
+
+def test_a_fatal_task_of_one_iteration(redis_url: str, redis_client: redis.Redis) -> None:
+    job = Job(redis_client, lambda i: os._exit(7))
+    with worker(redis_url, "--max-crashes", "1"):
+        job.submit(1)
+        kind, message = job.results(1)["1"]
+        assert kind == "pydoredis_crash"
+        assert "once" in message
+        assert "exit status 7" in message
+        is_served(redis_client)
+
+
+@pytest.mark.needs_r
+@pytest.mark.parametrize("engine", R_ENGINES)
+def test_a_fatal_iteration_in_r_costs_itself_only(
+    engine: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    body = "{ cat('at', i); if (i == 2) tools::pskill(Sys.getpid(), 9); i }"
+    job = Job(redis_client, peer().make(f"job({body})"))
+    with worker(redis_url, "--codec", "r", "--r-engine", engine, "--max-crashes", "2") as agent:
+        job.push(job.adopt(peer().make("task(i = 1:3)")))
+        found = job.results(1)
+        kind, message = found.pop("2")
+        assert found == {"1": values.integer(1), "3": values.integer(3)}
+        assert kind == "pydoredis_crash"
+        assert "SIGKILL" in message
+        assert len(executors(agent)) == 1
+
+
+@pytest.mark.needs_r
+def test_a_verdict_on_a_block_is_kept_for_its_iteration_alone(
+    redis_url: str, redis_client: redis.Redis
+) -> None:
+    """Tasks of two jobs that wait in one pipe: the mark of the second's iteration comes before the answer to
+    the first has been read."""
+    fine = Job(redis_client, same)
+    fatal = Job(redis_client, fatal_second)
+    with worker(redis_url, "--max-crashes", "2"):
+        for first in range(1, 2000, 2):
+            fine.push(fine.block({"i": 1}, {"i": 1}, first=first))
+        fatal.push(fatal.block({"i": 1}, {"i": 2}, {"i": 3}))
+        found = fatal.results(1)
+    assert [found["1"], found["2"][0], found["3"]] == [("ok", 1), "pydoredis_crash", ("ok", 3)]
+
+
+def test_the_time_limit_ends_the_executor_and_not_the_worker(
+    redis_url: str, redis_client: redis.Redis, gate: Gate
+) -> None:
+    job = Job(redis_client, first_through_gate)
+    with worker(redis_url, "--timelimit", "0.5", "--max-crashes", "2") as agent:
+        before = executors(agent)
+        job.submit(2, gate=gate.path)
+        found = job.results(2)
+        assert found["1"][0] == "pydoredis_crash"
+        assert "2 times on this iteration: time limit of 0.5 s exceeded" in found["1"][1]
+        assert found["2"] == ("ok", 2)
+        after = executors(agent)
+        assert len(after) == 1
+        assert after != before
+        is_served(redis_client)
+
+
+def test_an_executor_that_talks_nonsense_is_replaced(redis_url: str, redis_client: redis.Redis) -> None:
+    def impostor(i: int) -> Any:
+        from pydoredis.worker.frames import Kind, pack
+
+        os.write(int(sys.argv[sys.argv.index("--out") + 1]), pack(Kind.RESULT, 999_999, bytes(20)))
+        os.read(os.open(os.devnull, os.O_RDONLY), 1)
+        signal.pause()
+
+    job = Job(redis_client, impostor)
+    with worker(redis_url, "--max-crashes", "1") as agent:
+        job.submit(1)
+        kind, message = job.results(1)["1"]
+        assert kind == "pydoredis_crash"
+        assert "broke the frame protocol" in message
+        assert "Traceback" not in agent.output
+        is_served(redis_client)
+
+
+# --- what it says -----------------------------------------------------------------------------------------
+
+
+def test_what_bodies_print_is_in_the_log_with_queue_job_and_iteration(
+    redis_url: str, redis_client: redis.Redis
+) -> None:
+    def talk(i: int) -> None:
+        print(f"line of {i}")
+        print(f"end of {i}", end="")
+
+    job = Job(redis_client, talk)
+    with worker(redis_url) as agent:
+        job.push(job.block({"i": 4}, {"i": 5}, first=4))
+        job.results(1)
+        job.push(job.block({"i": 6}, first=6))
+        job.results(2)
+        for iteration in (4, 5, 6):
+            wait_until(
+                lambda n=iteration: f"[{QUEUE} {job.id} {n}] line of {n}\n" in agent.output,  # type: ignore[misc]
+                f"line of {iteration}",
+            )
+        assert f"[{QUEUE} {job.id} 4] end of 4\n" in agent.output
+        assert "\x1e" not in agent.output
+
+
+@pytest.mark.needs_r
+@pytest.mark.parametrize("engine", R_ENGINES)
+def test_what_r_bodies_print_is_in_the_log_too(
+    engine: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    job = Job(redis_client, peer().make("job({ cat('line of', i); message('told by ', i); i })"))
+    with worker(redis_url, "--codec", "r", "--r-engine", engine) as agent:
+        job.push(job.adopt(peer().make("task(i = 1:3)")))
+        job.results(1)
+        for iteration in (1, 2, 3):
+            wait_until(
+                lambda n=iteration: (
+                    f"{job.id} {n}] line of {n}" in agent.output  # type: ignore[misc]
+                    and f"told by {n}\n" in agent.output
+                ),
+                f"both lines of {iteration}",
+            )
+        assert "\x1e" not in agent.output
