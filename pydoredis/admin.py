@@ -45,6 +45,15 @@ class Admin:
         """Close the connection."""
         self._store.close()
 
+    def check(self) -> None:
+        """Reach the server.
+
+        Raises:
+            StoreUnavailable: If nobody answers there.
+            ConfigError: If it answers, but does not let us in or cannot do what we need.
+        """
+        self._store.check()
+
     # --- looking around -----------------------------------------------------------------------------------
 
     def jobs(self, queue: str | None = None) -> Table[JobRow]:

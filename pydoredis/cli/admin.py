@@ -132,6 +132,7 @@ def _admin(url: str | None, host: str | None, port: int | None, password: str | 
         errors_end_the_command(),
         Admin(ConnectionSettings.load(url=url, host=host, port=port, password=password)) as admin,
     ):
+        admin.check()
         yield admin
 
 

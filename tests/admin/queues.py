@@ -46,7 +46,8 @@ def mark(client: redis.Redis, queue: str, job: str, tag: str, *, alive: bool = T
     """What a worker says of a task that it has taken."""
     keys = QueueKeys(queue)
     if alive:
-        client.set(keys.alive(job, tag), b"OK", ex=10)
+        # Longer than doRedis has it: nobody refreshes it while a slow test looks.
+        client.set(keys.alive(job, tag), b"OK", ex=600)
     client.set(keys.start(job, tag), wire.encode_start([1]))
 
 
