@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 from typing import Any
 
@@ -13,6 +15,17 @@ from rinterop import NA, ConversionError, Factor, Table, to_python, to_r
 from rinterop import values as v
 from rinterop.convert.frames import CLASS
 from rinterop.values import RValue
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """Skip where a package is not installed."""
+    absent = [name for name in packages if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(absent), reason=f"not installed: {', '.join(absent)}")
+
+
+def installed(package: str) -> Any:
+    """The module; None where `needs` skips the tests anyway."""
+    return importlib.import_module(package) if importlib.util.find_spec(package) else None
 
 
 def with_attributes(vector: Any, **tags: RValue) -> Any:
@@ -188,8 +201,9 @@ def test_what_only_says_that_it_is_a_data_frame() -> None:
     assert to_python(r) is r
 
 
+@needs("pandas")
 class TestPandas:
-    pd = pytest.importorskip("pandas")
+    pd = installed("pandas")
 
     @pytest.mark.parametrize("name", ODD_FRAMES)
     def test_nothing_is_lost(self, name: str) -> None:
@@ -349,8 +363,9 @@ class TestPandas:
             to_r(data)
 
 
+@needs("pyarrow")
 class TestArrow:
-    pa = pytest.importorskip("pyarrow")
+    pa = installed("pyarrow")
 
     def test_both_ways(self) -> None:
         table = to_python(EVERYTHING, frames="arrow")
@@ -396,9 +411,9 @@ class TestArrow:
         assert to_r(Foreign()) == frame({"x": v.integer(1, 2)})
 
 
+@needs("polars", "pyarrow")
 class TestPolars:
-    pl = pytest.importorskip("polars")
-    pa = pytest.importorskip("pyarrow")
+    pl = installed("polars")
 
     def test_both_ways(self) -> None:
         found = to_python(EVERYTHING, frames="polars")
