@@ -61,11 +61,11 @@ class Callbacks:
             function, from_value = cast("Any", self.held[str(cast("Character", number)[0])])
             plain, named = _arguments(cast("List", arguments), from_value)
             self._answered = list_(self._to_value(function(*plain, **named)))
-            return dumps(self._answered)
+            return dumps(self._answered, form="native")
         except Exception as exc:
             # Not in a variable: the exception's traceback has this frame, and would keep itself alive.
             self._answered = self._facts(exc)
-            return dumps(self._answered)
+            return dumps(self._answered, form="native")
 
     def _facts(self, exc: Exception) -> RValue:
         return named_list(

@@ -129,7 +129,7 @@ class Session:
         function: str | RValue | Callable[..., Any],
         /,
         *args: object,
-        convert: bool = False,
+        convert: object = False,  # a bool; as such, type checkers would refuse **{"na.rm": value}
         **kwargs: object,
     ) -> Any:
         """Call an R function: `call("rnorm", 3)`, `call("stats::sd", x, **{"na.rm": True})`.
@@ -199,7 +199,7 @@ class Session:
         rinterface.initr()  # takes this session's R for its own
         of_pointer: Callable[[Any], Any] = conversion._cdata_to_rinterface
         passed = self._value(value)  # kept until R has read it: see `Held`
-        return of_pointer(self._channel.unpack(dumps(passed)))
+        return of_pointer(self._channel.unpack(dumps(passed, form="native")))
 
     def from_rpy2(self, sexp: Any, *, convert: bool = False) -> Any:
         """The value of an rpy2 object (anything with rpy2's `__sexp__`)."""
@@ -219,7 +219,7 @@ class Session:
         request = list_(code, self._frame(env))  # kept until R has read it: see `Held`
         was_with_r = self._interrupts.to_r()
         try:
-            value, report = self._channel.evaluate(dumps(request), vectors, text=text)
+            value, report = self._channel.evaluate(dumps(request, form="native"), vectors, text=text)
         except RJump:
             escaping = self._callbacks.end()
             if escaping is not None:

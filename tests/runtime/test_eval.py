@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -250,16 +252,16 @@ def test_other_threads_are_refused() -> None:
     said: list[str] = []
 
     def use() -> None:
-        for attempt in (lambda: r.eval("1"), lambda: r.to_rpy2(values.NULL), lambda: r.call("sum")):
+        for use_r in (r.eval, r.call, r.parse, r.to_rpy2):
             try:
-                attempt()
+                use_r("sum")
             except RuntimeError as exc:
                 said.append(str(exc))
 
     thread = threading.Thread(target=use, daemon=True)
     thread.start()
     thread.join()
-    assert said == ["R can be used only in the thread that started it"] * 3
+    assert said == ["R can be used only in the thread that started it"] * 4
     assert r.eval("2L") == values.integer(2)
 
 
@@ -315,7 +317,7 @@ def test_handlers_of_the_user_stay() -> None:
 
 @in_own_process
 def test_rpy2_objects() -> None:
-    from rpy2 import rinterface
+    rinterface: Any = importlib.import_module("rpy2.rinterface")
 
     r = start()
     value = r.eval("list(a = 1:3 + 0, f = function(x) x, 'text')")
@@ -324,15 +326,16 @@ def test_rpy2_objects() -> None:
     assert r.from_rpy2(sexp) == value
     vector = rinterface.IntSexpVector([1, 2, 3])
     assert r.from_rpy2(vector) == values.integer(1, 2, 3)
-    assert r.from_rpy2(rinterface.globalenv) is values.GLOBAL_ENV
-    rinterface.globalenv["shared"] = vector
+    everywhere = rinterface.evalr("globalenv()")
+    assert r.from_rpy2(everywhere) is values.GLOBAL_ENV
+    everywhere["shared"] = vector
     assert r.eval("sum(shared)") == values.integer(6)  # it is one R
     assert r.from_rpy2(r.to_rpy2([1, 2]), convert=True) is not None
 
 
 @in_own_process
 def test_an_r_that_rpy2_started() -> None:
-    from rpy2 import rinterface
+    rinterface: Any = importlib.import_module("rpy2.rinterface")
 
     warnings.simplefilter("ignore")
     rinterface.initr()
