@@ -85,9 +85,7 @@ def of_rinterface(array: np.ndarray[Any, Any], texts: tuple[str, ...]) -> Row:
     same = rinterface.rternalize(lambda x: x, signature=False)
     return {
         CALL: lambda: list(identity(rinterface.IntSexpVector([1]))),
-        VECTOR: lambda: np.array(
-            identity(rinterface.FloatSexpVector.from_memoryview(cast("Any", array).data))
-        ),
+        VECTOR: lambda: np.array(identity(rinterface.FloatSexpVector.from_memoryview(buffer))),
         STRINGS: lambda: list(identity(rinterface.StrSexpVector(texts))),
         CALLBACK: lambda: list(call_it(same, rinterface.IntSexpVector([1]))),
         ERROR: caught(fails),
