@@ -35,6 +35,7 @@ from rinterop.values import (
     attributes_of,
     character,
 )
+from rinterop.values.text import RText
 from rinterop.values.vectors import attribute_list
 
 if TYPE_CHECKING:
@@ -163,15 +164,14 @@ def _column(pd: Any, values: Any, index: Any) -> Any:
 
 def _strings(pd: Any, values: NDArray[Any], index: Any) -> Any:
     """Texts in pandas' string type; objects of other types, and text that is none, as they are."""
-    kinds = set(map(type, values))
-    is_text = (str in kinds or not len(values)) and all(issubclass(kind, str | NAType) for kind in kinds)
-    if not is_text or not factors.are_plain([text for text in values if text is not NA]):
+    texts = values.tolist()
+    kinds = set(map(type, texts))
+    is_text = (str in kinds or RText in kinds or not texts) and kinds <= {str, RText, NAType}
+    if not is_text or (RText in kinds and not factors.are_plain([text for text in texts if text is not NA])):
         return pd.Series(values, index=index, dtype=object)
-    if NAType in kinds:
-        missing = np.fromiter((text is NA for text in values), np.bool_, len(values))
-        values = values.copy()
-        values[missing] = None
-    return pd.array(values, dtype="string")
+    return pd.array(
+        [None if text is NA else text for text in texts] if NAType in kinds else values, dtype="string"
+    )
 
 
 def _record(frame: Frame, made: Any) -> str | None:

@@ -201,16 +201,19 @@ def _scalar(vector: Vector) -> Any:
             text = vector.values[0]
             return _MISSING_BY_TYPE[Character] if text is NA else text
         case Double() | Complex():
+            number = vector.values.item()
+            if number == number:
+                return number
+            missing = _MISSING_BY_TYPE[type(vector)]
+            if vector == MISSING_VECTORS[missing]:
+                return missing
+            # A NaN, or an NA with bits of its own, which only an array keeps.
             array = to_array(vector)
-            if np.ma.isMaskedArray(array):
-                # Only the canonical NA is a scalar: another one keeps its bits in an array.
-                missing = _MISSING_BY_TYPE[type(vector)]
-                return missing if vector == MISSING_VECTORS[missing] else array
-            return array.item()
+            return array if np.ma.isMaskedArray(array) else number
         case Integer():
-            number = int(vector.values[0])
+            number = vector.values.item()
             return _MISSING_BY_TYPE[Integer] if number == NA_INTEGER else number
         case Logical():
-            code = int(vector.values[0])
+            code = vector.values.item()
             return NA if code == NA_INTEGER else code != 0
     raise AssertionError(vector)

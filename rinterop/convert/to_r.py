@@ -14,26 +14,33 @@ from rinterop.convert.frames import assembled
 from rinterop.convert.labelled import encoded, flattened
 from rinterop.convert.missing import MISSING_VECTORS, MissingScalar
 from rinterop.convert.types import Factor, RArray, Table, pairs_of
-from rinterop.convert.vectors import EXACT, filled, from_array, is_missing, too_big, uniform
+from rinterop.convert.vectors import EXACT, filled, from_array, frozen, is_missing, too_big, uniform
 from rinterop.errors import ConversionError
 from rinterop.values import (
     NA,
     NULL,
+    Cell,
     Character,
     Complex,
+    Double,
+    Integer,
     List,
     NAType,
     PairList,
     Raw,
     RValue,
+    Symbol,
     attributes,
     attributes_of,
-    double,
     integer,
     logical,
 )
 from rinterop.values.text import RText
 from rinterop.values.vectors import Vector
+
+_GENERATOR: Final = type(_ for _ in ())
+_NAMES: Final = Symbol("names")
+_CYCLE: Final = "a {} that contains itself has no form in R"
 
 
 def to_r(value: Any) -> RValue:
@@ -65,7 +72,7 @@ class _Converter:
         if leaf is not None:
             return leaf(value)
         if kind is list or kind is tuple:
-            return self._elements(value)
+            return self._elements(value, value)
         if kind is dict:
             return self._named(value)
         return self._other(value)
@@ -104,7 +111,7 @@ class _Converter:
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return self._named(dict(zip(value._fields, value, strict=True)))
         if isinstance(value, list | tuple):
-            return self._elements(value)
+            return self._elements(value, value)
         if hasattr(value, "__arrow_c_stream__"):
             return _from_arrow(self, value, foreign=True)
         if hasattr(value, "__array__"):
@@ -123,22 +130,27 @@ class _Converter:
         """Take steps on behalf of a container, once."""
         key = id(container)
         if key in self._inside:
-            raise ConversionError(f"a {type(container).__name__} that contains itself has no form in R")
+            raise ConversionError(_CYCLE.format(type(container).__name__))
         self._inside.add(key)
         try:
             return (yield steps)
         finally:
             self._inside.discard(key)
 
-    def _elements(self, items: Any) -> Steps:
-        return self.within(items, self._list_steps(items))
-
-    def _list_steps(self, items: Any) -> Steps:
-        found = []
-        for item in items:
-            converted = self.convert(item)
-            found.append((yield converted) if type(converted) is _GENERATOR else converted)
-        return List(tuple(found))
+    def _elements(self, container: Any, items: Any, pairs: PairList | None = None) -> Steps:
+        """A list of the items of a container, which is looked into once at a time."""
+        key = id(container)
+        if key in self._inside:
+            raise ConversionError(_CYCLE.format(type(container).__name__))
+        self._inside.add(key)
+        try:
+            found = []
+            for item in items:
+                converted = self.convert(item)
+                found.append((yield converted) if type(converted) is _GENERATOR else converted)
+            return List(tuple(found), attributes=pairs)
+        finally:
+            self._inside.discard(key)
 
     def _named(self, mapping: Mapping[Any, Any]) -> Steps:
         for key in mapping:
@@ -146,35 +158,28 @@ class _Converter:
                 raise ConversionError(
                     f"names are strings in R, and the key {key!r} is none: use str(key), or a list of pairs"
                 )
-        return self.within(mapping, self._named_steps(mapping))
-
-    def _named_steps(self, mapping: Mapping[str, Any]) -> Steps:
-        items = yield self._list_steps(mapping.values())
-        return List(items.values, attributes=attributes_of(names=Character(tuple(mapping))))
+        names = PairList((Cell(Character(tuple(mapping)), _NAMES),))
+        return self._elements(mapping, mapping.values(), names)
 
     def _array(self, array: Any) -> Any:
         flat = array.reshape(1) if array.ndim == 0 else flattened(array)
         dim = attributes_of(dim=integer(*array.shape)) if array.ndim > 1 else None
         kind = flat.dtype.kind
         if kind == "O":
-            found = self._objects(flat, dim)
-            return found if isinstance(found, RValue) else self.within(array, found)
+            return self._objects(array, flat, dim)
         found = (
             times.from_times(filled(flat, np.array("NaT", flat.dtype))) if kind in "mM" else from_array(flat)
         )
         return found if dim is None else _with(found, attributes(List((), attributes=dim)))
 
-    def _objects(self, flat: Any, dim: PairList | None) -> Any:
+    def _objects(self, array: Any, flat: Any, dim: PairList | None) -> Any:
         items = list(filled(flat, NA))
-        moments = _times_of(items)
-        found = moments if moments is not None else uniform(items)
+        found = uniform(items)
+        if found is None:
+            found = _times_of(items)
         if found is not None:
             return found if dim is None else _with(found, attributes(List((), attributes=dim)))
-        return self._object_list(items, dim)
-
-    def _object_list(self, items: list[Any], pairs: PairList | None) -> Steps:
-        found = yield self._list_steps(items)
-        return List(found.values, attributes=pairs)
+        return self._elements(array, items, dim)
 
     def _labelled(self, value: RArray) -> Any:
         return encoded(value.values, value._pairs, value.storage)
@@ -192,7 +197,7 @@ class _Converter:
     def column(self, values: Any, pairs: Any = None, storage: type[Vector] | None = None) -> Any:
         """A column of a data frame, in the type and with the attributes it once had, if they still fit."""
         if storage is List and isinstance(values, np.ndarray) and values.dtype.kind == "O":
-            return self._object_list(list(values), pairs)
+            return self._elements(values, values.tolist(), pairs)
         if storage is not None and storage is not List:
             try:
                 return encoded(values, pairs, storage)
@@ -247,11 +252,11 @@ def _from_arrow(converter: _Converter, value: Any, foreign: bool = False) -> Any
 
 
 def _whole(number: int) -> RValue:
-    if abs(number) < 2**31:
-        return integer(number)
+    if -(2**31) < number < 2**31:
+        return Integer(frozen(np.array((number,), np.int32)))
     if abs(number) > EXACT:
         raise ConversionError(too_big(number))
-    return double(float(number))
+    return _float(float(number))
 
 
 def _raw(data: bytes | bytearray | memoryview) -> Raw:
@@ -267,19 +272,19 @@ def _difference(difference: dt.timedelta) -> RValue:
 
 
 def _complex(number: complex) -> RValue:
-    array = np.array([number])
-    array.flags.writeable = False
-    return Complex(array)
+    return Complex(frozen(np.array((number,))))
 
 
 def _float(number: float) -> RValue:
-    return double(number)
+    return Double(frozen(np.array((number,), np.float64)))
 
 
+_TRUE: Final = logical(True)
+_FALSE: Final = logical(False)
 # The order matters where one is a subclass of another: bool is an int, a datetime is a date.
 _LEAVES: Final[dict[type, Callable[[Any], RValue]]] = {
     type(None): lambda _: NULL,
-    bool: logical,
+    bool: lambda truth: _TRUE if truth else _FALSE,
     int: _whole,
     float: _float,
     complex: _complex,
@@ -306,6 +311,3 @@ def _advice(value: Any) -> str:
     if hasattr(value, "__next__"):
         return f"a {name} can be read only once: make it a list"
     return f"{name} has no form in R: convert it first, or use rinterop.register_to_r({name}, ...)"
-
-
-_GENERATOR: Final = type(_ for _ in ())

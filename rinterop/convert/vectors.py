@@ -97,7 +97,7 @@ def uniform(items: list[Any]) -> Vector | None:
     Raises:
         ConversionError: If they are integers beyond what R's numbers hold exactly.
     """
-    kinds = {type(item) for item in items}
+    kinds = set(map(type, items))
     if kinds <= {str, NAType}:
         return Character(tuple(items))
     missing = [is_missing(item) for item in items]
