@@ -1,0 +1,1 @@
+"""The coordinator: what submits a loop, collects its results and makes one value of them."""
