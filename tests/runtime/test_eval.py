@@ -352,3 +352,14 @@ def test_nothing_is_left_behind() -> None:
     assert done.stdout.startswith(tempfile.gettempdir())
     assert done.stderr == ""
     assert not os.path.exists(done.stdout.strip())
+
+
+@in_own_process
+def test_what_r_has_no_room_for() -> None:
+    r = start()
+    endless = values.Double(np.broadcast_to(0.0, 10**13))
+    with pytest.raises(MemoryError):
+        r.call("length", endless)
+    with pytest.raises(RError, match="cannot allocate"):
+        r.eval("numeric(1e13)")
+    assert r.eval("1L") == values.integer(1)
