@@ -6,9 +6,11 @@ import copy
 import dataclasses
 import decimal
 import enum
+import gc
 import pickle
 from collections import OrderedDict, namedtuple
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -488,3 +490,36 @@ def test_registered_s4_classes(registered: list[Any]) -> None:
     assert to_python(person) == "Ada"
     with pytest.raises(KeyError):
         rinterop.unregister("Nobody")
+
+
+def test_the_collector_is_paused_and_put_back(registered: list[Any]) -> None:
+    seen = []
+
+    def look(value: Point) -> None:
+        seen.append(gc.isenabled())
+
+    def fail(value: decimal.Decimal) -> None:
+        raise ArithmeticError("refused")
+
+    rinterop.register_to_r(Point, look)
+    rinterop.register_to_r(decimal.Decimal, fail)
+    registered += [Point, decimal.Decimal]
+    assert gc.isenabled()
+    to_r([Point(1.0)])
+    with pytest.raises(ArithmeticError, match="refused"):
+        to_r([decimal.Decimal(1)])
+    assert seen == [False]
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        to_r([Point(1.0)])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_threads_convert_at_the_same_time() -> None:
+    values = [[{"a": i, "b": [str(i)]}] * 50 for i in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda value: to_python(to_r(value)), values)) == values
+    assert gc.isenabled()
