@@ -44,7 +44,7 @@ def c(*values: Any) -> Any:
         return _series(pandas, present)
     families = {_family(value) for value in present}
     if len(families) == 1 and families != {""} and not any(map(_is_huge, present)):
-        return np.concatenate(_vectors(present))
+        return _joined(_vectors(present))
     return [element for value in present for element in _elements(value)]
 
 
@@ -143,6 +143,13 @@ def _vectors(values: Sequence[Any]) -> list[Array]:
     return vectors
 
 
+def _joined(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """One array; masked if one of `arrays` is."""
+    masked = any(isinstance(array, np.ma.MaskedArray) for array in arrays)
+    joined: Array = (np.ma.concatenate if masked else np.concatenate)(arrays, axis=axis)
+    return joined
+
+
 def _elements(value: Any) -> Sequence[Any]:
     """What a value adds to a list."""
     if isinstance(value, (list, tuple)):
@@ -165,12 +172,12 @@ def _stacked(name: str, values: Sequence[Any], axis: int) -> Any:
     if len({_family(block) for block in blocks}) > 1:
         # NumPy would write numbers as text beside strings.
         blocks = [block.astype(object) for block in blocks]
-    return np.concatenate(blocks, axis=axis)
+    return _joined(blocks, axis)
 
 
 def _block(value: Any, axis: int) -> Array:
     """A value as some rows (axis 0) or columns (axis 1)."""
-    array = np.asarray(value)
+    array: Array = np.asanyarray(value)
     if isinstance(value, (list, tuple)) and array.dtype.kind in "US":
         array = np.array(value, dtype=array.dtype if all(isinstance(one, str) for one in value) else object)
     if array.ndim < 2:
