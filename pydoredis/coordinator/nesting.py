@@ -12,12 +12,14 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pydoredis.coordinator.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
 from pydoredis.errors import ConfigError
 from pydoredis.iterators import known_size
-from pydoredis.protocol.codec import Arguments
+
+if TYPE_CHECKING:
+    from pydoredis.protocol.codec import Arguments
 
 Source: TypeAlias = Iterable[Any] | Callable[..., Iterable[Any]]
 """What a loop's variable runs over, or a function of the outer loops' variables that gives it."""
