@@ -136,7 +136,7 @@ class Child:
             self.head_since_s = time.monotonic()
             self._iteration = None
         self.runs.append(run)
-        self._post(Kind.TASK, run.number, TASK_HEAD.pack(number, 0, -1) + run.claim.task.payload)
+        self._post(Kind.TASK, run.number, TASK_HEAD.pack(number) + run.claim.task.payload)
         self.flush()
 
     def answer(self, number: int, status: bytes, value: bytes = b"") -> None:

@@ -81,12 +81,10 @@ def serve(engine: Engine, pipes: Pipes) -> None:
     receive, send, run, clock = pipes.receive, pipes.send, engine.run, time.perf_counter
     while (frame := receive()) is not None:
         if frame.kind == Kind.TASK:
-            number, first, count = frames.TASK_HEAD.unpack_from(frame.body)
+            (number,) = frames.TASK_HEAD.unpack_from(frame.body)
             began = clock()
             try:
-                result = run(
-                    number, frame.body[frames.TASK_HEAD.size :], first, count, verdicts.pop(frame.token, {})
-                )
+                result = run(number, frame.body[frames.TASK_HEAD.size :], verdicts.pop(frame.token, {}))
             except TaskRefused as exc:
                 send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
             else:

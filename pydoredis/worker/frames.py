@@ -13,8 +13,7 @@ kind              sent by      token, body
 ``ENVIRONMENT``   agent        number of the job environment; its bytes as they stand in Redis.
                                The executor keeps it until ``FORGET``. Never answered.
 ``FORGET``        agent        number of a job environment that is no longer needed; empty. Never answered.
-``TASK``          agent        number of the task; three int32 (environment number, index of the first
-                               iteration to run from 0, how many; -1 = to the end), then the task message.
+``TASK``          agent        number of the task; int32 number of its job environment, then the task message.
                                Answered by ``RESULT`` or ``FAILED``. Several may wait in the pipe.
 ``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then UTF-8
                                text: the iteration is not to be run, its result is an error of class
@@ -43,7 +42,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 HEADER = struct.Struct("<iii")
-TASK_HEAD = struct.Struct("<iii")
+TASK_HEAD = struct.Struct("<i")
 VERDICT_HEAD = struct.Struct("<i")
 RESULT_HEAD = struct.Struct("<d")
 REQUEST_HEAD = struct.Struct("<i")

@@ -158,10 +158,10 @@ class Executor:
         """Send a job environment."""
         self.send(Kind.ENVIRONMENT, number, data)
 
-    def submit(self, environment: int, task: bytes, first: int = 0, count: int = -1) -> int:
+    def submit(self, environment: int, task: bytes) -> int:
         """Send a task; returns its number."""
         self._numbers += 1
-        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment, first, count) + task)
+        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment) + task)
         return self._numbers
 
     def next_result(self) -> tuple[int, bytes]:
@@ -172,9 +172,9 @@ class Executor:
         assert frames.RESULT_HEAD.unpack_from(frame.body)[0] >= 0
         return frame.token, frame.body[frames.RESULT_HEAD.size :]
 
-    def run(self, environment: int, task: bytes, first: int = 0, count: int = -1) -> bytes:
+    def run(self, environment: int, task: bytes) -> bytes:
         """Run a task; its result message."""
-        number = self.submit(environment, task, first, count)
+        number = self.submit(environment, task)
         token, result = self.next_result()
         assert token == number
         return result

@@ -84,14 +84,6 @@ def test_values(executor: Executor) -> None:
     assert found == {"1": ("ok", 1), "2": ("ok", 7)}
 
 
-def test_part_of_a_task(executor: Executor) -> None:
-    executor.load(0, environment(lambda i: i))
-    data = task(*({"i": i} for i in range(5)), first=11)
-    assert list(outcomes(executor.run(0, data, 1, 2))) == ["12", "13"]
-    assert list(outcomes(executor.run(0, data, 4))) == ["15"]
-    assert outcomes(executor.run(0, data, 5)) == {}
-
-
 def test_errors(executor: Executor) -> None:
     def divide(i: int) -> float:
         return 1 / i

@@ -53,15 +53,6 @@ def test_values_carry_the_numbers_of_their_iterations(shared: Executor) -> None:
     assert run(shared, "i * 2", "task(i = 1:3, first = 7L)") == "list(`7` = 2, `8` = 4, `9` = 6)"
 
 
-def test_part_of_a_task(shared: Executor) -> None:
-    shared.load(0, peer().make("job(i)"))
-    task = peer().make("task(i = 1:5)")
-    assert peer().show(shared.run(0, task, 1, 2)) == "list(`2` = 2L, `3` = 3L)"
-    assert peer().show(shared.run(0, task, 3)) == "list(`4` = 4L, `5` = 5L)"
-    assert peer().show(shared.run(0, task, 0, 1)) == "list(`1` = 1L)"
-    assert peer().show(shared.run(0, task, 5)) == "structure(list(), names = character(0))"
-
-
 def test_empty_task(shared: Executor) -> None:
     shared.load(0, peer().make("job(i)"))
     assert (

@@ -29,13 +29,13 @@ class Engine(Protocol):
         """Let a job environment go."""
         ...
 
-    def run(self, number: int, payload: bytes, first: int, count: int, verdicts: Mapping[int, str]) -> bytes:
-        """Run iterations of a task, from index `first` (from 0), `count` of them or -1 for the rest.
+    def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
+        """Run every iteration of a task.
 
         Arguments:
             number: The job environment, loaded before.
             payload: The task message.
-            verdicts: Iterations, by index, that are not run: their value is an error with this text.
+            verdicts: Iterations, by index from 0, that are not run: their value is an error with this text.
 
         Returns:
             The result message (protocol, section 3).

@@ -4,7 +4,7 @@
 #
 # The host calls
 #   load_environment(data, number), forget_environment(NULL, number), verdict(data, index)
-#   run_task(data, c(number, first, count)), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
+#   run_task(data, number), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
 # Both return the result message as a raw vector, or a string: why there can be none.
 
 # The job in use: an environment with expr, exportenv, kind. Its name, and the calls that mention it, are seen by
@@ -50,11 +50,11 @@ text_of <- function(data) {
 
 # A tryCatch() costs 4 microseconds, as much as all else that is done for a small task. So there is one for each
 # iteration, and what goes wrong with R's own functions in between leaves by a jump and is told by resume_task().
-run_task <- function(data, numbers) {
-  withCallingHandlers(start_task(data, numbers), warning = on_warning, error = on_error)
+run_task <- function(data, number) {
+  withCallingHandlers(start_task(data, number), warning = on_warning, error = on_error)
 }
 
-start_task <- function(data, numbers) {
+start_task <- function(data, number) {
   refused <- verdicts
   verdicts <<- list()
   shown <<- 0L
@@ -62,40 +62,28 @@ start_task <- function(data, numbers) {
   task <- unserialize(data)
   if (!is.list(task)) return("the task is not a list")
   if (!is.list(task[["argsList"]]) && length(task[["argsList"]])) return("the task's argsList is not a list")
-  if (!identical(used, numbers[1L])) {
-    unknown <- use_job(numbers[1L])
+  number <- number[1L]  # a copy: the host writes the next task's number in its place
+  if (!identical(used, number)) {
+    unknown <- use_job(number)
     if (!is.null(unknown)) return(unknown)
   }
-  selected <- task[["argsList"]]
-  marked <<- length(selected) > 1L
-  if (numbers[2L] > 0L || numbers[3L] >= 0L) {
-    last <- if (numbers[3L] < 0L) length(selected) else min(length(selected), numbers[2L] + numbers[3L])
-    keep <- seq_len(last)[-seq_len(numbers[2L])]
-    if (numbers[2L] == 0L) keep <- seq_len(last)
-  } else {
-    keep <- seq_along(selected)
-  }
   stage <<- "running"
-  arguments <<- selected[keep]
-  values <<- vector("list", length(keep))
+  arguments <<- task[["argsList"]]
+  marked <<- length(arguments) > 1L
+  values <<- vector("list", length(arguments))
   names(values) <<- names(arguments)
   at <<- 0L
-  if (length(refused)) {
-    for (key in names(refused)) {
-      place <- match(as.integer(key) + 1L, keep)
-      if (!is.na(place)) {
-        error <- structure(class = c("pydoredis_crash", "error", "condition"),
-                           list(message = refused[[key]], call = NULL))
-        arguments[[place]] <<- structure(list(error), class = "pydoredis_verdict")
-      }
-    }
+  for (key in names(refused)) {
+    error <- structure(class = c("pydoredis_crash", "error", "condition"),
+                       list(message = refused[[key]], call = NULL))
+    arguments[[as.integer(key) + 1L]] <<- structure(list(error), class = "pydoredis_verdict")
   }
   go_on()
 }
 
 # R left run_task by a jump to top level. In a body that is invokeRestart("abort"), or stop() with a condition that
 # is no error (a redisWorker dies of that one): that iteration's value is an error, and the next one has its turn.
-resume_task <- function(data, numbers) {
+resume_task <- function(data, number) {
   if (stage == "reading") return(paste("R cannot read the task:", reason))
   if (stage == "packing") return(finish(serialize_each()))
   said <- sub("\n$", "", geterrmessage())

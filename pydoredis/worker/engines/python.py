@@ -64,8 +64,8 @@ class PythonEngine:
     def close(self) -> None:
         """Nothing to end."""
 
-    def run(self, number: int, payload: bytes, first: int, count: int, verdicts: Mapping[int, str]) -> bytes:
-        """Run iterations of a task; see `Engine.run`."""
+    def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
+        """Run a task; see `Engine.run`."""
         numbers, elements = _read_task(payload)
         job = self._jobs.get(number)
         if job is None:
@@ -73,19 +73,18 @@ class PythonEngine:
         if job.body is None and not job.failure:
             _open(job)
         marked = len(elements) > 1
-        last = len(elements) if count < 0 else min(len(elements), first + count)
         results: list[tuple[str, values.RValue]] = []
-        for index in range(first, last):
+        for index, (name, element) in enumerate(zip(numbers, elements, strict=True)):
             if marked:
                 _flush()
-                os.write(1, OUTPUT_MARK + numbers[index].encode() + b"\n")
+                os.write(1, OUTPUT_MARK + name.encode() + b"\n")
             if index in verdicts:
                 # As the agent itself says it of a task that has no other iteration (`wire.encode_crashes`).
                 crash = values.condition(verdicts[index], "pydoredis_crash", "error", "condition")
-                results.append((numbers[index], crash))
+                results.append((name, crash))
                 continue
-            outcome = job.failure if job.body is None else _evaluate(job.body, elements[index])
-            results.append((numbers[index], values.raw(_pickled(outcome))))
+            outcome = job.failure if job.body is None else _evaluate(job.body, element)
+            results.append((name, values.raw(_pickled(outcome))))
         _flush()
         return rinterop.dumps(values.named_list(results))
 

@@ -26,7 +26,7 @@ class REngine:
         self._load = runtime.function("load_environment", 1)
         self._forget = runtime.function("forget_environment", 1)
         self._verdict = runtime.function("verdict", 1)
-        self._run = runtime.function("run_task", 3)
+        self._run = runtime.function("run_task", 1)
         self._resume = runtime.function("resume_task")
 
     def load(self, number: int, data: bytes) -> None:
@@ -37,12 +37,12 @@ class REngine:
         """Let a job environment go."""
         self._forget(b"", number)
 
-    def run(self, number: int, payload: bytes, first: int, count: int, verdicts: Mapping[int, str]) -> bytes:
-        """Run iterations of a task; see `Engine.run`."""
+    def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
+        """Run a task; see `Engine.run`."""
         for index, text in verdicts.items():
             self._verdict(text.encode(), index)
         try:
-            return self._run(payload, number, first, count)
+            return self._run(payload, number)
         except RJump:
             return self._go_on()
         except RError as exc:

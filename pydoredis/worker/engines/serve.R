@@ -13,12 +13,12 @@ open_pipes <- function(fd_in, fd_out) {
   kept <- list()  # frames that came while a body waited for an answer
   requests <- 0L
 
-  # A frame as list(kind, token, bytes, what stands before the bytes), or NULL at the end. The numbers or the
-  # status byte in front are read apart: taking them off a big raw vector would copy that and more.
+  # A frame as list(kind, token, bytes, what stands before the bytes), or NULL at the end. The number or the
+  # status byte in front is read apart: taking it off a big raw vector would copy that and more.
   read <- function() {
     header <- readBin(input, "integer", 3L, endian = "little")
     if (length(header) < 3L) return(NULL)
-    before <- switch(header[1L], NULL, readBin(input, "integer", 3L, endian = "little"), NULL,
+    before <- switch(header[1L], NULL, readBin(input, "integer", 1L, endian = "little"), NULL,
                      readBin(input, "raw", 1L), readBin(input, "integer", 1L, endian = "little"))
     size <- if (is.raw(before)) 1L else 4L * length(before)
     list(header[1L], header[2L], readBin(input, "raw", header[3L] - size), before)
