@@ -1,5 +1,118 @@
-"""R's doRedis work queues from Python."""
+"""R's doRedis work queues from Python: `import pydoredis as dr`.
+
+    with dr.local(4):
+        squares = dr.foreach(x=range(10)).dopar(lambda x: x * x)
+
+Names are imported when they are first used: a worker needs none of what a coordinator needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from pydoredis._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from pydoredis.admin import jobs, remove_job, remove_queue, tasks, workers
+    from pydoredis.bodies import rexpr
+    from pydoredis.coordinator.job import Job
+    from pydoredis.errors import (
+        ConfigError,
+        DoRedisError,
+        EvaluatorError,
+        JobCancelled,
+        StoreUnavailable,
+        TaskError,
+        TaskTimeout,
+        WorkerCrashed,
+    )
+    from pydoredis.iterators import cells, chunks, columns, icount, idiv, rows
+    from pydoredis.job_options import (
+        options,
+        set_chunk_size,
+        set_export,
+        set_ftinterval,
+        set_packages,
+        set_progress,
+    )
+    from pydoredis.loops import Foreach, foreach
+    from pydoredis.pool import LocalWorkers
+    from pydoredis.queue import Queue, local, register, start_local_workers
+    from pydoredis.shared_values import redis_delete, redis_get, redis_set
+    from pydoredis.streams import rng
+
+_PLACES = {
+    "admin": ("jobs", "remove_job", "remove_queue", "tasks", "workers"),
+    "bodies": ("rexpr",),
+    "coordinator.job": ("Job",),
+    "errors": (
+        *("ConfigError", "DoRedisError", "EvaluatorError", "JobCancelled", "StoreUnavailable", "TaskError"),
+        *("TaskTimeout", "WorkerCrashed"),
+    ),
+    "loops": ("Foreach", "foreach"),
+    "iterators": ("cells", "chunks", "columns", "icount", "idiv", "rows"),
+    "job_options": (
+        *("options", "set_chunk_size", "set_export", "set_ftinterval", "set_packages", "set_progress"),
+    ),
+    "pool": ("LocalWorkers",),
+    "queue": ("Queue", "local", "register", "start_local_workers"),
+    "shared_values": ("redis_delete", "redis_get", "redis_set"),
+    "streams": ("rng",),
+}
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "ConfigError",
+    "DoRedisError",
+    "EvaluatorError",
+    "Foreach",
+    "Job",
+    "JobCancelled",
+    "LocalWorkers",
+    "Queue",
+    "StoreUnavailable",
+    "TaskError",
+    "TaskTimeout",
+    "WorkerCrashed",
+    "__version__",
+    "cells",
+    "chunks",
+    "columns",
+    "foreach",
+    "icount",
+    "idiv",
+    "jobs",
+    "local",
+    "options",
+    "redis_delete",
+    "redis_get",
+    "redis_set",
+    "register",
+    "remove_job",
+    "remove_queue",
+    "rexpr",
+    "rng",
+    "rows",
+    "set_chunk_size",
+    "set_export",
+    "set_ftinterval",
+    "set_packages",
+    "set_progress",
+    "start_local_workers",
+    "tasks",
+    "workers",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'pydoredis' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pydoredis.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +87,9 @@ def worker(
             help="At SIGTERM, how long to wait for running tasks before giving them back. [default: 30]",
         ),
     ] = None,
+    stop_with_stdin: Annotated[
+        bool, typer.Option("--stop-with-stdin", hidden=True, help="Stop when standard input is closed.")
+    ] = False,
 ) -> None:
     """Serve R's doRedis jobs (and Python jobs) from queues in Redis, beside R's own redisWorker()s.
 
@@ -116,11 +121,20 @@ def worker(
         from pydoredis.worker.agent import Agent
 
         agent = Agent(connection, settings)
+        if stop_with_stdin:
+            threading.Thread(target=_stop_with_stdin, daemon=True).start()
         ended_by = agent.run()
     if agent.undelivered:
         sys.exit(ExitCode.FAILED)
     if ended_by == signal.SIGINT:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _stop_with_stdin() -> None:
+    """Wait until whoever started us closes its end of our standard input, or ends; then stop."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _set_up_log(settings: WorkerSettings) -> None:

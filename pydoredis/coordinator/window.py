@@ -8,8 +8,9 @@ AHEAD_S = 0.5
 """Seconds of work of the whole pool that are out. Workers never wait for the next task, and another job's
 first task waits no longer than this."""
 
-MIN_TASKS = 64
-"""Tasks that are out at least, or four for each worker if that is more: before the pace is known."""
+MIN_TASKS = 8
+MIN_TASKS_PER_WORKER = 4
+"""Tasks that are out at least: while the pace is not known, and when each takes long."""
 
 MAX_TASKS = 4096
 MAX_BYTES = 64 * 1024 * 1024
@@ -75,10 +76,9 @@ class Window:
         """
         if self.max_ahead is not None and ahead >= self.max_ahead:
             return 0
-        least = 2 * max(1, self.workers)
+        least = MIN_TASKS_PER_WORKER * self.workers
         if payload_bytes >= MAX_BYTES:
-            return max(0, least - tasks)
+            return max(0, 2 * self.workers - tasks)
         size = self.chunk_size or self._current
         wanted = int(self._rate * AHEAD_S / size)
-        limit = min(max(MIN_TASKS, 2 * least, wanted), max(MAX_TASKS, least))
-        return max(0, limit - tasks)
+        return max(0, max(MIN_TASKS, least, min(wanted, MAX_TASKS)) - tasks)

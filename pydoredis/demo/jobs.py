@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
-import cloudpickle
 import numpy as np
 
 import rinterop
@@ -23,7 +19,7 @@ from pydoredis.demo import recording
 from pydoredis.demo.child import Child
 from pydoredis.demo.pool import QUEUE, Pool
 from pydoredis.errors import DoRedisError, TaskError
-from pydoredis.protocol.keys import JobId
+from pydoredis.queue import Queue
 from rinterop import values
 
 TASKS: Final = 1000
@@ -130,40 +126,25 @@ def run_python_job(pool: Pool, workers: int) -> Report:
         TaskError: If a task fails.
         DoRedisError: If the workers end.
     """
+    queue = Queue(QUEUE.queue, pool.server.url)
     # Executors for Python start when its first task comes; the rate is to say what a task costs.
-    _submit_python(pool, workers)
-    seconds, results = _submit_python(pool, TASKS)
-    estimates, processes = zip(*results, strict=True)
-    return Report("Python", "pydoredis demo", float(np.mean(estimates)), seconds, Counter(processes))
+    _estimates(pool, queue, workers)
+    began_s = time.perf_counter()
+    estimates, processes = zip(*_estimates(pool, queue, TASKS), strict=True)
+    seconds = time.perf_counter() - began_s
+    return Report("Python", "pydoredis.foreach", float(np.mean(estimates)), seconds, Counter(processes))
 
 
-def _submit_python(pool: Pool, tasks: int) -> tuple[float, list[tuple[float, int]]]:
-    """A Python coordinator as small as can be, until there is a real one: seconds, and unordered values."""
-    job = str(JobId(os.getpid(), getpass.getuser(), platform.node(), datetime.now()))
-    environment = values.named_list(
-        expr=values.NULL,
-        exportenv=values.Environment(),
-        codec=values.character("cloudpickle"),
-        body=values.raw(cloudpickle.dumps(estimate_pi)),
-        python=values.character(platform.python_version()),
-        cloudpickle=values.character(cloudpickle.__version__),
-    )
-    arguments = values.raw(cloudpickle.dumps({"points": POINTS}))
-    payloads = []
-    for number in range(1, tasks + 1):
-        iteration = values.named_list([("args", arguments), (".Random.seed", values.integer(number))])
-        iterations = values.named_list([(str(number), iteration)])
-        payloads.append(rinterop.dumps(values.named_list(ID=values.character(job), argsList=iterations)))
-    seconds, results = _run(pool, job, rinterop.dumps(environment), payloads)
-    found = []
-    for name, value in results:
-        if not isinstance(value, values.Raw):
-            raise TaskError(job, [int(name)], _message(value))
-        outcome: tuple[Any, ...] = cloudpickle.loads(bytes(value))
-        if outcome[0] == "error":
-            raise TaskError(job, [int(name)], outcome[2], outcome[1])
-        found.append(outcome[1])
-    return seconds, found
+def _estimates(pool: Pool, queue: Queue, tasks: int) -> list[tuple[float, int]]:
+    job = queue.foreach(points=[POINTS] * tasks).submit(estimate_pi)
+    try:
+        while not job.wait(0.5):
+            pool.check()
+    except BaseException:
+        job.cancel()
+        raise
+    estimates: list[tuple[float, int]] = job.result()
+    return estimates
 
 
 def _run(

@@ -129,7 +129,7 @@ def test_driven_by_doredis(demos: list[Demo], tmp_path: Path) -> None:
     status, out, err = demo.finish()
     assert status == 0, err
     driver = f"R's doRedis {versions()['doRedis']}"
-    check_jobs(out, ("R", driver), ("Python", "pydoredis demo"))
+    check_jobs(out, ("R", driver), ("Python", "pydoredis.foreach"))
     assert f"submitted by {driver}" in err
     assert demo.left_nothing()
 
@@ -139,7 +139,7 @@ def test_replayed(demos: list[Demo], tmp_path: Path) -> None:
     demo = start(demos, tmp_path, "--replay", "--json")
     status, out, err = demo.finish()
     assert status == 0, err
-    check_jobs(out, ("R", "replay of R's doRedis 3.0.2"), ("Python", "pydoredis demo"))
+    check_jobs(out, ("R", "replay of R's doRedis 3.0.2"), ("Python", "pydoredis.foreach"))
     assert demo.left_nothing()
 
 
@@ -151,7 +151,7 @@ def test_without_r(demos: list[Demo], tmp_path: Path) -> None:
     status, out, err = demo.finish()
     assert status == 0, err
     assert "No R job:" in err
-    rows = [line for line in out.splitlines() if "pydoredis demo" in line]
+    rows = [line for line in out.splitlines() if "pydoredis.foreach" in line]
     assert len(rows) == 1
     assert "Python" in rows[0]
     assert abs(float(rows[0].split("│")[3]) - math.pi) < TOLERANCE

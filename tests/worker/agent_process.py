@@ -15,6 +15,8 @@ import cloudpickle
 import redis
 
 import rinterop
+from pydoredis.errors import WorkerCrashed
+from pydoredis.protocol.wire import CRASH_CLASS
 from rinterop import values
 from tests.conftest import wait_until
 from tests.peers.processes import Peer, children, command_line, pydoredis_worker
@@ -125,14 +127,16 @@ def elements(message: bytes) -> dict[str, Any]:
     assert isinstance(result, values.List)
     found: dict[str, Any] = {}
     for name, value in zip(values.names(result) or (), result, strict=True):
-        if isinstance(value, values.Raw):
-            found[str(name)] = cloudpickle.loads(bytes(value))
-        elif isinstance(value, values.List):
+        if isinstance(value, values.List):
             classes, text = values.class_(value), values.strings(value.get("message"))
             assert text
             found[str(name)] = (classes[0], text[0])
         else:
             found[str(name)] = value
+    if isinstance(result.values[0], values.Raw):
+        for name, outcome in zip(found, cloudpickle.loads(bytes(result.values[0])), strict=True):
+            crashed = isinstance(outcome[1], WorkerCrashed)
+            found[name] = (CRASH_CLASS, outcome[1].message) if crashed else outcome
     return found
 
 

@@ -12,6 +12,7 @@ import cloudpickle
 import pytest
 
 import rinterop
+from pydoredis.protocol.python import Program, PythonCodec
 from rinterop import values
 from tests.worker.executor_process import Executor
 
@@ -20,41 +21,30 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 def environment(body: Any, init: Callable[[], None] | None = None, **versions: str) -> bytes:
     """A job environment as a Python coordinator writes it; `body` may be bytes."""
-    fields: dict[str, values.RValue] = {
-        "expr": values.NULL,
-        "codec": values.character("cloudpickle"),
-        "body": values.raw(body if isinstance(body, bytes) else cloudpickle.dumps(body)),
-        "python": values.character(versions.get("python", platform.python_version())),
-        "cloudpickle": values.character(cloudpickle.__version__),
-    }
-    if init is not None:
-        fields["init"] = values.raw(cloudpickle.dumps(init))
-    return rinterop.dumps(values.named_list(**fields))
+    if not isinstance(body, bytes):
+        return PythonCodec(Program(body, init)).encode_environment()
+    return rinterop.dumps(
+        values.named_list(
+            codec=values.character("cloudpickle"),
+            body=values.raw(body),
+            python=values.character(versions.get("python", platform.python_version())),
+            cloudpickle=values.character(cloudpickle.__version__),
+        )
+    )
 
 
 def task(*arguments: dict[str, Any], first: int = 1) -> bytes:
     """A task of one iteration for each dict."""
-    elements: list[tuple[str, values.RValue]] = [
-        (
-            str(number),
-            values.named_list(
-                [("args", values.raw(cloudpickle.dumps(keywords))), (".Random.seed", values.integer(number))]
-            ),
-        )
-        for number, keywords in enumerate(arguments, first)
-    ]
-    return rinterop.dumps(values.named_list(ID=values.character("J"), argsList=values.named_list(elements)))
+    return PythonCodec(Program(print)).encode_task("J", first, [((), named) for named in arguments])
 
 
 def outcomes(result: bytes) -> dict[str, Any]:
     """What a coordinator makes of a result message."""
     message = rinterop.loads(result)
     assert isinstance(message, values.List)
-    found: dict[str, Any] = {}
-    for name, value in zip(values.names(message) or (), message, strict=True):
-        assert isinstance(value, values.Raw)
-        found[str(name)] = cloudpickle.loads(bytes(value))
-    return found
+    first = message.values[0]
+    assert isinstance(first, values.Raw)
+    return dict(zip(map(str, values.names(message) or ()), cloudpickle.loads(bytes(first)), strict=True))
 
 
 @pytest.fixture(scope="module")

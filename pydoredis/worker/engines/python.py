@@ -1,21 +1,17 @@
-"""Python callables as bodies: cloudpickle inside R's serialization.
-
-A job environment is an R list with `codec = "cloudpickle"`, `body` (raw: a callable, called with the
-iteration's variables as keyword arguments), optionally `init` (raw: a callable, called once per job and
-executor), and `python` and `cloudpickle` (the versions that wrote it). Each iteration of a task is a list
-with `args` (raw: a dict) and `.Random.seed` (integer). Its value is raw: `("ok", value)` or
-`("error", exception, traceback as text)`; for an iteration that is not run any more, an R condition.
-"""
+"""Python callables as bodies; the messages are those of `pydoredis.protocol.python`."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
+import inspect
 import os
-import pickle
 import platform
 import random
 import sys
 import traceback
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,21 +20,22 @@ import cloudpickle
 import numpy as np
 
 import rinterop
-from pydoredis.errors import EvaluatorError
+from pydoredis import streams
+from pydoredis.errors import EvaluatorError, RemoteProtocolError, WorkerCrashed
+from pydoredis.protocol import python
+from pydoredis.protocol.codec import Arguments
+from pydoredis.protocol.python import Outcome, Program
 from pydoredis.worker.engines.base import TaskRefused
 from pydoredis.worker.frames import OUTPUT_MARK
 from rinterop import values
 
-Outcome = tuple[Any, ...]
-"""`("ok", value)` or `("error", exception, text)`: what a coordinator unpickles."""
-
 
 @dataclass(slots=True)
 class Job:
-    """A job environment: its bytes until the first task, then its body, or why there is none."""
+    """A job environment: its bytes until the first task, then its program, or why there is none."""
 
     data: bytes = b""
-    body: Callable[..., Any] | None = None
+    program: Program | None = None
     failure: Outcome = field(default=())
 
 
@@ -66,92 +63,137 @@ class PythonEngine:
 
     def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
         """Run a task; see `Engine.run`."""
-        numbers, elements = _read_task(payload)
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
-        if job.body is None and not job.failure:
+        if job.program is None and not job.failure:
             _open(job)
-        marked = len(elements) > 1
-        results: list[tuple[str, values.RValue]] = []
-        for index, (name, element) in enumerate(zip(numbers, elements, strict=True)):
+        try:
+            numbers, arguments = python.decode_task(payload)
+        except RemoteProtocolError as exc:
+            raise TaskRefused(str(exc)) from exc
+        marked = len(numbers) > 1
+        outcomes: list[Outcome | None] = []
+        for index, (name, call) in enumerate(zip(numbers, arguments, strict=True)):
             if marked:
                 _flush()
                 os.write(1, OUTPUT_MARK + name.encode() + b"\n")
             if index in verdicts:
-                # As the agent itself says it of a task that has no other iteration (`wire.encode_crashes`).
-                crash = values.condition(verdicts[index], "pydoredis_crash", "error", "condition")
-                results.append((name, crash))
-                continue
-            outcome = job.failure if job.body is None else _evaluate(job.body, element)
-            results.append((name, values.raw(_pickled(outcome))))
+                text = verdicts[index]
+                outcomes.append(("error", WorkerCrashed("", [int(name)], text), text))
+            elif job.program is None:
+                outcomes.append(job.failure)
+            else:
+                outcomes.append(_evaluate(job.program, int(name), call))
+        if job.program is not None and job.program.reduce is not None:
+            _reduce(job.program.reduce, outcomes)
         _flush()
-        return rinterop.dumps(values.named_list(results))
+        return python.encode_result(numbers, outcomes)
 
 
 def _open(job: Job) -> None:
-    """Unpickle the body and run `init`. What goes wrong is the value of every iteration."""
+    """Unpickle the program and prepare it. What goes wrong is the value of every iteration."""
     data, job.data = job.data, b""
     try:
-        fields = _list(rinterop.loads(data), "the job environment")
-        body = _unpickle(fields, "body")
-        if isinstance(fields.get("init"), values.Raw):
-            _unpickle(fields, "init")()
-        job.body = body
+        fields = values.plain(rinterop.loads(data))
+        if not isinstance(fields, values.List):
+            raise EvaluatorError("python", "the job environment is not a list")
+        for name in values.strings(fields.get("modules")) or ():
+            _import(str(name))
+        program = _unpickle(fields)
+        if program.exports:
+            function = _underlying_function(program.body)
+            if function is None:
+                raise EvaluatorError("python", "exports need a body that is written in Python")
+            function.__globals__.update(program.exports)
+        if program.init is not None:
+            program.init()
+        job.program = program
     except BaseException as exc:
         job.failure = _failure(exc)
         traceback.print_exc()
 
 
-def _unpickle(fields: values.List, name: str) -> Any:
-    """The callable in a field of a job environment.
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except Exception as exc:
+        raise EvaluatorError(
+            "python",
+            f"the job needs the module {name}, which worker {platform.node()} cannot import "
+            f"({type(exc).__name__}: {exc}): install it there, or send it along with export=[{name}]",
+        ) from exc
+
+
+def _unpickle(fields: values.List) -> Program:
+    """The program in a job environment.
 
     Raises:
         EvaluatorError: If it can't be made here; names both sides' versions.
     """
-    data = fields.get(name)
+    data = fields.get("body")
     if not isinstance(data, values.Raw):
-        raise EvaluatorError("python", f"the job environment has no {name}")
+        raise EvaluatorError("python", "the job environment has no body")
     try:
-        return cloudpickle.loads(bytes(data))
+        program = cloudpickle.loads(bytes(data))
     except BaseException as exc:
         theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
         ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"
         cause = f"{type(exc).__name__}: {exc}"
         raise EvaluatorError(
-            "python", f"the job's {name}, pickled by {theirs}, cannot be loaded by {ours}: {cause}"
+            "python", f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}"
         ) from exc
+    if not isinstance(program, Program):
+        raise EvaluatorError("python", f"the job's body is a {type(program).__name__}, no program")
+    return program
 
 
-def _read_task(payload: bytes) -> tuple[list[str], tuple[values.RValue, ...]]:
-    """Numbers and elements of all iterations of a task."""
-    try:
-        task = _list(rinterop.loads(payload), "the task")
-        iterations = _list(task.get("argsList"), "the task's argsList")
-    except (rinterop.DecodeError, EvaluatorError) as exc:
-        raise TaskRefused(f"the task cannot be read: {exc}") from exc
-    return [str(name) for name in values.names(iterations) or ()], iterations.values
+def _text(fields: values.List, name: str) -> str:
+    found = values.strings(fields.get(name))
+    return str(found[0]) if found else "of unknown version"
 
 
-def _evaluate(body: Callable[..., Any], element: values.RValue) -> Outcome:
+def _underlying_function(body: Callable[..., Any]) -> types.FunctionType | None:
+    """The Python function inside of a partial, a method, a callable object; None if there is none."""
+    seen: Any = inspect.unwrap(body)
+    while isinstance(seen, functools.partial):
+        seen = inspect.unwrap(seen.func)
+    seen = getattr(seen, "__func__", seen)
+    if not isinstance(seen, types.FunctionType) and callable(seen):
+        seen = inspect.unwrap(type(seen).__call__)
+    return seen if isinstance(seen, types.FunctionType) else None
+
+
+def _evaluate(program: Program, number: int, call: Arguments) -> Outcome:
     """The value of one iteration, or what it raised; `sys.exit()` too is an error."""
     try:
-        variables = _list(element, "the iteration")
-        arguments = variables.get("args")
-        keywords = cloudpickle.loads(bytes(arguments)) if isinstance(arguments, values.Raw) else {}
-        _seed(variables.get(".Random.seed"))
-        return ("ok", body(**keywords))
+        args, kwargs = call
+        if program.seed is None:
+            # As under doRedis: by the iteration's number alone (protocol, section 8).
+            random.seed(number)
+            np.random.seed(number % 2**32)
+        else:
+            streams.seed_iteration(program.seed, number)
+        return ("ok", program.body(*args, **kwargs))
     except BaseException as exc:
         return _failure(exc)
 
 
-def _seed(seed: values.RValue) -> None:
-    """Random numbers depend on the iteration's number alone, as they do in R (protocol, section 8)."""
-    seed = values.plain(seed)
-    if not isinstance(seed, values.Integer) or len(seed) != 1 or not isinstance(seed[0], int):
+def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) -> None:
+    """Fold the values of a task into the first of them; failures stay what they are."""
+    places = [place for place, outcome in enumerate(outcomes) if outcome and outcome[0] == "ok"]
+    if not places:
         return
-    random.seed(seed[0])
-    np.random.seed(seed[0] % 2**32)
+    try:
+        folded: Outcome = (
+            "ok",
+            reduce([outcome[1] for outcome in outcomes if outcome and outcome[0] == "ok"]),
+        )
+    except BaseException as exc:
+        folded = _failure(exc)
+    for place in places:
+        outcomes[place] = None
+    outcomes[places[0]] = folded
 
 
 def _failure(exc: BaseException) -> Outcome:
@@ -160,39 +202,6 @@ def _failure(exc: BaseException) -> Outcome:
     while len(shown.stack) > 1 and shown.stack[0].filename == __file__:
         shown.stack.pop(0)
     return ("error", exc, "".join(shown.format()))
-
-
-def _pickled(outcome: Outcome) -> bytes:
-    """An outcome as bytes that the other side can read; at worst they say why it is not there."""
-    try:
-        data: bytes = cloudpickle.dumps(outcome)
-        if outcome[0] == "error":
-            # Exceptions with an __init__ of their own are often written without complaint and never read.
-            pickle.loads(data)
-        return data
-    except BaseException as exc:
-        if outcome[0] == "error":
-            error, text = outcome[1], outcome[2]
-            told = EvaluatorError("python", f"{type(error).__name__}: {error}")
-        else:
-            kind, text = type(outcome[1]), "".join(traceback.format_exception_only(exc))
-            told = EvaluatorError(
-                "python", f"the value, a {kind.__module__}.{kind.__qualname__}, cannot be pickled: {exc}"
-            )
-        safe: bytes = cloudpickle.dumps(("error", told, text))
-        return safe
-
-
-def _list(value: values.RValue, what: str) -> values.List:
-    value = values.plain(value)
-    if not isinstance(value, values.List):
-        raise EvaluatorError("python", f"{what} is not a list")
-    return value
-
-
-def _text(fields: values.List, name: str) -> str:
-    found = values.strings(fields.get(name))
-    return str(found[0]) if found else "of unknown version"
 
 
 def _flush() -> None:

@@ -1,0 +1,305 @@
+"""A job as a program sees it: what is done, what came out, how to stop it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from pydoredis.coordinator.driver import Driver
+from pydoredis.coordinator.nesting import Nest
+from pydoredis.errors import JobCancelled, TaskError
+from pydoredis.protocol.codec import FOLDED, Item
+
+Status = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+Report = Callable[[int, "int | None"], None]
+"""Called with how many iterations are done, and of how many."""
+
+
+class Job:
+    """One loop on its way. `foreach(...).submit(body)` gives one that runs in the background.
+
+    Args:
+        driver: Runs it.
+        nest: Gives its iterations and takes their values.
+        total: How many iterations there are, if that is known.
+        report: Told about progress.
+    """
+
+    def __init__(self, driver: Driver, nest: Nest, total: int | None, report: Report | None = None) -> None:
+        self._driver = driver
+        self._nest = nest
+        self._total = total
+        self._report = report
+        self._status: Status = "waiting"
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._cancel = threading.Event()
+        self._changed = threading.Condition()
+        self._items: list[tuple[int, Any]] | None = None
+        self._thread: threading.Thread | None = None
+        driver.sink = self._take
+
+    # --- what a program sees ------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The job's ID, as R's `jobs()` and `pydoredis jobs` show it; empty before it begins."""
+        return self._driver.job
+
+    @property
+    def status(self) -> Status:
+        """How far it is: waiting, running, done, failed or cancelled."""
+        return self._status
+
+    @property
+    def done(self) -> int:
+        """How many iterations have a result."""
+        return self._driver.ledger.done
+
+    @property
+    def total(self) -> int | None:
+        """How many iterations there are; None until that is known."""
+        return self._driver.ledger.submitted if self._driver.exhausted else self._total
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id or '?'}: {self.status}, {self.done} of {self.total or '?'} iterations>"
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended, in whatever way; False if `timeout` seconds passed before."""
+        with self._changed:
+            return self._changed.wait_for(self._has_ended, timeout)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The combined value, when it is there.
+
+        Raises:
+            TimeoutError: If it is not there after `timeout` seconds; the job goes on.
+            TaskError: If an iteration failed and errors are to stop the loop.
+            JobCancelled: If it was cancelled.
+            Exception: Whatever a combine function raised.
+        """
+        if not self.wait(timeout):
+            raise TimeoutError(
+                f"job {self.id} has no result after {timeout:g} s: {self.done} iterations done"
+            )
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """Index (from 0) and value of each iteration, as they come; failed ones are left out.
+
+        Raises:
+            TaskError: When an iteration failed and errors are to stop the loop.
+            JobCancelled: When it was cancelled.
+            Exception: Whatever a combine function raised.
+        """
+        items = [] if self._items is None else self._items
+        given = 0
+        while True:
+            with self._changed:
+                while len(items) == given and not self._has_ended():
+                    self._changed.wait()
+                fresh = items[given:]
+            if not fresh:
+                break
+            given += len(fresh)
+            yield from fresh
+        if self._error is not None:
+            raise self._error
+
+    def cancel(self) -> None:
+        """Stop it and wait until it has: queued tasks go, running ones are told to stop, its keys go."""
+        self._cancel.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # --- running ------------------------------------------------------------------------------------------
+
+    def start(self) -> Job:
+        """Run in the background. Returns itself.
+
+        Raises:
+            StoreUnavailable: If Redis does not answer.
+            ConfigError: If Redis does not let us in.
+        """
+        self._items = []
+        self._driver.begin()
+        self._thread = threading.Thread(target=self._run_quietly, name=f"job {self.id}", daemon=True)
+        self._thread.start()
+        return self
+
+    def run(self) -> Any:
+        """Run here and now; return the combined value. Raises what `result` and `start` raise."""
+        self._driver.begin()
+        self._run()
+        return self._value
+
+    def _run_quietly(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            self._error = error
+
+    def _run(self) -> None:
+        self._set_status("running")
+        try:
+            while not self._driver.finished:
+                if self._cancel.is_set():
+                    raise JobCancelled(self.id, "by its coordinator")
+                self._driver.step()
+                self._tell()
+            self._driver.end()
+            self._value = self._nest.result()
+        except BaseException as error:
+            self._driver.cancel()
+            self._error = error
+            self._set_status(
+                "cancelled" if isinstance(error, (JobCancelled, KeyboardInterrupt)) else "failed"
+            )
+            raise
+        self._set_status("done")
+
+    def _take(self, item: Item) -> None:
+        number, succeeded, value = item
+        if value is FOLDED:
+            self._nest.skip(number)
+            return
+        if succeeded:
+            self._nest.add(number, value)
+            if self._items is not None:
+                self._items.append((number - 1, value))
+            return
+        self._nest.add_failure(number, value)
+        if self._nest.failure is not None:
+            raise task_error(self.id, number, value)
+
+    def _tell(self) -> None:
+        if self._report is not None:
+            self._report(self.done, self.total)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _set_status(self, status: Status) -> None:
+        with self._changed:
+            self._status = status
+            self._changed.notify_all()
+
+    def _has_ended(self) -> bool:
+        return self._status in ("done", "failed", "cancelled")
+
+
+class Stream:
+    """Index and value of each iteration, as they come or in order; runs in the caller's thread.
+
+    Args:
+        driver: Runs the job.
+        nest: Gives its iterations.
+        inorder: Whether values come in the order of their iterations.
+        keep_errors: Whether the exceptions of failed iterations come as their values.
+        total: How many iterations there are, if that is known.
+        report: Told about progress.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        nest: Nest,
+        *,
+        inorder: bool,
+        keep_errors: bool,
+        total: int | None,
+        report: Report | None = None,
+    ) -> None:
+        self._driver = driver
+        self._nest = nest
+        self._inorder = inorder
+        self._keep_errors = keep_errors
+        self._total = total
+        self._report = report
+        self._ready: deque[tuple[int, Any]] = deque()
+        self._waiting: dict[int, Item] = {}
+        self._next = 1
+        driver.sink = self._take
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        """Run the job. A program that stops early has it cancelled.
+
+        Raises:
+            TaskError: If an iteration failed and errors are to stop the loop.
+        """
+        driver = self._driver
+        driver.begin()
+        ended = False
+        try:
+            while not driver.finished:
+                driver.step()
+                if self._report is not None:
+                    self._report(driver.ledger.done, self._total)
+                while self._ready:
+                    yield self._ready.popleft()
+            driver.end()
+            ended = True
+        finally:
+            if not ended:
+                driver.cancel()
+
+    def _take(self, item: Item) -> None:
+        if not self._inorder:
+            self._give(item)
+            return
+        self._waiting[item[0]] = item
+        while self._next in self._waiting:
+            self._give(self._waiting.pop(self._next))
+            self._next += 1
+
+    def _give(self, item: Item) -> None:
+        number, succeeded, value = item
+        if succeeded:
+            self._nest.skip(number)
+            if value is not FOLDED:
+                self._ready.append((number - 1, value))
+            return
+        self._nest.add_failure(number, value)
+        if self._nest.failure is not None:
+            raise task_error(self._driver.job, number, value)
+        if self._keep_errors:
+            self._ready.append((number - 1, value))
+
+
+def task_error(job: str | None, number: int, error: BaseException) -> TaskError:
+    """What is raised for an iteration that failed, with the worker's exception as its cause."""
+    if isinstance(error, TaskError):
+        return error
+    raised = TaskError(job, [number], f"{type(error).__name__}: {error}", error)
+    raised.__cause__ = error
+    return raised
+
+
+def run_here(
+    nest: Nest, call: Callable[[int, Any, Any], Any], report: Report | None, total: int | None
+) -> Any:
+    """Run a loop in this process, one iteration after the other: `%do%`.
+
+    Raises:
+        TaskError: If an iteration failed and errors are to stop the loop.
+        Exception: Whatever a combine function raised.
+    """
+    reported_s = 0.0
+    for number, (args, kwargs) in enumerate(nest, 1):
+        try:
+            value = call(number, args, kwargs)
+        except Exception as error:
+            nest.add_failure(number, error)
+            if nest.failure is not None:
+                raise task_error(None, number, error) from error
+        else:
+            nest.add(number, value)
+        if report is not None and time.monotonic() > reported_s + 0.1:
+            reported_s = time.monotonic()
+            report(number, total)
+    return nest.result()

@@ -1,0 +1,51 @@
+"""R bodies in this process: what `do` runs them with. The same engine as in a worker's executor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydoredis.bodies import Body, codec_for
+from pydoredis.errors import EvaluatorError
+from pydoredis.job_options import JobOptions
+from pydoredis.worker.engines.r import REngine
+from pydoredis.worker.frames import Answer
+from rinterop.runtime import RuntimeUnavailableError, embedded
+
+_JOB = "do"
+_ENVIRONMENT = 1
+
+
+class LocalR:
+    """Evaluates an R body, one iteration at a time. A context manager.
+
+    Raises:
+        EvaluatorError: If R cannot run in this process; says what to do.
+    """
+
+    def __init__(self, body: Body, options: JobOptions) -> None:
+        self._codec = codec_for(body, options)
+        try:
+            runtime = embedded.start()
+        except RuntimeUnavailableError as error:
+            raise EvaluatorError("rpy2", str(error)) from error
+        self._engine = REngine(runtime, _no_agent, "R")
+
+    def __enter__(self) -> LocalR:
+        self._engine.load(_ENVIRONMENT, self._codec.encode_environment())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.forget(_ENVIRONMENT)
+
+    def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The value of one iteration; raises its error."""
+        task = self._codec.encode_task(_JOB, number, [(args, kwargs)])
+        result = self._codec.decode_result(_JOB, self._engine.run(_ENVIRONMENT, task, {}))
+        ((_, succeeded, value),) = result.items
+        if succeeded:
+            return value
+        raise value
+
+
+def _no_agent(_: bytes) -> bytes:
+    return Answer.ERROR.value + b"there is no Redis in do(): use dopar()"

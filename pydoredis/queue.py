@@ -1,0 +1,138 @@
+"""A queue with its workers, and the one that is meant when none is named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pydoredis.coordinator.nesting import Source
+from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.job_options import check_names, resolve
+from pydoredis.loops import Foreach, make_foreach
+from pydoredis.pool import LocalWorkers
+from pydoredis.protocol.keys import QueueKeys, check_queue_name
+from pydoredis.server import EmbeddedServer, find_server
+from pydoredis.settings import ConnectionSettings
+from pydoredis.store import Store
+
+DEFAULT_NAME = "RJOBS"
+
+
+class Queue:
+    """A work queue in Redis: `Queue("RJOBS", url="redis://...")`.
+
+    Args:
+        name: Its name. Some characters break R peers and are refused.
+        url: Address of Redis. Default: `PYDOREDIS_URL`, `REDIS_URL`, `redis://localhost:6379/0`; if nobody is
+            there and none of these is set, a private server is started, if there is one to start.
+        options: What its loops are run with unless they say otherwise: `chunk_size`, `ftinterval` ...
+
+    Attributes:
+        keys: Names of its keys.
+        connection: Where Redis is.
+        options: As given.
+
+    Raises:
+        ConfigError: If the name, the address or an option makes no sense, or Redis does not let us in.
+        StoreUnavailable: If there is no Redis.
+    """
+
+    def __init__(self, name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> None:
+        self.keys = QueueKeys(check_queue_name(name))
+        check_names(options)
+        resolve(options)
+        self.options: Mapping[str, Any] = options
+        self._server: EmbeddedServer | None = None
+        self.connection = ConnectionSettings.load(url=url)
+        store = Store(self.connection)
+        try:
+            store.check()
+        except StoreUnavailable:
+            if self.connection != ConnectionSettings() or _url_is_set(url) or find_server() is None:
+                raise
+            self._server = EmbeddedServer().start()
+            self.connection = ConnectionSettings(self._server.url)
+            print(
+                f"pydoredis: no Redis at localhost, started a private one ({self._server})", file=sys.stderr
+            )
+            store = Store(self.connection)
+        store.open_queue(self.keys)
+        store.close()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.keys.queue
+
+    def __repr__(self) -> str:
+        return f"Queue({self.name!r}, {self.connection.safe_url!r})"
+
+    def foreach(self, *iterators: Source, **arguments: Any) -> Foreach:
+        """A loop on this queue; see `pydoredis.foreach`."""
+        return make_foreach(self, iterators, **arguments)
+
+    def start_local_workers(self, n: int, **how: Any) -> LocalWorkers:
+        """Start worker processes on this machine; see `pydoredis.pool.LocalWorkers`."""
+        return LocalWorkers(self.connection, self.name, n, **how)
+
+    def close(self) -> None:
+        """End the private server, if there is one."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+def _url_is_set(url: str | None) -> bool:
+    return bool(url or os.environ.get("PYDOREDIS_URL") or os.environ.get("REDIS_URL"))
+
+
+_default: Queue | None = None
+
+
+def register(name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> Queue:
+    """Set the queue on which loops run from now on (R: `registerDoRedis`); see `Queue`."""
+    global _default
+    _default = Queue(name, url, **options)
+    return _default
+
+
+def default_queue() -> Queue:
+    """The queue that was registered.
+
+    Raises:
+        ConfigError: If none was.
+    """
+    if _default is None:
+        raise ConfigError("queue", None, 'registered first: register("RJOBS"), or `with local(4):`')
+    return _default
+
+
+@contextmanager
+def local(n: int, queue: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> Iterator[Queue]:
+    """A registered queue with `n` workers on this machine, for as long as the block lasts.
+
+    Raises what `register` and `start_local_workers` raise.
+    """
+    global _default
+    before = _default
+    registered = register(queue, url, **options)
+    try:
+        with registered.start_local_workers(n):
+            yield registered
+    finally:
+        _default = before
+        registered.close()
+
+
+def start_local_workers(n: int, queue: str | None = None, **how: Any) -> LocalWorkers:
+    """Start `n` workers on this machine, for the registered queue or another one (R: `startLocalWorkers`).
+
+    Raises:
+        ConfigError: If no queue is registered.
+        EvaluatorError: If they do not start.
+    """
+    registered = default_queue()
+    return LocalWorkers(registered.connection, queue or registered.name, n, **how)

@@ -1,0 +1,85 @@
+"""The same program gives the same value: R's `%do%`, our loops on R's workers, and on workers of ours."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rinterop
+from pydoredis.bodies import rexpr
+from pydoredis.errors import TaskError
+from pydoredis.job_options import options
+from pydoredis.queue import Queue
+from tests.coordinator.programs import PROGRAMS, Program
+from tests.peers.pool import POOLS, Pool
+from tests.redis_process import RedisProcess
+
+pytestmark = [pytest.mark.needs_r, pytest.mark.rpeer]
+
+
+@pytest.fixture(scope="session")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What R says of each program, all in one session."""
+    place: Path = tmp_path_factory.mktemp("expected")
+    sources = ",\n".join(f"quote({program.r})" for program in PROGRAMS)
+    script = place / "programs.R"
+    script.write_text(
+        "suppressMessages({ library(foreach); library(iterators) })\n"
+        f"programs <- list({sources})\n"
+        "values <- lapply(programs, function(p) eval(p, new.env()))\n"
+        f"writeBin(serialize(values, NULL), '{place / 'values'}')\n"
+    )
+    subprocess.run(["Rscript", "--vanilla", str(script)], check=True, capture_output=True, text=True)
+    values = rinterop.loads((place / "values").read_bytes())
+    assert isinstance(values, rinterop.List)
+    return [rinterop.to_python(value) for value in values]
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
+    with RedisProcess() as server, server.client() as client:
+        workers = Pool(server.url, client, "Q")
+        try:
+            workers.fill(request.param)
+            yield Queue("Q", server.url)
+        finally:
+            workers.close()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal, whether scalars came as such or in arrays of one; int and double alike; NaN equals NaN."""
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) != isinstance(b, list):
+        return same(np.asarray(a).tolist(), np.asarray(b).tolist())
+    x, y = np.asarray(plain(a)), np.asarray(plain(b))
+    if x.dtype.kind in "fc" or y.dtype.kind in "fc":
+        return x.shape == y.shape and bool(np.allclose(x, y, rtol=1e-14, equal_nan=True))
+    return x.shape == y.shape and bool(np.all(x == y))
+
+
+def plain(value: Any) -> Any:
+    """Without the names of rows and columns, which a combine function in Python does not make up."""
+    return getattr(value, "values", value)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 100])
+def test_programs(queue: Queue, expected: list[Any], chunk_size: int) -> None:
+    for program, value in zip(PROGRAMS, expected, strict=True):
+        found = run(queue, program, chunk_size)
+        assert same(found, value), f"{program.r}: {found!r}, in R {value!r}"
+
+
+def run(queue: Queue, program: Program, chunk_size: int) -> Any:
+    with options(chunk_size=chunk_size):
+        try:
+            return program.python(queue.foreach).dopar(rexpr(program.body))
+        except TaskError as error:
+            return str(error)
