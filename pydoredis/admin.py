@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pydoredis.admin_store import MAX_COUNTED, AdminStore
 from pydoredis.errors import RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store.admin import MAX_COUNTED, AdminStore
 from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
 
 if TYPE_CHECKING:

@@ -42,7 +42,11 @@ class JobEnvironment:
     Attributes:
         codec: Which engine can run the job's body.
         payload: The value of the environment key.
+        ours: Whether a Python coordinator wrote it.
+        timelimit_s: Seconds that a task may take, if the coordinator says so.
     """
 
     codec: Codec
     payload: bytes
+    ours: bool = False
+    timelimit_s: float | None = None

@@ -7,12 +7,14 @@ values: `rinterop.serialize.outline` checks every byte of a payload and reports 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import rinterop
-from pydoredis.errors import RemoteProtocolError
-from pydoredis.protocol.messages import JobEnvironment, Task
+from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
+from pydoredis.protocol.messages import Codec, JobEnvironment, Task
 from rinterop import values
 from rinterop.serialize import Outline, outline
+from rinterop.values import Cell, Environment
 
 LIVE_VALUE = rinterop.dumps(values.character(""))
 """Value of `Q.live`: R's `serialize("", NULL)`, 39 bytes."""
@@ -22,6 +24,15 @@ FIRST_ALIVE_VALUE = rinterop.dumps(values.double(0.0))
 
 ALIVE_VALUE = b"OK"
 """What an alive key holds from its first refresh on (protocol, section 6)."""
+
+COORDINATOR = "pydoredis"
+"""What a job environment says that one of our coordinators wrote."""
+
+CRASH_CLASS = "pydoredis_crash"
+"""First class of the condition that stands for an iteration that killed its workers."""
+
+FAILURE_CLASS = "pydoredis_failure"
+"""First class of the condition that stands for a task that a worker of ours could not run."""
 
 MAX_MESSAGE = 512 * 1024 * 1024
 """Largest value in bytes that Redis takes (its default `proto-max-bulk-len`)."""
@@ -57,14 +68,105 @@ def decode_environment(payload: bytes) -> JobEnvironment:
         RemoteProtocolError: If it is not a job environment, or not R serialization at all.
     """
     fields = _fields(payload, "job environment")
-    if "codec" not in fields:
-        if "expr" not in fields or "exportenv" not in fields:
-            raise RemoteProtocolError(f"not a job environment: a list of {sorted(fields)}")
-        return JobEnvironment("r", payload)
-    codec = fields["codec"].text
-    if codec != "cloudpickle":
+    if "codec" not in fields and not {"expr", "exportenv"}.issubset(fields):
+        raise RemoteProtocolError(f"not a job environment: a list of {sorted(fields)}")
+    codec = fields["codec"].text if "codec" in fields else "r"
+    if codec not in ("r", "cloudpickle"):
         raise RemoteProtocolError(f"a job environment with the codec {codec!r}, which is not known here")
-    return JobEnvironment("cloudpickle", payload)
+    ours = "coordinator" in fields and fields["coordinator"].text == COORDINATOR
+    try:
+        timelimit_s = float(fields["timelimit"].text or "") if "timelimit" in fields else None
+    except ValueError:
+        raise RemoteProtocolError("a job environment with a time limit that is no number") from None
+    return JobEnvironment(cast("Codec", codec), payload, ours, timelimit_s)
+
+
+def encode_environment(
+    *, expression: values.RValue, timelimit_s: float | None = None, **fields: values.RValue
+) -> bytes:
+    """The value of an environment key, as a coordinator of ours writes it.
+
+    Args:
+        expression: What an R worker evaluates for each iteration.
+        timelimit_s: Seconds that a task may take; only our workers heed it.
+        fields: What the codec adds, or has instead of the defaults of `exportenv` and `packages`.
+
+    Raises:
+        LocalProtocolError: If it is larger than Redis takes.
+    """
+    standard: dict[str, values.RValue] = {
+        "expr": expression,
+        "parentenv": values.NULL,
+        "exportenv": export_environment({}),
+        "packages": values.NULL,
+        "coordinator": values.character(COORDINATOR),
+    }
+    if timelimit_s is not None:
+        standard["timelimit"] = values.character(repr(float(timelimit_s)))
+    return _sendable(rinterop.dumps(values.named_list(**{**standard, **fields})), "the job's environment")
+
+
+def export_environment(bindings: Mapping[str, values.RValue], kind: str = "Mersenne-Twister") -> Environment:
+    """The environment in which R workers evaluate: exported variables, and the kind of random numbers."""
+    environment = Environment()
+    cells = [Cell(value, values.symbol(name)) for name, value in bindings.items()]
+    cells.append(Cell(values.character(kind), values.symbol(".RNGkind")))
+    environment.frame = values.PairList(tuple(cells))
+    return environment
+
+
+def encode_task(job: str, elements: Sequence[tuple[str, values.RValue]], **fields: values.RValue) -> bytes:
+    """A task message: job ID, the iterations' arguments by number, and what the codec adds.
+
+    Raises:
+        LocalProtocolError: If it is larger than Redis takes.
+    """
+    message = values.named_list(ID=values.character(job), argsList=values.named_list(elements), **fields)
+    return _sendable(rinterop.dumps(message), f"the arguments of task {elements[0][0]}")
+
+
+def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]:
+    """Numbers and values of a result message.
+
+    Raises:
+        RemoteProtocolError: If it is not a result, or answers nothing.
+    """
+    try:
+        result = rinterop.loads(message)
+    except rinterop.DecodeError as error:
+        raise RemoteProtocolError(f"not a result: {error}") from error
+    if not isinstance(result, values.List):
+        raise RemoteProtocolError("not a result: not a list")
+    try:
+        numbers = [int(str(name)) for name in values.names(result) or ()]
+    except ValueError as error:
+        raise RemoteProtocolError(f"not a result: {error}") from None
+    if not numbers or len(numbers) != len(result):
+        raise RemoteProtocolError(f"not a result: {len(result)} values, {len(numbers)} numbers")
+    return numbers, result.values
+
+
+def agent_error(job: str, number: int, element: values.RValue) -> Exception:
+    """What one of our agents says instead of an iteration's value, as an exception."""
+    message = condition_message(element)
+    if values.class_(element)[0] == CRASH_CLASS:
+        return WorkerCrashed(job, [number], message)
+    return EvaluatorError("worker", message)
+
+
+def condition_message(element: values.RValue) -> str:
+    """The message of an R condition."""
+    found = values.strings(element.get("message")) if isinstance(element, values.List) else None
+    return str(found[0]) if found else ""
+
+
+def _sendable(message: bytes, what: str) -> bytes:
+    if len(message) > MAX_MESSAGE:
+        raise LocalProtocolError(
+            f"{what} has {len(message):,} bytes; Redis takes {MAX_MESSAGE:,}. Put big data where workers can "
+            "read it (a file, an object store, redis_set in pieces) and send where it is"
+        )
+    return message
 
 
 def encode_start(iterations: Sequence[int]) -> bytes:
@@ -74,7 +176,7 @@ def encode_start(iterations: Sequence[int]) -> bytes:
 
 def encode_failures(iterations: Sequence[int], message: str) -> bytes:
     """A result message in which every iteration is an R error condition with this message."""
-    failure = values.simple_error(message)
+    failure = values.condition(message, FAILURE_CLASS, "simpleError", "error", "condition")
     return rinterop.dumps(values.named_list(**{str(number): failure for number in iterations}))
 
 
@@ -84,7 +186,7 @@ def encode_crashes(verdicts: Mapping[int, str]) -> bytes:
     The conditions have the class `pydoredis_crash` in front, so that R code can tell them apart.
     """
     conditions = {
-        str(number): values.condition(message, "pydoredis_crash", "error", "condition")
+        str(number): values.condition(message, CRASH_CLASS, "error", "condition")
         for number, message in verdicts.items()
     }
     return rinterop.dumps(values.named_list(**conditions))

@@ -25,7 +25,7 @@ from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailab
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
 from pydoredis.settings import ConnectionSettings, WorkerSettings
-from pydoredis.store import Claim, Store
+from pydoredis.store import Claim, WorkerStore
 from pydoredis.worker import crashes, requests, served
 from pydoredis.worker.child import Child, OutputLine, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
@@ -68,7 +68,7 @@ class Agent:
         self._connection = connection
         self._queues = [QueueKeys(check_queue_name(name)) for name in settings.queues]
         self._host = tag_host(platform.node())
-        self._store = Store(connection)
+        self._store = WorkerStore(connection)
         self._jobs = Jobs()
         self._run_numbers = itertools.count(1)
         self._hands = Hands()

@@ -12,7 +12,7 @@ import threading
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Claim, Store
+from pydoredis.store import Claim, WorkerStore
 
 BEAT_INTERVAL_S = 3.0
 """Seconds between two beats. R beats every 5 s, which allows for one missed beat in the 10 s that the key
@@ -27,7 +27,7 @@ class Heart:
     """Beats for every claim that was added and not yet removed. Safe to use from several threads."""
 
     def __init__(self, connection: ConnectionSettings) -> None:
-        self._store = Store(connection, timeout_s=BEAT_INTERVAL_S)
+        self._store = WorkerStore(connection, timeout_s=BEAT_INTERVAL_S)
         self._lock = threading.Lock()
         self._claims: dict[int, Claim] = {}
         self._jobs: dict[tuple[QueueKeys, str], None] = {}

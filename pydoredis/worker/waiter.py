@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Store
+from pydoredis.store import WorkerStore
 
 _ANSWER_S = 10.0
 """How long after the end of a blocking command its answer may take before the connection counts as lost."""
@@ -43,7 +43,7 @@ class Waiter:
         wake: Callable[[], None],
     ) -> None:
         # A command that takes a task must not be sent twice: if its answer is lost, so is the task.
-        self._store = Store(connection, timeout_s=linger_s + _ANSWER_S, reconnects=0)
+        self._store = WorkerStore(connection, timeout_s=linger_s + _ANSWER_S, reconnects=0)
         self._queues = queues
         self._linger_s = linger_s
         self._wake = wake
@@ -68,7 +68,7 @@ class Waiter:
             return ended
         return None
 
-    def interrupt(self, store: Store) -> None:
+    def interrupt(self, store: WorkerStore) -> None:
         """End a wait now, through another connection: a task that was on its way is still delivered."""
         if self.waiting and self._client_id is not None:
             store.unblock(self._client_id)

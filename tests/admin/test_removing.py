@@ -16,7 +16,7 @@ from pydoredis.errors import ConfigError, LocalProtocolError, UnknownJob
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Store
+from pydoredis.store import WorkerStore as Store
 from rinterop import values
 from tests.admin.queues import job_id, mark, names, submit, task, task_tag, waiting
 from tests.redis_process import RedisProcess

@@ -13,7 +13,8 @@ from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Claim, Store
+from pydoredis.store import Claim
+from pydoredis.store import WorkerStore as Store
 from tests.redis_process import RedisProcess, free_port
 
 KEYS = QueueKeys("Q")

@@ -15,7 +15,8 @@ from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Claim, Store
+from pydoredis.store import Claim
+from pydoredis.store import WorkerStore as Store
 from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
 
@@ -372,7 +373,7 @@ class TestRecords:
     def test_dead_letters_are_bounded(
         self, store: Store, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pydoredis.store.MAX_DEAD", 2)
+        monkeypatch.setattr("pydoredis.store.worker.MAX_DEAD", 2)
         for payload in (b"1", b"2", b"3"):
             store.bury(KEYS, payload)
         assert redis_client.lrange(KEYS.dead, 0, -1) == [b"2", b"3"]

@@ -19,7 +19,7 @@ from pydoredis.protocol.families import Family, Mark, in_pattern, side_keys, sor
 from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Store, _Script
+from pydoredis.store.connection import Script, Store
 
 CANCELLED_TTL_S = 3600
 """How long it is remembered that a job was removed on purpose."""
@@ -71,8 +71,8 @@ class AdminStore(Store):
 
     def __init__(self, connection: ConnectionSettings, *, timeout_s: float = 10.0) -> None:
         super().__init__(connection, timeout_s=timeout_s)
-        self._peek = _Script.read("peek")
-        self._remove_tasks = _Script.read("remove_tasks")
+        self._peek = Script.read("peek")
+        self._remove_tasks = Script.read("remove_tasks")
 
     # --- looking around -----------------------------------------------------------------------------------
 

@@ -1,39 +1,16 @@
-"""The only code that issues Redis commands.
-
-A `Store` holds one connection and belongs to one thread. It answers in values, and its errors are ours:
-`StoreUnavailable` whenever Redis did not answer or would not work just now (lost, loading, read-only, out
-of memory). After one quick attempt to reconnect it leaves waiting to its caller, who knows what else there
-is to do. Whatever the caller still holds, it can send again: publishing and giving back twice does it once.
-"""
+"""The Redis commands of an agent: join, take, mark, keep alive, publish, give back."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib import resources
-from typing import Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Literal, cast
 
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    InvalidResponse,
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
-from redis.retry import Retry
-
-from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol import wire
-from pydoredis.protocol.keys import QueueKeys, block_name, crash_cause, crash_field
-from pydoredis.protocol.messages import Task
+from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store.claims import Claim, Crash, Marked
+from pydoredis.store.connection import Call, Script, Store
 
 ALIVE_TTL_S = 10
 """How long an alive key outlives its last refresh: fixed by doRedis (protocol, section 6)."""
@@ -54,9 +31,6 @@ RECORD_TTL_S = 600
 CRASH_TTL_S = 24 * 3600
 """How long a queue's crash counts outlive the last crash."""
 
-CONNECT_TIMEOUT_S = 10.0
-"""How long a server may take to accept a connection."""
-
 MAX_DEAD = 1000
 """How many unreadable payloads of a queue are kept for a human; the oldest go first."""
 
@@ -68,119 +42,9 @@ GivenBack = Literal["given-back", "resubmitted", "job-gone"]
 Beat = Literal["alive", "lapsed", "restored"]
 
 
-_claim_numbers = itertools.count(1)
-
-
-@dataclass(eq=False)
-class Claim:
-    """A task in our hands, under the names that our marks on it have in Redis.
-
-    Attributes:
-        keys: The queue it was taken from.
-        task: The task.
-        tag: Its tag, which names us.
-        lapsed: Whether its alive key was ever found missing: then it may have been resubmitted.
-    """
-
-    keys: QueueKeys
-    task: Task
-    tag: str
-    lapsed: bool = False
-
-    @cached_property
-    def name(self) -> str:
-        """What tells this claim from all others: a tag comes again when a task is taken twice in a second."""
-        return f"{self.tag} claim {next(_claim_numbers)}"
-
-    @cached_property
-    def block(self) -> str:
-        """Name of its run of iterations."""
-        return block_name(self.task.first, self.task.last)
-
-    @cached_property
-    def env(self) -> str:
-        """Key of the job's environment."""
-        return self.keys.env(self.task.job)
-
-    @cached_property
-    def out(self) -> str:
-        """Key of the job's list of results."""
-        return self.keys.out(self.task.job)
-
-    @cached_property
-    def published(self) -> str:
-        """Key of the record of the job's published blocks."""
-        return self.keys.published(self.task.job)
-
-    @cached_property
-    def given(self) -> str:
-        """Key that says the task was given back."""
-        return self.keys.given(self.task.job, self.name)
-
-    @cached_property
-    def start(self) -> str:
-        """Key that says the task was taken."""
-        return self.keys.start(self.task.job, self.tag)
-
-    @cached_property
-    def alive(self) -> str:
-        """Key that says it still runs."""
-        return self.keys.alive(self.task.job, self.tag)
-
-    @cached_property
-    def start_value(self) -> bytes:
-        """What the start key holds."""
-        return wire.encode_start(self.task.iterations)
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """Deaths of executors on one iteration, or on a block as a whole (`iteration` is None).
-
-    Attributes:
-        iteration: Which one was running.
-        deaths: How many executors died on it.
-        cause: Why the last one did.
-    """
-
-    iteration: int | None
-    deaths: int
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """What `Store.mark` found out while it marked tasks.
-
-    Attributes:
-        environments: By environment key: its value as it is now, None if the key is gone.
-        crashed: For each claim, whether an executor ever died on it; `Store.crashes` tells more.
-    """
-
-    environments: Mapping[str, bytes | None]
-    crashed: Sequence[bool]
-
-
-@dataclass(frozen=True)
-class _Script:
-    source: str
-    sha: str = field(default="")
-
-    @classmethod
-    def read(cls, name: str) -> _Script:
-        source = resources.files("pydoredis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-        return cls(source, hashlib.sha1(source.encode()).hexdigest())
-
-
-_Call = tuple[_Script, Sequence[str], Sequence[Any]]
-"""A script, its keys and its arguments."""
-
-
-class Store:
-    """One connection to the Redis server of a pool.
-
-    Attributes:
-        connections: How many were made so far, one after the other.
+class WorkerStore(Store):
+    """What an agent does with Redis, on one connection. Whatever it still holds, it can send again:
+    publishing and giving back twice does it once.
 
     Args:
         connection: Which server.
@@ -191,67 +55,15 @@ class Store:
     def __init__(
         self, connection: ConnectionSettings, *, timeout_s: float = 10.0, reconnects: int = 1
     ) -> None:
-        self.connection = connection
-        self._timeout_s = timeout_s
-        self._reconnects = reconnects
-        self.connections = 0
-        self._publish = _Script.read("publish")
-        self._beat = _Script.read("beat")
-        self._give_back = _Script.read("give_back")
-        self._leave = _Script.read("leave")
-        self._rejoin = _Script.read("rejoin")
-        self._take = _Script.read("take")
-
-    @cached_property
-    def _client(self) -> redis.Redis:
-        # Made when it is first needed: it connects at once, and failures belong to the command that needs it.
-        return redis.Redis.from_url(
-            self.connection.url,
-            # RESP2, as R peers speak it: the same replies from every server version.
-            protocol=2,
-            decode_responses=False,
-            single_connection_client=True,
-            socket_timeout=self._timeout_s,
-            socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
-            redis_connect_func=self._connected,
-            # One attempt mends a connection that the server closed while it was idle.
-            retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
-        )
-
-    def _connected(self, connection: redis.Connection) -> None:
-        self.connections += 1
-        connection.on_connect()
-
-    def close(self) -> None:
-        """Close the connection."""
-        if "_client" not in self.__dict__:
-            return
-        with contextlib.suppress(RedisError, OSError):
-            self._client.close()
+        super().__init__(connection, timeout_s=timeout_s, reconnects=reconnects)
+        self._publish = Script.read("publish")
+        self._beat = Script.read("beat")
+        self._give_back = Script.read("give_back")
+        self._leave = Script.read("leave")
+        self._rejoin = Script.read("rejoin")
+        self._take = Script.read("take")
 
     # --- joining and leaving ------------------------------------------------------------------------------
-
-    def check(self) -> str:
-        """Reach the server and return its version.
-
-        Raises:
-            StoreUnavailable: If nobody answers there.
-            ConfigError: If it answers, but does not let us in or cannot do what we need.
-        """
-        with self._translated():
-            try:
-                version = str(self._client.info("server")["redis_version"])
-            except (AuthenticationError, NoPermissionError) as error:
-                raise ConfigError(
-                    "url",
-                    self.connection.safe_url,
-                    f"an address with the right user and password (the server says: {error})",
-                ) from error
-        if tuple(map(int, version.split(".")[:2])) < (6, 2):
-            raise ConfigError(
-                "url", self.connection.safe_url, f"a Redis server from 6.2 on; this one is {version}"
-            )
-        return version
 
     def join(self, queues: Sequence[QueueKeys], workers: int) -> None:
         """Open the queues that are not open yet, then count `workers` in (protocol, section 5)."""
@@ -262,11 +74,6 @@ class Store:
             for keys in queues:
                 pipe.incrby(keys.count, workers)
             pipe.execute()
-
-    def run_id(self) -> str:
-        """Names this run of the server: another one after each restart, and after a failover."""
-        with self._translated():
-            return str(self._client.info("server")["run_id"])
 
     def rejoin(self, queues: Sequence[QueueKeys], workers: int, run_id: str) -> list[QueueKeys]:
         """Join again those queues that a server lost when this run of it began; return them.
@@ -327,7 +134,7 @@ class Store:
             What became of each result (None: the server would not take it just now, try again), and the
             tasks taken. A result whose reply is lost can be sent again.
         """
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (
                 self._publish,
                 (claim.env, claim.out, claim.start, claim.alive, claim.published),
@@ -397,7 +204,7 @@ class Store:
 
     def beat(self, claims: Sequence[Claim]) -> list[Beat]:
         """Refresh the alive keys of tasks in flight and note those that lapsed in their claims."""
-        calls: list[_Call] = [
+        calls: list[Call] = [
             (
                 self._beat,
                 (claim.env, claim.start, claim.alive, claim.published, claim.given),
@@ -493,64 +300,3 @@ class Store:
             if not lives:
                 self._client.delete(keys.published(job))
         return bool(lives)
-
-    # --- values of users ----------------------------------------------------------------------------------
-
-    def get_value(self, key: bytes) -> bytes | None:
-        """What a user stored under `key`."""
-        with self._translated():
-            return cast("bytes | None", self._client.get(key))
-
-    def set_value(self, key: bytes, value: bytes) -> None:
-        """Store a user's value."""
-        with self._translated():
-            self._client.set(key, value)
-
-    def delete_value(self, key: bytes) -> int:
-        """Remove a user's value; how many there were: 0 or 1."""
-        with self._translated():
-            return int(self._client.delete(key))
-
-    # --- the connection -----------------------------------------------------------------------------------
-
-    def _run(self, calls: Sequence[_Call]) -> list[Any]:
-        """Run scripts in one pipeline; an error reply of one stands in its place."""
-        if not calls:
-            return []
-        with self._translated():
-            replies = self._send(calls)
-            if any(isinstance(reply, NoScriptError) for reply in replies):
-                # The server was restarted or flushed its scripts: none of those that failed has run.
-                for script in {script.sha: script for script, _, _ in calls}.values():
-                    self._client.script_load(script.source)
-                missing = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-                for n, reply in zip(missing, self._send([calls[n] for n in missing]), strict=True):
-                    replies[n] = reply
-        return replies
-
-    def _send(self, calls: Sequence[_Call]) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
-        for script, keys, arguments in calls:
-            pipe.evalsha(script.sha, len(keys), *keys, *arguments)
-        return pipe.execute(raise_on_error=False)
-
-    def _raise_first(self, replies: Sequence[Any]) -> None:
-        """Raise the first error among the replies of scripts, as ours."""
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise StoreUnavailable(self.connection.safe_url, str(reply)) from reply
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn the client's errors into ours."""
-        try:
-            yield
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-            raise StoreUnavailable(self.connection.safe_url, str(error)) from error
-        except InvalidResponse as error:
-            raise StoreUnavailable(
-                self.connection.safe_url, f"what answers there is no Redis ({error})"
-            ) from error
-        except ResponseError as error:
-            # OOM, READONLY, LOADING, MISCONF, NOPERM …: the server is there, but will not do this now.
-            raise StoreUnavailable(self.connection.safe_url, str(error)) from error

@@ -1,0 +1,141 @@
+"""The codec `r`: R expressions as bodies, Python values as their arguments and results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import rinterop
+from pydoredis import streams
+from pydoredis.errors import LocalProtocolError, TaskError
+from pydoredis.protocol import wire
+from pydoredis.protocol.codec import Arguments, Declined, Item, Result
+from pydoredis.protocol.messages import Codec
+from rinterop import values
+from rinterop.values import Cell, Closure, Environment, Promise
+
+SEED = ".pydoredis.seed"
+"""Hidden loop variable: the state of the iteration's random stream."""
+
+_SIGPIPE = "ignoring SIGPIPE signal"
+"""What an R worker takes for an error of the body when it loses its liveness connection (protocol 12.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RExpression:
+    """R code as a body or as an export, to be parsed by the worker: no R is needed here.
+
+    Attributes:
+        source: R source text; the value is that of its last expression.
+    """
+
+    source: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, str) or not self.source.strip():
+            raise LocalProtocolError('an R expression is a text that is not empty: rexpr("sqrt(j)")')
+
+    @property
+    def call(self) -> values.RValue:
+        """`eval(parse(text = source))`."""
+        parse = values.call(
+            "parse", text=values.character(self.source), **{"keep.source": values.logical(False)}
+        )
+        return values.call("eval", parse)
+
+
+@dataclass(frozen=True, slots=True)
+class RCodec:
+    """Encodes an R job.
+
+    Attributes:
+        body: What is evaluated: source text, or a language object.
+        exports: Variables that the body sees; text as `RExpression` becomes what it evaluates to.
+        packages: R packages that workers attach first.
+        convert: Whether results become Python values; else they stay R values.
+        seed: Of the job's random streams (L'Ecuyer-CMRG); None: doRedis's own way, by iteration number.
+        timelimit_s: Seconds that a task may take, for workers of ours.
+    """
+
+    body: RExpression | values.RValue
+    exports: Mapping[str, object] = field(default_factory=dict)
+    packages: Sequence[str] = ()
+    convert: bool = True
+    seed: int | None = None
+    timelimit_s: float | None = None
+
+    @property
+    def codec(self) -> Codec:
+        """The language of the body."""
+        return "r"
+
+    def encode_environment(self) -> bytes:
+        """Value of the environment key.
+
+        Raises:
+            LocalProtocolError: If an export has a name that is taken, or all is larger than Redis takes.
+            rinterop.EncodeError: If an export cannot be made an R value.
+        """
+        environment = self._environment()
+        return wire.encode_environment(
+            expression=self.body.call if isinstance(self.body, RExpression) else self.body,
+            timelimit_s=self.timelimit_s,
+            exportenv=environment,
+            packages=values.character(*self.packages) if self.packages else values.NULL,
+        )
+
+    def _environment(self) -> Environment:
+        if self.seed is not None and "set.seed.worker" in self.exports:
+            raise LocalProtocolError("either seed= or an export set.seed.worker can decide on random numbers")
+        kind = "Mersenne-Twister" if self.seed is None else "L'Ecuyer-CMRG"
+        environment = wire.export_environment({}, kind)
+        cells = [
+            Cell(_exported(value, environment), values.symbol(name)) for name, value in self.exports.items()
+        ]
+        if self.seed is not None:
+            cells.append(Cell(_set_seed_worker(environment), values.symbol("set.seed.worker")))
+        assert isinstance(environment.frame, values.PairList)
+        environment.frame = values.PairList((*cells, *environment.frame.cells))
+        return environment
+
+    def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:
+        """A task message: positional arguments have no name, so R does not see them (protocol, section 3)."""
+        elements: list[tuple[str, values.RValue]] = []
+        for number, (_, named) in enumerate(arguments, first):
+            variables = [(name, rinterop.to_r(value)) for name, value in named.items()]
+            if self.seed is not None:
+                variables.append((SEED, values.integer(*streams.stream(self.seed, number))))
+            variables.append((".Random.seed", values.integer(number)))
+            elements.append((str(number), values.named_list(variables)))
+        return wire.encode_task(job, elements)
+
+    def decode_result(self, job: str, message: bytes) -> Result:
+        """Read a result message; see `JobCodec.decode_result`."""
+        numbers, elements = wire.decode_result(message)
+        return Result(numbers, [self._item(job, *pair) for pair in zip(numbers, elements, strict=True)])
+
+    def _item(self, job: str, number: int, element: values.RValue) -> Item:
+        classes = values.class_(element)
+        if "error" not in classes:
+            return number, True, rinterop.to_python(element) if self.convert else element
+        if classes[0] in (wire.CRASH_CLASS, wire.FAILURE_CLASS):
+            return number, False, wire.agent_error(job, number, element)
+        text = wire.condition_message(element)
+        if text == _SIGPIPE:
+            raise Declined([number], "its R worker lost its liveness connection")
+        return number, False, TaskError(job, [number], text, element)
+
+
+def _exported(value: object, environment: Environment) -> values.RValue:
+    """An R value; of source text a promise, which sees the other exports and is evaluated when it is used."""
+    if isinstance(value, RExpression):
+        return Promise(values.UNBOUND, value.call, environment)
+    return rinterop.to_r(value)
+
+
+def _set_seed_worker(environment: Environment) -> Closure:
+    """`function(...) assign(".Random.seed", .pydoredis.seed, envir = globalenv())`: all workers call it."""
+    body = values.call(
+        "assign", values.character(".Random.seed"), values.symbol(SEED), envir=values.call("globalenv")
+    )
+    return Closure(values.pairlist(**{"...": values.MISSING_ARG}), body, environment)

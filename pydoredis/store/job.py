@@ -1,0 +1,193 @@
+"""The Redis commands of a coordinator (protocol, sections 4 and 15)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydoredis.coordinator.ledger import Span
+from pydoredis.errors import RemoteProtocolError, StoreUnavailable
+from pydoredis.protocol.keys import QueueKeys, TaskTag
+from pydoredis.settings import ConnectionSettings
+from pydoredis.store.admin import CANCELLED_TTL_S
+from pydoredis.store.connection import Call, Script, Store
+
+LEASE_S = 6 * 3600
+"""How long a job's keys outlive the last sign of life of its coordinator: time enough to debug one."""
+
+_SCAN_COUNT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What keys say about the tasks of a job.
+
+    Attributes:
+        running: Spans of tasks with a start or an alive key.
+        dead: Tags of tasks with a start key and no alive key, by span.
+    """
+
+    running: frozenset[Span]
+    dead: Sequence[tuple[Span, str]]
+
+
+class JobStore(Store):
+    """One connection for one job.
+
+    Args:
+        connection: Which server.
+        keys: The job's queue.
+        job: Its ID.
+    """
+
+    def __init__(self, connection: ConnectionSettings, keys: QueueKeys, job: str) -> None:
+        # What may or may not have happened when a connection is lost, the ledger finds out: nothing is sent
+        # twice by itself.
+        super().__init__(connection, reconnects=0)
+        self._keys = keys
+        self._job = job
+        self._collect = Script.read("collect")
+        self._fault = Script.read("fault")
+
+    def open(self, environment: bytes) -> bool:
+        """Store the job environment; False if the job's ID is taken."""
+        with self._translated():
+            return bool(self._client.set(self._keys.env(self._job), environment, nx=True, ex=LEASE_S))
+
+    def restore(self, environment: bytes) -> None:
+        """Store the environment again: the server lost it."""
+        with self._translated():
+            self._client.set(self._keys.env(self._job), environment, ex=LEASE_S)
+
+    def renew(self) -> bool:
+        """Renew the lease of the job's environment; False if it is gone."""
+        with self._translated():
+            return bool(self._client.expire(self._keys.env(self._job), LEASE_S))
+
+    def was_cancelled(self) -> bool:
+        """Whether somebody removed the job."""
+        with self._translated():
+            return bool(self._client.exists(self._keys.cancelled(self._job)))
+
+    def workers(self) -> int:
+        """How many workers say that they listen on the queue; 0 if that is not known."""
+        with self._translated():
+            count = cast("bytes | None", self._client.get(self._keys.count))
+        return int(count) if count and re.fullmatch(rb"\d+", count) else 0
+
+    def send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
+        """Submit tasks, forget `read` results, get up to `wanted` more, in one round trip: oldest first."""
+        with self._translated():
+            if payloads:
+                pipe = self._client.pipeline(transaction=False)
+                pipe.rpush(self._keys.queue, *payloads)
+                pipe.evalsha(self._collect.sha, 1, self._out, str(read), str(wanted))
+                replies = pipe.execute(raise_on_error=False)
+                if isinstance(replies[0], Exception):
+                    raise replies[0]
+                if not isinstance(replies[1], Exception):
+                    return cast("list[bytes]", replies[1])[::-1]
+        (batch,) = self._run([(self._collect, (self._out,), (read, wanted))])
+        if isinstance(batch, Exception):
+            raise self._unavailable(batch)
+        return cast("list[bytes]", batch)[::-1]
+
+    def wait_for_result(self, timeout_s: float) -> bytes | None:
+        """Wait for a result; the oldest one, which stays where it is, or None when the time is over."""
+        with self._translated():
+            out = self._out
+            reply = self._client.blmove(out, out, timeout_s, "RIGHT", "RIGHT")  # type: ignore[arg-type]
+            return cast("bytes | None", reply)
+
+    def submit(self, payloads: Sequence[bytes], *, python: bool = False) -> None:
+        """Put tasks on the queue, or on the side list that only Python workers serve."""
+        if payloads:
+            with self._translated():
+                self._client.rpush(self._keys.python if python else self._keys.queue, *payloads)
+
+    def marks(self) -> Marks:
+        """Which tasks of the job are running, and which workers look dead."""
+        started, alive = self._tags("start"), self._tags("alive")
+        spans = {tag: _span(tag) for tag in started | alive}
+        running = frozenset(span for span in spans.values() if span)
+        dead = [(span, tag) for tag in started - alive if (span := spans[tag])]
+        return Marks(running, dead)
+
+    def take_from_dead(self, tag: str, payload: bytes | None, *, python: bool = False) -> bool:
+        """Take a task from a worker whose alive key is gone, and submit it again if it is given.
+
+        Returns:
+            False if the worker is alive after all, or has answered.
+        """
+        keys = self._keys
+        queue = keys.python if python else keys.queue
+        call: Call = (
+            self._fault,
+            (keys.start(self._job, tag), keys.alive(self._job, tag), queue),
+            (payload or b"",),
+        )
+        (taken,) = self._run([call])
+        if isinstance(taken, Exception):
+            raise self._unavailable(taken)
+        return bool(taken)
+
+    def queued(self, payloads: Sequence[bytes]) -> list[bool]:
+        """Which of these messages are on the queue or the side list."""
+        if not payloads:
+            return []
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            for payload in payloads:
+                pipe.lpos(self._keys.queue, cast("Any", payload))
+                pipe.lpos(self._keys.python, cast("Any", payload))
+            places = pipe.execute()
+        return [a is not None or b is not None for a, b in zip(places[::2], places[1::2], strict=True)]
+
+    def close_job(self, copies: Iterable[bytes], *, cancelled: bool) -> None:
+        """Remove the job: its messages that may be on a queue, its keys, in one transaction.
+
+        Args:
+            copies: Messages to take off the queues.
+            cancelled: Whether running tasks are to be stopped.
+        """
+        keys, job = self._keys, self._job
+        with self._translated():
+            pipe = self._client.pipeline(transaction=True)
+            if cancelled:
+                pipe.set(keys.cancelled(job), b"", ex=CANCELLED_TTL_S)
+            for payload in copies:
+                pipe.lrem(keys.queue, 0, cast("Any", payload))
+                pipe.lrem(keys.python, 0, cast("Any", payload))
+            pipe.unlink(keys.env(job), keys.out(job), keys.published(job))
+            pipe.execute()
+            if cancelled:
+                starts = [keys.start(job, tag) for tag in self._tags("start")]
+                if starts:
+                    self._client.unlink(*starts)
+
+    # --- details ------------------------------------------------------------------------------------------
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        return StoreUnavailable(self.connection.safe_url, str(error))
+
+    @property
+    def _out(self) -> str:
+        return self._keys.out(self._job)
+
+    def _tags(self, kind: str) -> set[str]:
+        """Tags of all start or alive keys of the job."""
+        prefix = self._keys.start(self._job, "") if kind == "start" else self._keys.alive(self._job, "")
+        pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", prefix) + "*"
+        with self._translated():
+            found = self._client.scan_iter(match=pattern, count=_SCAN_COUNT)
+            return {key.decode("utf-8", "surrogateescape")[len(prefix) :] for key in found}
+
+
+def _span(tag: str) -> Span | None:
+    try:
+        parsed = TaskTag.parse(tag)
+    except RemoteProtocolError:
+        return None
+    return parsed.first, parsed.last
