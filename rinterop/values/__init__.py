@@ -40,6 +40,7 @@ from rinterop.values.build import (
     simple_error,
     symbol,
 )
+from rinterop.values.deparse import deparse, deparse1
 from rinterop.values.functions import (
     S4,
     ByteCode,
@@ -71,7 +72,11 @@ from rinterop.values.vectors import (
     attribute,
     attributes,
     class_,
+    dim,
+    dimnames,
+    inherits,
     is_na_real,
+    levels,
     names,
     strings,
 )
@@ -135,9 +140,15 @@ __all__ = [
     "character",
     "class_",
     "condition",
+    "deparse",
+    "deparse1",
+    "dim",
+    "dimnames",
     "double",
+    "inherits",
     "integer",
     "is_na_real",
+    "levels",
     "list_",
     "logical",
     "named_list",

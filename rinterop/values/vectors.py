@@ -222,6 +222,8 @@ def strings(value: RValue, limit: int | None = None) -> tuple[str | NAType, ...]
 def names(value: RValue) -> tuple[str | NAType, ...] | None:
     """The names of a vector or pairlist as R's `names()` gives them, or None.
 
+    Those of an array of one dimension, a table say, are its only `dimnames`.
+
     Raises:
         ExpansionError: If they are a compact form of very many elements.
     """
@@ -231,7 +233,33 @@ def names(value: RValue) -> tuple[str | NAType, ...] | None:
         tagged = tuple(cell.name for cell in value.cells)
         return tagged if any(tagged) else None
     found = attribute(value, "names")
+    if isinstance(found, Null) and len(dim(value) or ()) == 1:
+        found = next(iter(dimnames(value) or ()), NULL)
     return None if isinstance(found, Null) else strings(found)
+
+
+def dim(value: RValue) -> tuple[int, ...] | None:
+    """The dimensions of a matrix or array, or None."""
+    from rinterop.values.altrep import plain
+
+    found = plain(attribute(value, "dim"))
+    return tuple(found.values.tolist()) if isinstance(found, Integer) else None
+
+
+def dimnames(value: RValue) -> tuple[RValue, ...] | None:
+    """The names of rows, columns and so on: character vectors or `NULL`; None if there are none at all."""
+    found = attribute(value, "dimnames")
+    return found.values if isinstance(found, List) else None
+
+
+def levels(value: RValue) -> tuple[str | NAType, ...] | None:
+    """The levels of a factor, or None."""
+    return strings(attribute(value, "levels"))
+
+
+def inherits(value: RValue, *classes: str) -> bool:
+    """Whether any of `classes` is in the class attribute, as `inherits(value, classes)` for S3 objects."""
+    return not set(classes).isdisjoint(class_(value))
 
 
 def class_(value: RValue) -> tuple[str, ...]:

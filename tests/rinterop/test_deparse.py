@@ -1,0 +1,174 @@
+"""Code for values: R's deparse() says the same, line by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rinterop
+from rinterop import RValue
+from rinterop import values as v
+from rinterop.values import deparse, deparse1
+from tests.rinterop.recordings import recordings
+from tests.rinterop.rscript import run_r
+
+EXPRESSIONS = Path(__file__).parent.parent / "data" / "deparse" / "expressions.R"
+
+
+def deparsed_by_r(tmp_path: Path, program: list[str], options: str = "") -> list[tuple[RValue, list[str]]]:
+    """Values handed to `p` in `program`, each with the lines of R's deparse()."""
+    file = tmp_path / "deparsed.rds"
+    run_r(
+        [
+            ".found <- list()",
+            f"p <- function(x) .found[[length(.found) + 1L]] <<- list(x, deparse(x{options}))",
+            *program,
+            f"saveRDS(.found, '{file}', compress = FALSE)",
+        ]
+    )
+    found = rinterop.read_rds(file)
+    assert isinstance(found, v.List)
+    pairs = []
+    for pair in found:
+        assert isinstance(pair, v.List)
+        pairs.append((pair[0], [str(line) for line in v.strings(pair[1]) or ()]))
+    return pairs
+
+
+def disagreements(
+    pairs: list[tuple[RValue, list[str]]], use_source: bool = False
+) -> list[tuple[list[str], list[str]]]:
+    return [
+        (ours, lines) for value, lines in pairs if (ours := deparse(value, use_source=use_source)) != lines
+    ]
+
+
+@pytest.mark.needs_r
+def test_expressions(tmp_path: Path) -> None:
+    pairs = deparsed_by_r(tmp_path, [EXPRESSIONS.read_text(encoding="utf-8")])
+    assert len(pairs) > 500
+    assert disagreements(pairs) == []
+
+
+OPERATORS = r"""
+operators <- c("~", "||", "&&", "==", "<", "+", "-", "*", "/", "%%", "%in%", ":", "^", "::", "<-", "=", "!",
+               "$", "@", "[", "[[", "(", "{", "if", "for", "while", "repeat", "break", "f", "return", "list",
+               "`a b`")
+leaves <- list(quote(x), quote(`a b`), 1, -2, 3L, "s", TRUE, NULL, 1+2i, 1:3, c(a = 1), NA_integer_,
+               as.name("a_rather_long_name_of_a_variable"), quote(function(x, y = 2) x), pi * 1e6)
+random <- function(depth) {
+    if (depth == 0 || runif(1) < .2) return(leaves[[sample(length(leaves), 1)]])
+    arguments <- lapply(seq_len(sample(0:3, 1, prob = c(.05, .3, .5, .15))), function(i) random(depth - 1))
+    operator <- sample(operators, 1)
+    tags <- c("", "a", "b c")
+    if (operator == "f" && length(arguments)) names(arguments) <- sample(tags, length(arguments), TRUE)
+    as.call(c(list(if (runif(1) < .05) random(1) else as.name(operator)), arguments))
+}
+"""
+
+
+@pytest.mark.needs_r
+def test_calls_of_any_shape(tmp_path: Path) -> None:
+    pairs = deparsed_by_r(tmp_path, [OPERATORS, "set.seed(1); for (i in 1:4000) p(random(sample(1:5, 1)))"])
+    assert disagreements(pairs) == []
+
+
+@pytest.mark.needs_r
+def test_numbers(tmp_path: Path) -> None:
+    program = """
+    set.seed(1)
+    doubles <- c(rnorm(500), 10^runif(500, -320, 308), round(rnorm(500), 3), round(10^runif(200, 0, 17)),
+                 (1:200) / 8)
+    for (x in doubles) p(x)
+    for (i in 1:400) p(sample(doubles, 3))
+    integers <- c(-3:3, NA, 100000L, .Machine$integer.max)
+    for (i in 1:200) p(sample(integers, sample(1:4, 1)))
+    """
+    assert disagreements(deparsed_by_r(tmp_path, [program])) == []
+
+
+@pytest.mark.needs_r
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "packages",
+    ["'base', 'stats', 'parallel'", "'utils', 'tools'", "'methods', 'graphics', 'grDevices', 'compiler'"],
+)
+def test_every_function_of_r(tmp_path: Path, packages: str) -> None:
+    program = f"""
+    for (package in c({packages})) {{
+        namespace <- asNamespace(package)
+        for (name in ls(namespace, all.names = TRUE)) {{
+            f <- get(name, namespace)
+            if (typeof(f) == "closure") {{ environment(f) <- globalenv(); attributes(f) <- NULL; p(f) }}
+        }}
+    }}
+    """
+    pairs = deparsed_by_r(tmp_path, [program])
+    assert len(pairs) > 900
+    assert disagreements(pairs) == []
+
+
+@pytest.mark.needs_r
+def test_functions_as_they_were_written(tmp_path: Path) -> None:
+    program = r"""
+    options(keep.source = TRUE)
+    source <- c("f <- function(x,  # one", "    y)   {", "  'é' ;x   +y }; g <- function( ) 1",
+                "h <- list(function(x)x )")
+    eval(parse(text = source))
+    p(f); p(g); p(h[[1]]); p(function(x) x)
+    """
+    pairs = deparsed_by_r(
+        tmp_path, [program], ', control = c("keepNA", "keepInteger", "niceNames", "useSource")'
+    )
+    assert pairs[0][1][0] == "function(x,  # one"
+    assert disagreements(pairs, use_source=True) == []
+    without = deparse(pairs[0][0])
+    assert without[0] == "function (x, y) "
+
+
+@pytest.mark.needs_r
+def test_widths(tmp_path: Path) -> None:
+    program = "p(quote(f(aaaaaaaaaa, bbbbbbbbbbbb, cccccccccc + dddddddddd, list(eeeeeeeeeee, fffffffff))))"
+    for width in (20, 40, 100):
+        ((value, lines),) = deparsed_by_r(tmp_path, [program], f", width.cutoff = {width}L")
+        assert deparse(value, width=width) == lines
+
+
+def test_one_line() -> None:
+    error = v.call("f", v.call("+", v.symbol("x"), v.double(1)), n=v.integer(3))
+    assert deparse1(error) == "f(x + 1, n = 3L)"
+    block = v.call("{", v.symbol("a"), v.symbol("b"))
+    assert deparse(block) == ["{", "    a", "    b", "}"]
+    assert deparse1(block) == "{     a     b }"
+
+
+def test_names_in_backquotes() -> None:
+    assert deparse(v.symbol("a b")) == ["a b"]
+    assert deparse(v.symbol("a b"), backquote=True) == ["`a b`"]
+    assert deparse(v.call("f", v.symbol("if"))) == ["f(`if`)"]
+
+
+def test_what_has_no_code() -> None:
+    assert deparse(v.list_(v.Environment(), v.GLOBAL_ENV, v.ExternalPointer(), v.WeakReference())) == [
+        "list(<environment>, <environment>, <pointer: (nil)>, <weak reference>)"
+    ]
+    assert deparse(v.MISSING_ARG) == [""]
+    assert deparse(v.NULL) == ["NULL"]
+
+
+def test_depth_costs_nothing() -> None:
+    value: RValue = v.symbol("x")
+    for _ in range(20_000):
+        value = v.call("f", value)
+    assert deparse1(value) == "f(" * 20_000 + "x" + ")" * 20_000
+
+
+@pytest.mark.parametrize("recording", recordings(form="xdr"), ids=lambda one: one.path.stem)
+def test_any_value_has_lines(recording: object) -> None:
+    value = rinterop.loads(recording.read(), mmap="keep")  # type: ignore[attr-defined]
+    if "huge" in recording.name or "mmap" in recording.name:  # type: ignore[attr-defined]
+        with pytest.raises(rinterop.ExpansionError):
+            deparse(value)
+    else:
+        assert all(isinstance(line, str) for line in deparse(value))
