@@ -125,9 +125,16 @@ class Executor:
             while data := output.read(65536):
                 with self._printed:
                     self.printed += data
+                    self._printed.notify_all()
         with self._printed:
             self._output_fd = -1
             self._printed.notify_all()
+
+    def wait_for_output(self, text: str) -> None:
+        """Wait until it has printed `text`: output comes by another way than results, perhaps after them."""
+        with self._printed:
+            found = self._printed.wait_for(lambda: text.encode() in self.printed, TIMEOUT_S)
+            assert found, f"waited in vain for {text!r} in {self.printed.decode()!r}"
 
     def end_output(self) -> str:
         """All that was printed, once the process has closed its output."""

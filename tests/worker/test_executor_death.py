@@ -22,8 +22,7 @@ from tests.worker.executor_process import Executor
 executor = Executor("r", sys.argv[1])
 executor.load(1, bytes.fromhex(sys.argv[2]))
 executor.submit(1, bytes.fromhex(sys.argv[3]))
-while b"busy" not in executor.printed:
-    time.sleep(0.01)
+executor.wait_for_output("busy")
 print(executor.process.pid, flush=True)
 time.sleep(60)
 """

@@ -152,5 +152,5 @@ def test_output_and_marks() -> None:
     with Executor("cloudpickle") as executor:
         run(executor, lambda i: print("alone"), {"i": 1})
         run(executor, lambda i: print("is", i), {"i": 1}, {"i": 2})
-        assert executor.printed.endswith(b"alone\n\x1e1\nis 1\n\x1e2\nis 2\n")
         assert executor.hang_up() == 0
+        assert executor.end_output().endswith("alone\n\x1e1\nis 1\n\x1e2\nis 2\n")

@@ -11,7 +11,7 @@ import pytest
 
 from pydoredis.worker import engines, frames
 from pydoredis.worker.frames import Kind
-from tests.worker.executor_process import Executor, peer, wait_until
+from tests.worker.executor_process import Executor, peer
 
 pytestmark = pytest.mark.needs_r
 
@@ -216,7 +216,7 @@ def test_set_seed_worker(shared: Executor) -> None:
     assert run(shared, job, show="{ set.seed(8); identical(value[[1]], list(runif(1), 0)) }") == "TRUE"
     assert run(shared, "i, set.seed.worker = function(n) stop('refused')") == "list(`1` = 1)"
     run(shared, "i")
-    assert "Error in set.seed.worker(0): refused" in shared.printed.decode()
+    shared.wait_for_output("Error in set.seed.worker(0): refused")
 
 
 def test_worker_init_runs_once_per_job(shared: Executor) -> None:
@@ -293,7 +293,7 @@ def test_output_is_there_before_the_result(shared: Executor) -> None:
     run(shared, "{ cat('to stdout\\n'); message('to stderr'); print(i); system('echo from a child') }")
     run(shared, "{ write('raw', stdout()); warning('careful') }")
     run(shared, "as.integer('x')")
-    run(shared, "suppressWarnings(warning('unheard'))")
+    run(shared, "{ suppressWarnings(warning('unheard')); cat('the end\\n') }")
     for text in (
         "to stdout\n",
         "to stderr\n",
@@ -302,8 +302,9 @@ def test_output_is_there_before_the_result(shared: Executor) -> None:
         "raw\n",
         ": careful\n",
         "coercion\n",
+        "the end\n",
     ):
-        assert text in shared.printed.decode()
+        shared.wait_for_output(text)
     assert "unheard" not in shared.printed.decode()
 
 
@@ -342,7 +343,7 @@ def test_interrupts_are_ignored(engine: engines.REngine) -> None:
         )
         executor.load(1, peer().make(f"job({body})"))
         executor.submit(1, peer().make("task(i = 1)"))
-        wait_until(lambda: b"at work" in executor.printed)
+        executor.wait_for_output("at work")
         executor.process.send_signal(signal.SIGINT)
         assert peer().show(executor.next_result()[1]) == "list(`1` = 1)"
 
@@ -351,7 +352,7 @@ def test_an_interrupted_sleep_costs_one_iteration(engine: engines.REngine) -> No
     with Executor("r", engine) as executor:
         executor.load(1, peer().make("job({ if (i == 1) { cat('asleep\\n'); Sys.sleep(20) }; i })"))
         executor.submit(1, peer().make("task(i = 1:2)"))
-        wait_until(lambda: b"asleep" in executor.printed)
+        executor.wait_for_output("asleep")
         executor.process.send_signal(signal.SIGINT)
         shown = peer().show(executor.next_result()[1], "list(class(value[[1]])[2], value[[2]])")
         assert shown == 'list("error", 2L)'
@@ -365,4 +366,4 @@ def test_profile_is_read_as_by_rscript(engine: engines.REngine, tmp_path: Path) 
         assert run(executor, f"list(getOption('seen'), '{tmp_path}' %in% .libPaths())") == (
             "list(`1` = list(FALSE, TRUE))"
         )
-        assert b"profile\n" in executor.printed
+        executor.wait_for_output("profile\n")

@@ -104,7 +104,7 @@ def test_queued_tasks_wait_for_the_answer(executor: Executor) -> None:
 def test_logger_prints_and_returns_a_line(executor: Executor) -> None:
     line = run(executor, "logger('hello')").strip('"')
     assert re.fullmatch(rf"@ \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d \S+ {executor.process.pid} hello", line)
-    assert line + " \n" in executor.printed.decode()
+    executor.wait_for_output(line + " \n")
 
 
 @pytest.mark.parametrize(
