@@ -4,6 +4,7 @@
 #   make test     lint, types, all tests; pytest's closing line comes last
 #   make fast     the same without the slow tests: what to run before every commit
 #   make bench    all benchmarks, a table each
+#   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
 #   make lint | types | format | setup | clean | distclean
 #
 #   make test PYTEST_ARGS="-x -k store"    give pytest other arguments
@@ -17,10 +18,11 @@ RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
 # Tests use separate processes and Redis servers, so two at a time get in each other's way no more than the
 # processors do. By file: what a file's tests share, such as a pool that replays recordings, is made only once.
 PYTEST_ARGS ?= -n 2 --dist loadfile
+FUZZ_SECONDS ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest format bench setup clean distclean
+.PHONY: demo test fast lint types pytest format bench sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -51,6 +53,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+sanitize: $(READY)
+	$(BIN)/python -m tests.rinterop.sanitize --seconds $(FUZZ_SECONDS)
 
 # Once, and again when the dependencies change. `make setup` does it in any case, e.g. after installing R.
 setup:

@@ -60,15 +60,33 @@ static int is_sound_sequence(PyObject *state, uint32_t type_code)
     return sequence_is_sound(type_code == INT, triple[0], triple[1], triple[2]);
 }
 
-/* Whether a state is a pair of a plain vector of the first kind, or the second, and `count` integers. */
-static int is_sound_pair(PyObject *state, Kind one, Kind other, Py_ssize_t count)
+/* The type code of a vector of numbers or strings, whatever its form; 0 for all else. */
+static long type_of(PyObject *value)
+{
+    switch (kind_of(value)) {
+    case K_INTEGER:
+        return INT;
+    case K_DOUBLE:
+        return REAL;
+    case K_CHARACTER:
+        return STR;
+    case K_ALTREP:
+        return PyLong_AsLong(SLOT(K_ALTREP, value, TYPE_CODE));
+    default:
+        return 0;
+    }
+}
+
+/* Whether a state is a pair of a vector of one of two types, and `count` integers. */
+static int is_sound_pair(PyObject *state, long one, long other, Py_ssize_t count)
 {
     if (!IS(K_PAIRLIST, state))
         return 0;
     PyObject *cells = SLOT(K_PAIRLIST, state, CELLS), *end = SLOT(K_PAIRLIST, state, END);
-    PyObject *first = PyTuple_GET_ITEM(cells, 0), *vector = SLOT(K_CELL, first, CELL_VALUE);
+    PyObject *first = PyTuple_GET_ITEM(cells, 0);
+    long type = type_of(SLOT(K_CELL, first, CELL_VALUE));
     return PyTuple_GET_SIZE(cells) == 1 && SLOT(K_CELL, first, CELL_TAG) == Py_None && is_bare(first, K_CELL)
-        && (IS(one, vector) || IS(other, vector)) && IS(K_INTEGER, end) && is_bare(end, K_INTEGER)
+        && (type == one || type == other) && IS(K_INTEGER, end) && is_bare(end, K_INTEGER)
         && size_of(end, K_INTEGER) == count;
 }
 
@@ -80,13 +98,10 @@ static int is_plainly_sound(PyObject *class_name, PyObject *package, uint32_t ty
     if (type_code == INT && named(class_name, "compact_intseq"))
         return is_sound_sequence(state, type_code);
     if (type_code == STR && named(class_name, "deferred_string"))
-        return is_sound_pair(state, K_INTEGER, K_DOUBLE, 1);
-    if (type_code == STR && named(class_name, "wrap_string"))
-        return is_sound_pair(state, K_CHARACTER, K_CHARACTER, 2);
-    if (type_code == REAL && named(class_name, "wrap_real"))
-        return is_sound_pair(state, K_DOUBLE, K_DOUBLE, 2);
-    return type_code == INT && named(class_name, "wrap_integer")
-        && is_sound_pair(state, K_INTEGER, K_INTEGER, 2);
+        return is_sound_pair(state, INT, REAL, 1);
+    const char *wrapper = type_code == INT ? "wrap_integer" : type_code == REAL ? "wrap_real"
+        : type_code == STR ? "wrap_string" : NULL;
+    return wrapper != NULL && named(class_name, wrapper) && is_sound_pair(state, type_code, type_code, 2);
 }
 
 static int check(Reader *r, PyObject *class_name, PyObject *package, uint32_t type_code, PyObject *state)
