@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rinterop import RValue
+from rinterop import NA, NA_complex_, NA_integer_, NA_real_, RArray, RValue
 
 Array = npt.NDArray[Any]
 
 NUMBERS = (bool, int, float, complex)
 INT64 = np.iinfo(np.int64)
+
+MISSING: dict[str, Any] = {"b": NA, "i": NA_integer_, "f": NA_real_, "c": NA_complex_}
+"""What is missing among numbers, by NumPy's kind of number."""
 
 
 def c(*values: Any) -> Any:
@@ -29,7 +32,8 @@ def c(*values: Any) -> Any:
     Numbers and arrays give a 1-D array (flattened row by row, as NumPy does it; R goes by columns).
     Lists and tuples are extended; strings and other objects are elements; with any of these, or with integers
     that need more than 64 bits, the result is a list. Dicts are merged. Series give a Series, in which a
-    default index is numbered through.
+    default index is numbered through. Where R's NA is among numbers the array is masked, and vectors with
+    names keep them (`rinterop.RArray`).
 
     Raises:
         TypeError: For dicts, Series or data frames beside other things, and for R values.
@@ -42,6 +46,8 @@ def c(*values: Any) -> Any:
         return merge(*present)
     if (pandas := _pandas_of(present)) is not None:
         return _series(pandas, present)
+    if any(isinstance(value, RArray) for value in present):
+        return _named(present)
     families = {_family(value) for value in present}
     if len(families) == 1 and families != {""} and not any(map(_is_huge, present)):
         return _joined(_vectors(present))
@@ -70,7 +76,7 @@ def rbind(*values: Any) -> Any:
     """Vectors and matrices as rows of a matrix, or dicts, Series and data frames as rows of a data frame.
 
     A scalar or a 1-D array or list is one row; also when it is the only one. Nothing is recycled. A default
-    index is numbered through; labels stay. Dicts need pandas.
+    index is numbered through; labels stay, and so do names of vectors from R. Dicts need pandas.
 
     Raises:
         TypeError: For pandas objects or dicts beside arrays, dicts without pandas, and R values.
@@ -124,7 +130,12 @@ def _family(value: Any) -> str:
     """Values of a family fit into one array. "n" for numbers, else NumPy's kind; "" for what needs a list."""
     if isinstance(value, (np.ndarray, np.generic)) and not isinstance(value, (str, bytes)):
         return "n" if value.dtype.kind in "biufc" else value.dtype.kind
-    return "n" if isinstance(value, NUMBERS) else ""
+    return "n" if isinstance(value, NUMBERS) or _missing_kind(value) else ""
+
+
+def _missing_kind(value: Any) -> str:
+    """NumPy's kind of number that is missing here; empty if `value` is anything else."""
+    return next((kind for kind, missing in MISSING.items() if value is missing), "")
 
 
 def _is_huge(value: Any) -> bool:
@@ -139,8 +150,28 @@ def _vectors(values: Sequence[Any]) -> list[Array]:
         if is_array:
             vectors.extend(array.ravel() for array in run)
         else:
-            vectors.append(np.array(list(run)))
+            vectors.append(_vector(list(run)))
     return vectors
+
+
+def _vector(scalars: list[Any]) -> Array:
+    """Scalars as an array, masked where one is missing."""
+    if all(isinstance(scalar, (*NUMBERS, np.generic)) for scalar in scalars):
+        return np.array(scalars)
+    missing = [_missing_kind(scalar) for scalar in scalars]
+    filled = [np.zeros((), kind)[()] if kind else one for kind, one in zip(missing, scalars, strict=True)]
+    return np.ma.array(filled, mask=[kind != "" for kind in missing])
+
+
+def _named(values: Sequence[Any]) -> Any:
+    """Vectors from R and others; an element without a name has an empty one, as in R."""
+    pieces = [c(value.values if isinstance(value, RArray) else value) for value in values]
+    joined = c(*pieces)
+    own = [value.names if isinstance(value, RArray) else None for value in values]
+    if not isinstance(joined, np.ndarray) or not any(own):
+        return joined
+    names = [name for piece, found in zip(pieces, own, strict=True) for name in found or [""] * len(piece)]
+    return RArray(joined, names=names)
 
 
 def _joined(arrays: Sequence[Array], axis: int = 0) -> Array:
@@ -155,7 +186,10 @@ def _elements(value: Any) -> Sequence[Any]:
     if isinstance(value, (list, tuple)):
         return value
     if isinstance(value, (np.ndarray, np.generic)) and _family(value) == "n":
-        return [value.item()] if value.ndim == 0 else value.ravel().tolist()
+        elements: list[Any] = value.ravel().tolist()
+        if np.ma.is_masked(value):
+            return [MISSING[value.dtype.kind] if element is None else element for element in elements]
+        return elements
     # Not tolist(): times in nanoseconds would become plain integers.
     return list(value.ravel()) if isinstance(value, np.ndarray) else [value]
 
@@ -172,11 +206,29 @@ def _stacked(name: str, values: Sequence[Any], axis: int) -> Any:
     if len({_family(block) for block in blocks}) > 1:
         # NumPy would write numbers as text beside strings.
         blocks = [block.astype(object) for block in blocks]
-    return _joined(blocks, axis)
+    stacked = _joined(blocks, axis)
+    return RArray(stacked, dimnames=labels) if any(labels := _labels(values, blocks, axis)) else stacked
+
+
+def _labels(values: Sequence[Any], blocks: Sequence[Array], axis: int) -> tuple[list[str] | None, ...]:
+    """Names of rows and of columns. Across the blocks, the first that has names gives them, as in R."""
+    along: list[str] = []
+    across: Sequence[Any] | None = None
+    for value, block in zip(values, blocks, strict=True):
+        dimnames: tuple[Any, ...] = (None, None)
+        if isinstance(value, RArray) and block.size:
+            both = value.dimnames if len(value.shape) == 2 else None
+            dimnames = both or ((None, value.names) if axis == 0 else (value.names, None))
+        along.extend(dimnames[axis] or [""] * block.shape[axis])
+        across = across or dimnames[1 - axis]
+    found = (along if any(along) else None, list(across) if across else None)
+    return found if axis == 0 else found[::-1]
 
 
 def _block(value: Any, axis: int) -> Array:
     """A value as some rows (axis 0) or columns (axis 1)."""
+    if isinstance(value, RArray):
+        value = value.values
     array: Array = np.asanyarray(value)
     if isinstance(value, (list, tuple)) and array.dtype.kind in "US":
         array = np.array(value, dtype=array.dtype if all(isinstance(one, str) for one in value) else object)

@@ -75,6 +75,23 @@ def test_c_of_missing_values_is_masked() -> None:
     result = combined("c", np.ma.array([1, 2], mask=[False, True]), 3)
     assert result.tolist() == [1, None, 3]
 
+    result = combined("c", 1, rinterop.NA_integer_, 2.5)
+    assert (result.tolist(), result.dtype) == ([1, None, 2.5], np.dtype(float))
+    assert combined("c", rinterop.NA, rinterop.NA).tolist() == [None, None]
+    assert combined("c", result, "x") == [1, rinterop.NA_real_, 2.5, "x"]
+    assert combined("rbind", np.ma.array([1, 2], mask=[False, True]), [3, 4]).tolist() == [[1, None], [3, 4]]
+
+
+def test_names_of_vectors_from_r_stay() -> None:
+    one, two = rinterop.RArray([1.0], names=["a"]), rinterop.RArray([3.0, 4.0], names=["b", "c"])
+    joined = combined("c", one, 2.0, two)
+    assert (joined.names, joined.values.tolist()) == (("a", "", "b", "c"), [1, 2, 3, 4])
+    assert combined("c", combined("c", one, 2.0), two) == joined
+    rows = combined("rbind", combined("rbind", two, two), two)
+    assert (rows.dimnames, rows.values.tolist()) == ((None, ("b", "c")), [[3, 4]] * 3)
+    columns = combined("cbind", two, combined("cbind", two))
+    assert (columns.dimnames, columns.values.tolist()) == ((("b", "c"), None), [[3, 3], [4, 4]])
+
 
 def test_c_says_which_key_clashes() -> None:
     with pytest.raises(ValueError, match="'b' has a value already"):
