@@ -1,0 +1,192 @@
+"""Python jobs: no-op tasks beside RQ, Celery, Dask, joblib and a bare loop; latency; chunks; memory.
+
+    python -m benchmarks.python_jobs [--repeats 3] [--share 1.0] [--no-peers]
+
+The peers come with `pip install pydoredis[bench]`; one that is missing is left out, with a note. All figures
+are from one run on one machine, so their ratios mean more than they do. Each system has a fresh Redis server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.python_systems import OURS, PEERS, WORKERS, Run, System
+from pydoredis.queue import Queue
+from pydoredis.server import EmbeddedServer
+
+SINGLES = 100
+"""Lone tasks, of whose times the median counts."""
+
+SAMPLE_S = 0.02
+STAGES = (0.1, 0.5, 1.0)
+"""Shares of the iterations at which the peaks of memory so far are noted."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MB = 1024 * 1024
+
+
+def checked(run: Run, tasks: int) -> float:
+    """Seconds that the tasks take, all of whose values are right."""
+    began = time.perf_counter()
+    values = run(tasks)
+    seconds = time.perf_counter() - began
+    if len(values) != tasks or sum(values) != sum(range(tasks)):
+        raise SystemExit(f"wrong values: {len(values)} of {tasks}, sum {sum(values)}")
+    return seconds
+
+
+def measure(system: System, repeats: int, share: float) -> tuple[float, float]:
+    """Tasks per second and seconds for a lone task: medians of `repeats` runs and of `SINGLES`."""
+    tasks = max(100, int(system.tasks * share))
+    with EmbeddedServer() as server, system.started(server.url) as run:
+        checked(run, tasks // 5)
+        rates = [tasks / checked(run, tasks) for _ in range(repeats)]
+        lone = [checked(run, 1) for _ in range(SINGLES)]
+    return statistics.median(rates), statistics.median(lone)
+
+
+def beside_peers(repeats: int, share: float, *, with_peers: bool) -> Table:
+    """No-op tasks one by one."""
+    systems = (OURS, *(PEERS if with_peers else ()))
+    table = Table(
+        title=f"no-op tasks, one iteration each, {WORKERS} worker processes",
+        caption="\n".join(f"{system.name}: {system.settings}" for system in systems),
+        caption_justify="left",
+    )
+    table.add_column("system")
+    for column in ("tasks/s", "ours is", "a lone task, ms", "ours is"):
+        table.add_column(column, justify="right")
+    our_rate, our_lone = measure(OURS, repeats, share)
+    table.add_row(OURS.name, f"{our_rate:,.0f}", "", f"{our_lone * 1e3:.2f}", "")
+    for system in systems[1:]:
+        if not system.is_installed():
+            table.add_row(system.name, "not installed: left out")
+            continue
+        rate, lone = measure(system, repeats, share)
+        table.add_row(
+            system.name,
+            *(f"{rate:,.0f}", f"{our_rate / rate:.1f} x"),
+            *(f"{lone * 1e3:.2f}", f"{lone / our_lone:.1f} x"),
+        )
+    return table
+
+
+class MemoryWatch:
+    """Peaks of this process's memory and of the server's, as a loop goes on: its `progress` function.
+
+    Args:
+        client: A connection to the server.
+        iterations: How many there are.
+    """
+
+    def __init__(self, client: redis.Redis, iterations: int) -> None:
+        self._client = client
+        self._due = [(share, int(share * iterations)) for share in STAGES]
+        self._next_s = 0.0
+        self._resident = self._used = 0
+        self.peaks: dict[float, tuple[int, int]] = {}
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """So many iterations are done."""
+        reached = bool(self._due) and done >= self._due[0][1]
+        now_s = time.monotonic()
+        if now_s < self._next_s and not reached:
+            return
+        self._next_s = now_s + SAMPLE_S
+        self._resident = max(self._resident, resident())
+        information: Any = self._client.info("memory")
+        self._used = max(self._used, information["used_memory"])
+        while self._due and done >= self._due[0][1]:
+            self.peaks[self._due.pop(0)[0]] = self._resident, self._used
+
+
+def resident() -> int:
+    """Bytes of memory that this process has in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def endless() -> Iterator[int]:
+    """Iterations whose number nobody knows before."""
+    yield from itertools.count()
+
+
+def long_loops(iterations: int) -> Table:
+    """Loops over a generator: pace, and peaks of memory at several stages."""
+    table = Table(title=f"{iterations:,} no-op iterations from a generator, combine '+'")
+    table.add_column("chunk size")
+    table.add_column("in order")
+    table.add_column("iterations/s", justify="right")
+    table.add_column("coordinator before, MB", justify="right")
+    for what in ("coordinator", "Redis"):
+        table.add_column(
+            f"{what}, peak MB at {' / '.join(f'{share:.0%}' for share in STAGES)}", justify="right"
+        )
+    chunk_sizes: tuple[int | Literal["auto"], ...] = ("auto", 100)
+    for chunk_size, inorder in itertools.product(chunk_sizes, (False, True)):
+        with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+            queue = Queue("BENCH", server.url)
+            with queue.start_local_workers(WORKERS, codec="cloudpickle"):
+                queue.foreach(x=range(10_000), chunk_size=100).dopar(lambda x: x)
+                watch, before = MemoryWatch(client, iterations), resident()
+                loop = queue.foreach(
+                    x=itertools.islice(endless(), iterations),
+                    combine="+",
+                    inorder=inorder,
+                    chunk_size=chunk_size,
+                    progress=watch,
+                )
+                began = time.perf_counter()
+                value = loop.dopar(lambda x: x)
+                seconds = time.perf_counter() - began
+        if value != sum(range(iterations)):
+            raise SystemExit(f"wrong value: {value}")
+        peaks = [watch.peaks[share] for share in STAGES]
+        table.add_row(
+            *(str(chunk_size), "yes" if inorder else "no", f"{iterations / seconds:,.0f}"),
+            f"{before / _MB:.0f}",
+            *(" / ".join(f"{peak[place] / _MB:.1f}" for peak in peaks) for place in (0, 1)),
+        )
+    return table
+
+
+def automatic(iterations: int, repeats: int) -> Table:
+    """The pace with chunks of a measured size, from the first iteration on."""
+    table = Table(title=f"{iterations:,} no-op iterations of a range, chunk_size='auto'")
+    table.add_column("in order")
+    table.add_column("iterations/s", justify="right")
+    for inorder in (False, True):
+        with EmbeddedServer() as server:
+            queue = Queue("BENCH", server.url)
+            with queue.start_local_workers(WORKERS, codec="cloudpickle"):
+                loop = queue.foreach(x=range(iterations), inorder=inorder, chunk_size="auto")
+                seconds = [checked(lambda _: loop.dopar(lambda x: x), iterations) for _ in range(repeats)]  # noqa: B023
+        table.add_row("yes" if inorder else "no", f"{iterations / statistics.median(seconds):,.0f}")
+    return table
+
+
+def main() -> None:
+    """Print the tables."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--repeats", type=int, default=3, help="runs of each system; the median counts")
+    arguments.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
+    arguments.add_argument("--no-peers", action="store_true", help="measure ours only")
+    options = arguments.parse_args()
+    console = Console()
+    console.print(beside_peers(options.repeats, options.share, with_peers=not options.no_peers))
+    console.print(automatic(int(500_000 * options.share), options.repeats))
+    console.print(long_loops(int(1_000_000 * options.share)))
+
+
+if __name__ == "__main__":
+    main()
