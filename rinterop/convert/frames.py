@@ -28,6 +28,7 @@ from rinterop.values import (
     class_,
     plain,
 )
+from rinterop.values.vectors import Vector
 
 CLASS = ("data.frame",)
 
@@ -52,7 +53,7 @@ class Frame:
 
 
 def frame_of(value: List) -> Frame | None:
-    """The parts, or None if it only says that it is a data frame."""
+    """The parts, or None if it only says that it is a data frame: some are missing, or do not fit."""
     columns = tuple(map(plain, value.values))
     names = bare_strings(attribute(value, "names"))
     if names is None and not columns:
@@ -61,15 +62,16 @@ def frame_of(value: List) -> Frame | None:
     if names is None or len(names) != len(columns):
         return None
     row_names: tuple[str, ...] | NDArray[np.int32] | None
-    if isinstance(rows, Integer) and len(rows) == 2 and int(rows.values[0]) == NA_INTEGER:
-        row_names, n_rows = None, abs(int(rows.values[1]))
-    elif isinstance(rows, Integer) and not len(rows):
-        row_names, n_rows = None, 0
+    n_rows = _automatic(rows)
+    if n_rows is not None:
+        row_names = None
     elif isinstance(rows, Integer):
         row_names, n_rows = rows.values, len(rows)
     elif isinstance(rows, Character) and not any(text is NA for text in rows.values):
         row_names, n_rows = tuple(map(str, rows.values)), len(rows)
     else:
+        return None
+    if any(_height(column) != n_rows for column in columns) or not _are_row_names(row_names):
         return None
     return Frame(names, columns, row_names, n_rows, value)
 
@@ -106,10 +108,13 @@ def assembled(
         ConversionError: If lengths differ or row names are not unique.
     """
     if n_rows is None:
-        n_rows = len(row_names) if row_names is not None else _height(columns[0]) if columns else 0
+        n_rows = len(row_names) if row_names is not None else (columns and _height(columns[0])) or 0
     for name, column in zip(names, columns, strict=True):
-        if _height(column) != n_rows:
-            raise ConversionError(f"column {name!r} has {_height(column)} rows where {n_rows} are expected")
+        height = _height(column)
+        if height is None:
+            raise ConversionError(f"a column is a vector, and {name!r} is {type(column).__name__}")
+        if height != n_rows:
+            raise ConversionError(f"column {name!r} has {height} rows where {n_rows} are expected")
     fresh: dict[str, RValue] = {
         "names": character(*names),
         "class": character(*CLASS),
@@ -151,28 +156,39 @@ def row_names_value(row_names: Sequence[str] | NDArray[Any] | None, n_rows: int)
     return character(*texts)
 
 
-def _height(column: RValue) -> int:
+def _height(column: RValue) -> int | None:
+    """How many rows a column has; None if it is no column."""
     if is_data_frame(column) and isinstance(column, List):
-        frame = frame_of(column)
-        return frame.n_rows if frame is not None else len(column)
+        rows = plain(attribute(column, "row.names"))
+        count = _automatic(rows)
+        return count if count is not None else len(rows) if isinstance(rows, Vector) else None
     if "POSIXlt" in class_(column) and isinstance(column, List):
-        return max(map(len, column), default=0)  # type: ignore[arg-type]  # its parts are vectors
+        return max((len(part) for part in column.values if isinstance(part, Vector)), default=0)
     dim = attribute(column, "dim")
     if isinstance(dim, Integer) and len(dim):
         return int(dim.values[0])
-    try:
-        return len(column)  # type: ignore[arg-type]  # what has no length is refused
-    except TypeError:
-        raise ConversionError(f"a column is a vector, and {type(column).__name__} is none") from None
+    return len(column) if isinstance(column, Vector) else None
+
+
+def _automatic(rows: RValue) -> int | None:
+    """How many rows a `row.names` counts, whichever sign R gave the number; None if it names them."""
+    if not isinstance(rows, Integer):
+        return None
+    if len(rows) == 2 and int(rows.values[0]) == NA_INTEGER:
+        return abs(int(rows.values[1]))
+    return None if len(rows) else 0
+
+
+def _are_row_names(row_names: tuple[str, ...] | NDArray[np.int32] | None) -> bool:
+    """Whether they are different, and none is missing."""
+    if row_names is None or not len(row_names):
+        return True
+    if isinstance(row_names, tuple):
+        return len(set(row_names)) == len(row_names)
+    return len(np.unique(row_names)) == len(row_names) and int(row_names.min()) != NA_INTEGER
 
 
 def _same_rows(known: RValue, fresh: RValue) -> bool:
-    """Whether two `row.names` are the same, automatic ones whichever sign R gave their number."""
     known = plain(known)
-    if known == fresh:
-        return True
-    if not (isinstance(known, Integer) and isinstance(fresh, Integer) and len(known) == len(fresh) == 2):
-        return False
-    return int(known.values[0]) == int(fresh.values[0]) == NA_INTEGER and abs(int(known.values[1])) == abs(
-        int(fresh.values[1])
-    )
+    count = _automatic(fresh)
+    return known == fresh if count is None else _automatic(known) == count

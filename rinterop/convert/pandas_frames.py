@@ -52,6 +52,8 @@ def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
         return None
     if any(isinstance(column, Factor) for column in columns):
         return None
+    if isinstance(frame.row_names, tuple) and not factors.are_plain(list(frame.row_names)):
+        return None
     pd = optional.pandas()
     index = _index(pd, frame)
     arrays = {position: _column(pd, column, index) for position, column in enumerate(columns)}

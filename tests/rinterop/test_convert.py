@@ -39,11 +39,13 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray):
         if one.dtype != other.dtype or one.shape != other.shape:
             return False
-        if isinstance(one, np.ma.MaskedArray) and not np.array_equal(
-            np.ma.getmaskarray(one), np.ma.getmaskarray(other)
-        ):
-            return False
-        return bool(np.ma.allequal(one, other)) if one.dtype.kind != "O" else one.tolist() == other.tolist()
+        if isinstance(one, np.ma.MaskedArray):
+            if not np.array_equal(np.ma.getmaskarray(one), np.ma.getmaskarray(other)):
+                return False
+            one, other = one.compressed(), other.compressed()
+        if one.dtype.kind in "mM":
+            one, other = one.view(np.int64), other.view(np.int64)  # NaT is not equal to itself
+        return bool(one.tolist() == other.tolist())
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):
@@ -410,6 +412,18 @@ def test_depth_is_no_limit() -> None:
         found, levels = found[0], levels + 1
         deep = deep[0]
     assert (found, levels) == (1, 50_000)
+
+
+def test_depth_of_data_frames_is_no_limit() -> None:
+    tags = v.attributes_of(
+        names=v.character("x"), **{"class": v.character("data.frame"), "row.names": v.integer(None, -1)}
+    )
+    deep: v.RValue = v.integer(1)
+    for _ in range(5_000):
+        deep = v.List((deep,), attributes=tags)
+    found = to_python(deep, frames="table")
+    assert isinstance(found, rinterop.Table)
+    assert to_r(found) == deep
 
 
 def test_integer64() -> None:

@@ -142,7 +142,7 @@ def test_tables() -> None:
         to_r(Table({"x": np.array([1, 2]), "y": np.array([1])}))
     with pytest.raises(ConversionError, match="not unique"):
         to_r(Table({"x": np.array([1, 2])}, row_names=["a", "a"]))
-    with pytest.raises(ConversionError, match="Symbol is none"):
+    with pytest.raises(ConversionError, match="'x' is Symbol"):
         to_r(Table({"x": v.symbol("a")}))
 
 
