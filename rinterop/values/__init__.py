@@ -29,8 +29,10 @@ from rinterop.values.build import (
     attributes_of,
     call,
     character,
+    closure,
     condition,
     double,
+    formula,
     integer,
     list_,
     logical,
@@ -54,6 +56,7 @@ from rinterop.values.functions import (
     SharedCall,
     WeakReference,
 )
+from rinterop.values.identical import identical
 from rinterop.values.pairs import Call, Cell, DotArgs, PairList, Pairs
 from rinterop.values.text import RText
 from rinterop.values.vectors import (
@@ -139,12 +142,15 @@ __all__ = [
     "call",
     "character",
     "class_",
+    "closure",
     "condition",
     "deparse",
     "deparse1",
     "dim",
     "dimnames",
     "double",
+    "formula",
+    "identical",
     "inherits",
     "integer",
     "is_na_real",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rinterop.values.atoms import NULL, Symbol
+from rinterop.values.atoms import GLOBAL_ENV, MISSING_ARG, NULL, Symbol
 from rinterop.values.base import NA, NAType, RValue
+from rinterop.values.functions import Closure
 from rinterop.values.pairs import Call, Cell, PairList
 from rinterop.values.vectors import NA_INTEGER, NA_REAL_BITS, Character, Double, Integer, List, Logical, Raw
 
@@ -89,6 +90,27 @@ def call(function: str | RValue, *arguments: RValue, **named: RValue) -> Call:
     plain = tuple(Cell(argument) for argument in arguments)
     tagged = tuple(Cell(argument, Symbol(name)) for name, argument in named.items())
     return Call((Cell(head), *plain, *tagged))
+
+
+def closure(formals: Mapping[str, RValue | None], body: RValue, environment: RValue = GLOBAL_ENV) -> Closure:
+    """A function: `closure({"x": None, "y": double(2)}, call("+", symbol("x"), symbol("y")))`.
+
+    Args:
+        formals: Defaults by name of the argument; None for an argument without default.
+        body: The expression it evaluates.
+        environment: Where it looks for what is no argument.
+    """
+    cells = tuple(
+        Cell(MISSING_ARG if default is None else default, Symbol(name)) for name, default in formals.items()
+    )
+    return Closure(PairList(cells) if cells else NULL, body, environment)
+
+
+def formula(left: RValue | None, right: RValue, environment: RValue = GLOBAL_ENV) -> Call:
+    """A formula, `left ~ right`, or `~ right` where `left` is None."""
+    attributes = attributes_of(**{"class": character("formula"), ".Environment": environment})
+    sides = (right,) if left is None else (left, right)
+    return Call((Cell(Symbol("~"), attributes=attributes), *(Cell(side) for side in sides)))
 
 
 def pairlist(*values: RValue, **named: RValue) -> RValue:

@@ -41,6 +41,10 @@ VALUES: dict[str, RValue] = {
     ),
     "complex(real = 1, imaginary = -2)": v.Complex(np.array([1 - 2j])),
     "expression(a, b + 1)": v.Expression(values=(v.symbol("a"), v.call("+", v.symbol("b"), v.double(1)))),
+    "y ~ x + 1": v.formula(v.symbol("y"), v.call("+", v.symbol("x"), v.double(1))),
+    "~x": v.formula(None, v.symbol("x")),
+    "function(x, y = 2) x": v.closure({"x": None, "y": v.double(2)}, v.symbol("x")),
+    "function() NULL": v.closure({}, v.NULL),
     "list(sum, `if`)": v.list_(v.Builtin("sum"), v.Builtin("if", special=True)),
 }
 
