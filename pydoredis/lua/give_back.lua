@@ -1,7 +1,7 @@
 -- Put one task back on its queue and let go of it, in one step (protocol, section 15, worker rule 7).
 --
--- KEYS  1 queue  2 env  3 start  4 given (says for a while that this claim was given back)  5 alive
--- ARGV  1 the task's bytes  2 "head" or "tail"  3 "1" if our alive key was ever found missing
+-- KEYS  1 list  2 env  3 start  4 given (says for a while that this claim was given back)  5 alive
+-- ARGV  1 the task's bytes  2 "head", else the tail  3 "1" if our alive key was ever found missing
 --       4 how long `given` stays, s
 --
 -- Not if the job is over, nor if the coordinator already submitted the task again. Sending this twice gives the

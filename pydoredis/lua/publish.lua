@@ -2,7 +2,7 @@
 --
 -- KEYS  1 env  2 out  3 start  4 alive  5 published
 -- ARGV  1 result message  2 block ("4...6")  3 name of the claim  4 "1" if our alive key was ever found missing
---       5 how long alive stays, ms  6 how long the record of published blocks stays, s
+--       5 how long alive stays, ms; 0 if the coordinator is ours  6 how long the record of published blocks stays, s
 --
 -- An R coordinator counts messages, not iterations: a duplicate makes it return with a result missing. It
 -- deletes the start key before it submits a task again, so "start is gone" means that someone else has the task,
@@ -37,6 +37,15 @@ redis.call('LPUSH', out, result)
 redis.call('HSET', published, block, claim)
 redis.call('EXPIRE', published, ARGV[6])
 redis.call('DEL', start)
+if ARGV[5] == '0' then
+    redis.call('DEL', alive)
+    -- A coordinator of ours holds a lease on its job: what it leaves behind when it dies ends with the lease.
+    local lease = redis.call('PTTL', env)
+    if lease > 0 then
+        redis.call('PEXPIRE', out, lease)
+    end
+    return 'published'
+end
 -- Present for a while: a coordinator between its two KEYS would see a start key without an alive key (12.6).
 if redis.call('PEXPIRE', alive, ARGV[5]) == 0 then
     redis.call('SET', alive, 'OK', 'PX', ARGV[5])

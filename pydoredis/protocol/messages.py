@@ -36,6 +36,28 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why an iteration is not run any more: the error that stands for its value.
+
+    Attributes:
+        kind: "crash" if it ended its worker process again and again, "timeout" if it took too long.
+        message: The error's message.
+    """
+
+    kind: Literal["crash", "timeout"]
+    message: str
+
+    @property
+    def condition_class(self) -> str:
+        """First class of the R condition."""
+        return f"pydoredis_{self.kind}"
+
+    def encode(self) -> bytes:
+        """What a VERDICT frame says."""
+        return f"{self.condition_class}\n{self.message}".encode()
+
+
+@dataclass(frozen=True, slots=True)
 class JobEnvironment:
     """What all tasks of a job share, as far as an agent needs to know: it never looks into user data.
 

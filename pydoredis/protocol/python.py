@@ -140,7 +140,7 @@ class PythonCodec:
                     items.append((number, False, with_remote_traceback(outcome[1], outcome[2])))
             return Result(numbers, items)
         for number, element in zip(numbers, elements, strict=True):
-            if not set(values.class_(element)).intersection((wire.CRASH_CLASS, wire.FAILURE_CLASS)):
+            if not wire.AGENT_CLASSES.intersection(values.class_(element)):
                 raise Declined(numbers, "it was taken by a worker that does not speak Python")
             items.append((number, False, wire.agent_error(job, number, element)))
         return Result(numbers, items)

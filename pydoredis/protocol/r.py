@@ -118,7 +118,7 @@ class RCodec:
         classes = values.class_(element)
         if "error" not in classes:
             return number, True, rinterop.to_python(element) if self.convert else element
-        if classes[0] in (wire.CRASH_CLASS, wire.FAILURE_CLASS):
+        if classes[0] in wire.AGENT_CLASSES:
             return number, False, wire.agent_error(job, number, element)
         text = wire.condition_message(element)
         if text == _SIGPIPE:

@@ -10,8 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import rinterop
-from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
-from pydoredis.protocol.messages import Codec, JobEnvironment, Task
+from pydoredis.errors import (
+    EvaluatorError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TaskTimeout,
+    WorkerCrashed,
+)
+from pydoredis.protocol.messages import Codec, JobEnvironment, Task, Verdict
 from rinterop import values
 from rinterop.serialize import Outline, outline
 from rinterop.values import Cell, Environment
@@ -31,8 +37,13 @@ COORDINATOR = "pydoredis"
 CRASH_CLASS = "pydoredis_crash"
 """First class of the condition that stands for an iteration that killed its workers."""
 
+TIMEOUT_CLASS = "pydoredis_timeout"
+"""First class of the condition that stands for an iteration that took longer than its time limit."""
+
 FAILURE_CLASS = "pydoredis_failure"
 """First class of the condition that stands for a task that a worker of ours could not run."""
+
+AGENT_CLASSES = frozenset({CRASH_CLASS, TIMEOUT_CLASS, FAILURE_CLASS})
 
 MAX_MESSAGE = 512 * 1024 * 1024
 """Largest value in bytes that Redis takes (its default `proto-max-bulk-len`)."""
@@ -148,9 +159,15 @@ def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]
 
 def agent_error(job: str, number: int, element: values.RValue) -> Exception:
     """What one of our agents says instead of an iteration's value, as an exception."""
-    message = condition_message(element)
-    if values.class_(element)[0] == CRASH_CLASS:
+    return verdict_error(job, number, values.class_(element)[0], condition_message(element))
+
+
+def verdict_error(job: str, number: int, condition_class: str, message: str) -> Exception:
+    """The exception that corresponds to a condition of one of our agents."""
+    if condition_class == CRASH_CLASS:
         return WorkerCrashed(job, [number], message)
+    if condition_class == TIMEOUT_CLASS:
+        return TaskTimeout(job, [number], message)
     return EvaluatorError("worker", message)
 
 
@@ -180,14 +197,14 @@ def encode_failures(iterations: Sequence[int], message: str) -> bytes:
     return rinterop.dumps(values.named_list(**{str(number): failure for number in iterations}))
 
 
-def encode_crashes(verdicts: Mapping[int, str]) -> bytes:
-    """A result message for iterations that killed their worker too often: by number, the error's message.
+def encode_verdicts(verdicts: Mapping[int, Verdict]) -> bytes:
+    """A result message for iterations that are not run any more, by number.
 
-    The conditions have the class `pydoredis_crash` in front, so that R code can tell them apart.
+    The conditions have a class of ours in front, so that R code can tell them apart.
     """
     conditions = {
-        str(number): values.condition(message, CRASH_CLASS, "error", "condition")
-        for number, message in verdicts.items()
+        str(number): values.condition(verdict.message, verdict.condition_class, "error", "condition")
+        for number, verdict in verdicts.items()
     }
     return rinterop.dumps(values.named_list(**conditions))
 

@@ -9,6 +9,6 @@ to do.
 
 from pydoredis.store.claims import Claim, Crash, Marked
 from pydoredis.store.connection import Store
-from pydoredis.store.worker import WorkerStore
+from pydoredis.store.worker import End, Lists, WorkerStore
 
-__all__ = ["Claim", "Crash", "Marked", "Store", "WorkerStore"]
+__all__ = ["Claim", "Crash", "End", "Lists", "Marked", "Store", "WorkerStore"]

@@ -23,12 +23,16 @@ class Claim:
         task: The task.
         tag: Its tag, which names us.
         lapsed: Whether its alive key was ever found missing: then it may have been resubmitted.
+        ours: Whether a Python coordinator submitted it.
+        cancelled: Whether its job was cancelled.
     """
 
     keys: QueueKeys
     task: Task
     tag: str
     lapsed: bool = False
+    ours: bool = False
+    cancelled: bool = False
 
     @cached_property
     def name(self) -> str:

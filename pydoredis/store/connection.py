@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Script:
     sha: str = field(default="")
 
     @classmethod
+    @functools.cache
     def read(cls, name: str) -> Script:
         source = resources.files("pydoredis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
         return cls(source, hashlib.sha1(source.encode()).hexdigest())

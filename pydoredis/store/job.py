@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pydoredis.coordinator.ledger import Span
 from pydoredis.errors import RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, TaskTag
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import CANCELLED_TTL_S
-from pydoredis.store.connection import Call, Script, Store
+from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script, Store
 
 LEASE_S = 6 * 3600
 """How long a job's keys outlive the last sign of life of its coordinator: time enough to debug one."""
+
+ANSWER_TIMEOUT_S = 10.0
+"""How long an answer may take before the connection counts as lost."""
 
 _SCAN_COUNT = 1000
 
@@ -34,7 +43,7 @@ class Marks:
 
 
 class JobStore(Store):
-    """One connection for one job.
+    """The commands of one job, on a connection that the next job of this process takes over.
 
     Args:
         connection: Which server.
@@ -43,13 +52,19 @@ class JobStore(Store):
     """
 
     def __init__(self, connection: ConnectionSettings, keys: QueueKeys, job: str) -> None:
-        # What may or may not have happened when a connection is lost, the ledger finds out: nothing is sent
-        # twice by itself.
         super().__init__(connection, reconnects=0)
         self._keys = keys
         self._job = job
         self._collect = Script.read("collect")
         self._fault = Script.read("fault")
+
+    @cached_property
+    def _client(self) -> redis.Redis:
+        return redis.Redis(connection_pool=_pool(self.connection))
+
+    def disconnect(self) -> None:
+        """Drop idle connections, on one of which an answer may still be under way."""
+        _pool(self.connection).disconnect(inuse_connections=False)
 
     def open(self, environment: bytes) -> bool:
         """Store the job environment; False if the job's ID is taken."""
@@ -183,6 +198,25 @@ class JobStore(Store):
         with self._translated():
             found = self._client.scan_iter(match=pattern, count=_SCAN_COUNT)
             return {key.decode("utf-8", "surrogateescape")[len(prefix) :] for key in found}
+
+
+@functools.lru_cache(maxsize=8)
+def _pool(connection: ConnectionSettings) -> redis.ConnectionPool:
+    """Connections of jobs that have ended, for those to come: making one takes longer than a short job.
+
+    A connection is for one command or pipeline at a time, so that jobs in several threads may share them. One
+    that the server closed meanwhile is noticed when it is taken out, and made anew.
+    """
+    return redis.ConnectionPool.from_url(
+        connection.url,
+        protocol=2,  # as R peers speak it
+        decode_responses=False,
+        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        # What may or may not have happened when a connection is lost, the ledger finds out: nothing is sent
+        # twice by itself.
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _span(tag: str) -> Span | None:

@@ -39,7 +39,11 @@ SMALL_ENVIRONMENT = 64 * 1024
 
 Outcome = Literal["published", "duplicate", "resubmitted", "job-gone"]
 GivenBack = Literal["given-back", "resubmitted", "job-gone"]
-Beat = Literal["alive", "lapsed", "restored"]
+Beat = Literal["alive", "lapsed", "restored", "cancelled"]
+End = Literal["head", "tail", "python"]
+
+Lists = Mapping[str, QueueKeys]
+"""Keys of lists to take tasks from, in order of preference, and the queues that they belong to."""
 
 
 class WorkerStore(Store):
@@ -104,16 +108,14 @@ class WorkerStore(Store):
 
     # --- tasks --------------------------------------------------------------------------------------------
 
-    def wait(self, queues: Sequence[QueueKeys], timeout_s: float) -> tuple[QueueKeys, bytes] | None:
-        """Wait until a task comes, in the order of the queues, and take it; None when the time is over."""
+    def wait(self, lists: Lists, timeout_s: float) -> tuple[QueueKeys, bytes] | None:
+        """Wait until a task comes, in the order of the lists, and take it; None when the time is over."""
         with self._translated():
-            reply = cast(
-                "list[bytes] | None", self._client.blpop([keys.queue for keys in queues], timeout=timeout_s)
-            )
+            reply = cast("list[bytes] | None", self._client.blpop(list(lists), timeout=timeout_s))
         if reply is None:
             return None
         name, payload = reply
-        return next(keys for keys in queues if keys.queue.encode() == name), payload
+        return lists[name.decode()], payload
 
     def client_id(self) -> int:
         """The server's number of this connection; changes when it reconnects."""
@@ -126,7 +128,7 @@ class WorkerStore(Store):
             self._client.client_unblock(client_id)
 
     def exchange(
-        self, results: Sequence[tuple[Claim, bytes]], queues: Sequence[QueueKeys], wanted: int
+        self, results: Sequence[tuple[Claim, bytes]], lists: Lists, wanted: int
     ) -> tuple[list[Outcome | None], list[tuple[QueueKeys, bytes]]]:
         """Publish results and take up to `wanted` tasks, in one round trip.
 
@@ -138,18 +140,22 @@ class WorkerStore(Store):
             (
                 self._publish,
                 (claim.env, claim.out, claim.start, claim.alive, claim.published),
-                (result, claim.block, claim.name, int(claim.lapsed), ALIVE_AFTER_PUBLISH_MS, RECORD_TTL_S),
+                (
+                    *(result, claim.block, claim.name, int(claim.lapsed)),
+                    *(0 if claim.ours else ALIVE_AFTER_PUBLISH_MS, RECORD_TTL_S),
+                ),
             )
             for claim, result in results
         ]
         if wanted > 0:
-            calls.append((self._take, tuple(keys.queue for keys in queues), (wanted,)))
+            calls.append((self._take, tuple(lists), (wanted,)))
         replies = self._run(calls)
         taken: list[tuple[QueueKeys, bytes]] = []
         if wanted > 0:
             last = replies.pop()
             if isinstance(last, Exception):
                 raise StoreUnavailable(self.connection.safe_url, str(last)) from last
+            queues = list(lists.values())
             taken = [
                 (queues[index - 1], payload) for index, payload in zip(last[::2], last[1::2], strict=True)
             ]
@@ -207,7 +213,10 @@ class WorkerStore(Store):
         calls: list[Call] = [
             (
                 self._beat,
-                (claim.env, claim.start, claim.alive, claim.published, claim.given),
+                (
+                    *(claim.env, claim.start, claim.alive, claim.published, claim.given),
+                    claim.keys.cancelled(claim.task.job),
+                ),
                 (
                     *(int(claim.lapsed), claim.start_value, wire.ALIVE_VALUE, ALIVE_TTL_S),
                     *(claim.block, claim.name),
@@ -221,16 +230,25 @@ class WorkerStore(Store):
         for claim, reply in zip(claims, replies, strict=True):
             beats.append(cast("Beat", reply.decode()))
             claim.lapsed = claim.lapsed or beats[-1] == "lapsed"
+            claim.cancelled = claim.cancelled or beats[-1] == "cancelled"
         return beats
 
-    def give_back(self, claims: Sequence[Claim], end: Literal["head", "tail"]) -> list[GivenBack]:
-        """Put tasks back on their queues, at the head in their order or at the tail, and let go of them."""
+    def give_back(self, claims: Sequence[Claim], end: End) -> list[GivenBack]:
+        """Put tasks back on their queues and let go of them.
+
+        Args:
+            claims: The tasks.
+            end: At the head of the queue, in their order; at its tail; or on the list for Python workers.
+        """
         ordered = list(reversed(claims)) if end == "head" else list(claims)
         replies = self._run(
             [
                 (
                     self._give_back,
-                    (claim.keys.queue, claim.env, claim.start, claim.given, claim.alive),
+                    (
+                        claim.keys.python if end == "python" else claim.keys.queue,
+                        *(claim.env, claim.start, claim.given, claim.alive),
+                    ),
                     (claim.task.payload, end, int(claim.lapsed), GIVEN_TTL_S),
                 )
                 for claim in ordered

@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
 from types import FrameType
-from typing import Literal
 
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
+from pydoredis.protocol.messages import Codec, Verdict
 from pydoredis.settings import ConnectionSettings, WorkerSettings
-from pydoredis.store import Claim, WorkerStore
+from pydoredis.store import Claim, End, Lists, WorkerStore
 from pydoredis.worker import crashes, requests, served
 from pydoredis.worker.child import Child, OutputLine, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
@@ -83,6 +83,7 @@ class Agent:
         self._stop_told = Stop.NO
         self._stop_by_s = float("inf")
         self._signal = 0
+        self._lists: Lists
         self._crew: Crew
         self._heart: Heart
         self._waiter: Waiter
@@ -101,8 +102,9 @@ class Agent:
         settings = self._settings
         version = self._store.check()
         self._crew = Crew(served.choose(settings.codec, settings.r_engine), settings.workers)
-        self._heart = Heart(self._connection)
-        self._waiter = Waiter(self._connection, self._queues, settings.linger_s, self._crew.wake)
+        self._heart = Heart(self._connection, self._crew.wake)
+        self._lists = self._lists_for(self._crew.codecs)
+        self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
         try:
             with self._signals():
                 self._gather()
@@ -182,8 +184,8 @@ class Agent:
                 due.append(now_s)
         if self._stop is not Stop.NO and self._waiter.waiting:
             due.append(now_s + 0.05)
-        if self._settings.timelimit_s:
-            due.extend(since_s + self._settings.timelimit_s for since_s in self._crew.running_since())
+        limits = self._crew.time_limits(self._settings.timelimit_s)
+        due.extend(child.head_since_s + seconds for child, seconds in limits)
         next_s = min(due)
         return None if next_s == float("inf") else max(0.0, next_s - now_s)
 
@@ -202,9 +204,8 @@ class Agent:
 
     def _enforce_limits(self, now_s: float) -> None:
         """End what has run too long: tasks, and a shutdown's patience."""
-        limit_s = self._settings.timelimit_s
-        if limit_s:
-            self._crew.kill_overdue(now_s - limit_s, f"time limit of {limit_s:g} s exceeded")
+        self._crew.kill_overdue(now_s, self._settings.timelimit_s)
+        self._crew.kill_cancelled()
         if self._tasks_left is not None and self._tasks_left <= 0 and self._stop is Stop.NO:
             log.info("done: %s tasks per worker", self._settings.iter)
             self._begin_stop()
@@ -236,6 +237,7 @@ class Agent:
         self._dispatch()
         self._settle_deaths(now_s)
         self._hands.retry(now_s)
+        self._drop_cancelled()
         if self._stop is not Stop.NO:
             self._let_go(self._hands.give_up(), "head")
         resting = self._refusals.resting(now_s)
@@ -255,7 +257,7 @@ class Agent:
     def _exchange(self, room: int) -> bool:
         """Publish what is finished and take up to `room` tasks; whether Redis refused some of the results."""
         results = self._hands.outbox
-        outcomes, taken = self._store.exchange(results, self._queues, room)
+        outcomes, taken = self._store.exchange(results, self._lists, room)
         self._hands.taken.extend(taken)
         self._hands.outbox = []
         for (claim, result), outcome in zip(results, outcomes, strict=True):
@@ -311,11 +313,21 @@ class Agent:
             log.warning("queue %s, job %s: %s", claim.keys.queue, claim.task.job, error)
             self._fail(claim, f"the job environment cannot be used: {error}")
             return
+        claim.ours = job.environment.ours
         run = Run(next(self._run_numbers), claim, job)
         if job.environment.codec not in self._crew.codecs:
             self._refuse(run)
         elif not (arrived.crashed and self._condemned(run)):
             self._hands.backlog.append(run)
+
+    def _lists_for(self, codecs: Sequence[Codec]) -> Lists:
+        """Where tasks come from: the queues, each after its list of tasks for Python workers alone."""
+        lists: dict[str, QueueKeys] = {}
+        for keys in self._queues:
+            if "cloudpickle" in codecs:
+                lists[keys.python] = keys
+            lists[keys.queue] = keys
+        return lists
 
     def _tag(self, first: int, last: int) -> str:
         """Name the executor that will probably run the task: R's `tasks()` shows its process number."""
@@ -323,6 +335,9 @@ class Agent:
 
     def _refuse(self, run: Run) -> None:
         """Put back a task in a language that is not served here, and leave it to others for a while."""
+        if run.job.environment.codec == "cloudpickle":
+            self._let_go([run], "python")  # whence it will not come back to us
+            return
         self._let_go([run], "tail")
         self._refusals.note(run.claim.task.job, run.claim.block, time.monotonic())
         job, codec = run.claim.task.job, run.job.environment.codec
@@ -333,7 +348,7 @@ class Agent:
                 "job %s is in %s, not served here (--codec %s): its tasks go back", job, codec, served
             )
 
-    def _let_go(self, runs: Sequence[Run], end: Literal["head", "tail"]) -> None:
+    def _let_go(self, runs: Sequence[Run], end: End) -> None:
         """Put tasks back on their queues; until that is done, they are kept."""
         try:
             outcomes = self._store.give_back([run.claim for run in runs], end)
@@ -352,6 +367,16 @@ class Agent:
         if not self._store.any_live(self._queues):
             log.info("the queue was removed: leaving")
             self._begin_stop()
+
+    def _drop_cancelled(self) -> None:
+        """Let go of tasks whose job was cancelled."""
+        self._hands.withdraw_cancelled()
+        if self._hands.cancelled:
+            self._store.drop(self._hands.cancelled)
+            for claim in self._hands.cancelled:
+                self._heart.remove(claim)
+                log.info("dropped task %s of job %s: cancelled", claim.block, claim.task.job)
+            self._hands.cancelled = []
 
     def _find_server(self) -> None:
         """See whether Redis is back, and with all it knew.
@@ -377,13 +402,18 @@ class Agent:
 
     def _died(self, child: Child) -> None:
         """An executor is gone: replace it, and see to the tasks in its pipe."""
-        runs, iteration, cause = list(child.runs), child.iteration, child.obituary()
+        iteration, cause = child.iteration, child.obituary()
+        head = child.runs[0] if child.runs else None
+        runs = [run for run in child.runs if not run.claim.cancelled]
+        self._hands.cancelled += [run.claim for run in child.runs if run.claim.cancelled]
         stopping = self._stop is not Stop.NO
-        if not stopping:
+        if head is not None and head.claim.cancelled:
+            log.info("executor %d ended: %s", child.pid, cause)
+        elif not stopping:
             log.warning("executor %d %s", child.pid, cause)
         self._crew.replace(child, hire=not stopping)
-        if runs and self._stop is not Stop.COLD:
-            self._hands.deaths.append(Death(runs.pop(0), iteration, cause))
+        if runs and runs[0] is head and self._stop is not Stop.COLD:
+            self._hands.deaths.append(Death(runs.pop(0), iteration, cause, child.timed_out))
         # Those behind the running one had not begun.
         self._hands.backlog.extendleft(reversed(runs))
 
@@ -391,6 +421,10 @@ class Agent:
         """Count the deaths of executors and decide what becomes of the tasks they died on."""
         while self._hands.deaths:
             death = self._hands.deaths[0]
+            if death.timed_out:
+                self._hands.deaths.popleft()
+                self._time_out(death)
+                continue
             count = self._store.count_crash(death.run.claim, death.iteration, death.cause)
             decision = crashes.decide(count, self._settings.max_crashes)
             if decision == "condemn":
@@ -404,17 +438,30 @@ class Agent:
             if decision == "give-back":
                 self._let_go([self._hands.backlog.popleft()], "head")
 
+    def _time_out(self, death: Death) -> None:
+        """An iteration took too long: that is its result; the others of its block go on."""
+        run = death.run
+        guilty = run.claim.task.iterations if death.iteration is None else (death.iteration,)
+        run.verdicts.update(dict.fromkeys(guilty, Verdict("timeout", death.cause)))
+        if not self._answered_by_verdicts(run):
+            self._hands.backlog.appendleft(run)
+
     def _condemned(self, run: Run) -> bool:
         """Note which iterations of a task may not run any more; answer it if none is left."""
         numbers = run.claim.task.iterations
         for crash in self._store.crashes(run.claim):
             if crash.deaths >= self._settings.max_crashes:
-                message = crashes.verdict(crash.deaths, crash.cause)
+                verdict = crashes.verdict(crash.deaths, crash.cause)
                 guilty = numbers if crash.iteration is None else (crash.iteration,)
-                run.verdicts.update(dict.fromkeys(guilty, message))
-        if len(run.verdicts) < len(numbers):
+                run.verdicts.update(dict.fromkeys(guilty, verdict))
+        return self._answered_by_verdicts(run)
+
+    def _answered_by_verdicts(self, run: Run) -> bool:
+        """Whether no iteration of a task is to be run any more: then it is answered."""
+        if len(run.verdicts) < len(run.claim.task.iterations):
             return False
-        self._hands.outbox.append((run.claim, wire.encode_crashes(run.verdicts)))
+        verdicts = {number: run.verdicts[number] for number in run.claim.task.iterations}
+        self._hands.outbox.append((run.claim, wire.encode_verdicts(verdicts)))
         return True
 
     # --- executors ----------------------------------------------------------------------------------------

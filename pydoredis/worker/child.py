@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pydoredis.protocol.messages import Codec
+from pydoredis.protocol.messages import Codec, Verdict
 from pydoredis.store import Claim
 from pydoredis.worker import engines
 from pydoredis.worker.frames import (
@@ -45,13 +45,13 @@ class Run:
         number: What its frames carry.
         claim: The task.
         job: Its job.
-        verdicts: Iterations (by number) that are not run any more, with the message of their error.
+        verdicts: Iterations (by number) that are not run any more, with the error that they get.
     """
 
     number: int
     claim: Claim
     job: Job
-    verdicts: dict[int, str] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Child:
         self.started_s = time.monotonic()
         self.head_since_s = self.started_s
         self.killed_for: str | None = None
+        self.timed_out = False
         self.output_ended = False
         self._frames = FrameBuffer()
         self._environments: OrderedDict[int, None] = OrderedDict()
@@ -129,9 +130,9 @@ class Child:
             self._environments[number] = None
             self._post(Kind.ENVIRONMENT, number, run.job.environment.payload)
             self._forget()
-        for iteration, message in run.verdicts.items():
+        for iteration, verdict in run.verdicts.items():
             index = run.claim.task.iterations.index(iteration)
-            self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + message.encode())
+            self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + verdict.encode())
         if not self.runs:
             self.head_since_s = time.monotonic()
             self._iteration = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydoredis.protocol.messages import Verdict
+
 RETRY_PAUSE_S = 10.0
 """Seconds before a task that killed two executors is tried again: as long as R peers need to notice a dead
 worker, so a body that only has to get over something in time gets as much of it here as there."""
@@ -24,7 +26,7 @@ def decide(deaths: int, max_crashes: int) -> Decision:
     return "give-back" if deaths == 1 else "wait"
 
 
-def verdict(deaths: int, cause: str) -> str:
-    """The message of a condemned iteration's error."""
+def verdict(deaths: int, cause: str) -> Verdict:
+    """The error of a condemned iteration."""
     times = "once" if deaths == 1 else f"{deaths} times"
-    return f"the worker process died {times} on this iteration: {cause}"
+    return Verdict("crash", f"the worker process died {times} on this iteration: {cause}")

@@ -122,11 +122,18 @@ class Crew:
             if not child.ready:
                 child.kill(reason)
 
-    def kill_overdue(self, before_s: float, reason: str) -> None:
-        """End those whose task has run since before this time (monotonic)."""
+    def kill_overdue(self, now_s: float, limit_s: float) -> None:
+        """End those whose task has run for too long (`time_limits`)."""
+        for child, seconds in self.time_limits(limit_s):
+            if now_s >= child.head_since_s + seconds:
+                child.timed_out = True
+                child.kill(f"time limit of {seconds:g} s exceeded")
+
+    def kill_cancelled(self) -> None:
+        """End those whose task belongs to a job that was cancelled."""
         for child in self.children:
-            if child.runs and not child.killed_for and child.head_since_s < before_s:
-                child.kill(reason)
+            if child.runs and child.runs[0].claim.cancelled and not child.killed_for:
+                child.kill("its job was cancelled")
 
     def kill_all(self, reason: str) -> None:
         """End all that were not ended before."""
@@ -178,9 +185,18 @@ class Crew:
         """Whether one more executor could be at work."""
         return sum(1 for child in self.children if child.runs) < self.size
 
-    def running_since(self) -> list[float]:
-        """For each executor at work that was not killed yet: since when (monotonic) its task runs."""
-        return [child.head_since_s for child in self.children if child.runs and not child.killed_for]
+    def time_limits(self, limit_s: float) -> Iterator[tuple[Child, float]]:
+        """Executors at work that were not killed yet, with the seconds that their task may take, if limited.
+
+        Args:
+            limit_s: The limit for all tasks; 0 for none. A job may have a shorter one of its own.
+        """
+        for child in self.children:
+            if child.runs and not child.killed_for:
+                own_s = child.runs[0].job.environment.timelimit_s
+                limits = [seconds for seconds in (limit_s, own_s) if seconds]
+                if limits:
+                    yield child, min(limits)
 
     def next_pid(self) -> int:
         """Process number of the executor that will probably get the next task."""

@@ -15,9 +15,9 @@ kind              sent by      token, body
 ``FORGET``        agent        number of a job environment that is no longer needed; empty. Never answered.
 ``TASK``          agent        number of the task; int32 number of its job environment, then the task message.
                                Answered by ``RESULT`` or ``FAILED``. Several may wait in the pipe.
-``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then UTF-8
-                               text: the iteration is not to be run, its result is an error of class
-                               `pydoredis_crash` with this message. Never answered.
+``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then two
+                               lines of UTF-8 text, a class and a message: the iteration is not to be run, its
+                               result is an error of that class with this message. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`), then a value or text.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian

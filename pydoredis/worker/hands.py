@@ -32,11 +32,19 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """An executor died while this task ran, at this iteration (None: not known)."""
+    """An executor died while a task ran.
+
+    Attributes:
+        run: The task.
+        iteration: Which iteration was running; None: not known.
+        cause: What it died of.
+        timed_out: Whether we ended it because of a time limit: then there is no second try.
+    """
 
     run: Run
     iteration: int | None
     cause: str
+    timed_out: bool = False
 
 
 @dataclass(order=True, slots=True)
@@ -57,6 +65,7 @@ class Hands:
         backlog: For the next free executor.
         deaths: Back from an executor that died.
         outbox: Results that Redis has not got yet.
+        cancelled: Tasks of cancelled jobs, to be let go of.
     """
 
     def __init__(self) -> None:
@@ -66,11 +75,12 @@ class Hands:
         self.backlog: deque[Run] = deque()
         self.deaths: deque[Death] = deque()
         self.outbox: list[tuple[Claim, bytes]] = []
+        self.cancelled: list[Claim] = []
         self._delayed: list[_Delayed] = []
 
     def __len__(self) -> int:
         waiting = len(self.taken) + len(self.unmarked) + len(self.arrived) + len(self.backlog)
-        return waiting + len(self.deaths) + len(self._delayed) + len(self.outbox)
+        return waiting + len(self.deaths) + len(self._delayed) + len(self.outbox) + len(self.cancelled)
 
     def delay(self, run: Run, due_s: float) -> None:
         """Try this task again at `due_s` (monotonic)."""
@@ -84,6 +94,15 @@ class Hands:
         """Move the delayed tasks that are due to the backlog."""
         while self._delayed and self._delayed[0].due_s <= now_s:
             self.backlog.append(heapq.heappop(self._delayed).run)
+
+    def withdraw_cancelled(self) -> None:
+        """Move tasks of cancelled jobs that no executor has begun to `cancelled`."""
+        gone = [run for run in (*self.backlog, *(item.run for item in self._delayed)) if run.claim.cancelled]
+        if gone:
+            self.cancelled += [run.claim for run in gone]
+            self.backlog = deque(run for run in self.backlog if not run.claim.cancelled)
+            self._delayed = [item for item in self._delayed if not item.run.claim.cancelled]
+            heapq.heapify(self._delayed)
 
     def give_up(self) -> list[Run]:
         """All tasks that no executor has begun, to be given back; they are not here any more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
@@ -24,9 +25,15 @@ log = logging.getLogger(__name__)
 
 
 class Heart:
-    """Beats for every claim that was added and not yet removed. Safe to use from several threads."""
+    """Beats for every claim that was added and not yet removed. Safe to use from several threads.
 
-    def __init__(self, connection: ConnectionSettings) -> None:
+    Args:
+        connection: Which server.
+        wake: Called from the thread when a claim was found to be cancelled.
+    """
+
+    def __init__(self, connection: ConnectionSettings, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._store = WorkerStore(connection, timeout_s=BEAT_INTERVAL_S)
         self._lock = threading.Lock()
         self._claims: dict[int, Claim] = {}
@@ -89,6 +96,8 @@ class Heart:
         for claim, beat in zip(claims, self._store.beat(claims), strict=True):
             if beat == "lapsed" and id(claim) not in lapsed_before:
                 log.warning("task %s of job %s lapsed: it may be resubmitted", claim.block, claim.task.job)
+            elif beat == "cancelled":
+                self._wake()
             elif beat == "restored":
                 log.warning(
                     "start key of task %s of job %s was deleted by another client; put back",

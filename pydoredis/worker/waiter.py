@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import WorkerStore
+from pydoredis.store import Lists, WorkerStore
 
 _ANSWER_S = 10.0
 """How long after the end of a blocking command its answer may take before the connection counts as lost."""
@@ -30,7 +30,7 @@ class Waiter:
 
     Args:
         connection: Which server.
-        queues: In order of preference.
+        lists: Where to take tasks from, in order of preference.
         linger_s: How long one wait may last (R: `linger`).
         wake: Called from the thread when a wait has ended; `collect` then returns how.
     """
@@ -38,13 +38,13 @@ class Waiter:
     def __init__(
         self,
         connection: ConnectionSettings,
-        queues: Sequence[QueueKeys],
+        lists: Lists,
         linger_s: float,
         wake: Callable[[], None],
     ) -> None:
         # A command that takes a task must not be sent twice: if its answer is lost, so is the task.
         self._store = WorkerStore(connection, timeout_s=linger_s + _ANSWER_S, reconnects=0)
-        self._queues = queues
+        self._lists = lists
         self._linger_s = linger_s
         self._wake = wake
         self._client_id: int | None = None
@@ -91,7 +91,7 @@ class Waiter:
         while self._asked.get():
             try:
                 self._client_id = self._connection_number()
-                ended = Waited(self._store.wait(self._queues, self._linger_s))
+                ended = Waited(self._store.wait(self._lists, self._linger_s))
             except StoreUnavailable as error:
                 ended = Waited(error=error)
             self._client_id = None

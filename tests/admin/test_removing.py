@@ -173,7 +173,7 @@ class TestOneJob:
         store.mark([claim], {})
         admin.remove_job(claim.task.job)
         assert store.beat([claim]) == ["lapsed"]
-        assert store.exchange([(claim, b"result")], [], 0)[0] == ["job-gone"]
+        assert store.exchange([(claim, b"result")], {}, 0)[0] == ["job-gone"]
         assert store.give_back([claim], "tail") == ["job-gone"]
         store.close()
         assert keys_of(redis_client, claim.task.job) == {claim.keys.cancelled(claim.task.job)}

@@ -16,12 +16,14 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+import redis
 
-from pydoredis.errors import ConfigError, JobCancelled, LocalProtocolError, TaskError
+from pydoredis.errors import ConfigError, JobCancelled, LocalProtocolError, TaskError, TaskTimeout
 from pydoredis.iterators import icount
 from pydoredis.job_options import options, set_chunk_size
 from pydoredis.queue import Queue
 from pydoredis.streams import rng
+from tests.conftest import wait_until
 
 # Workers cannot import tests: what this module defines travels by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -219,3 +221,25 @@ class TestJobs:
         with pytest.raises(JobCancelled):
             job.result()
         assert queue.foreach(x=[3]).dopar(square) == [9]
+
+    def test_cancelling_ends_what_runs(self, queue: Queue) -> None:
+        job = queue.foreach(x=range(2)).submit(lambda x: time.sleep(600))
+        wait_until(lambda: _running(queue) == 2, "both workers are at it")
+        job.cancel()
+        assert queue.foreach(x=[3]).submit(square).result(30) == [9]
+
+    def test_a_time_limit_of_the_job(self, queue: Queue) -> None:
+        def sleep(x: int) -> int:
+            time.sleep(600 if x == 1 else 0)
+            return x
+
+        loop = queue.foreach(x=range(3), chunk_size=3, timelimit=0.5, errorhandling="pass")
+        first, second, third = loop.dopar(sleep)
+        assert (first, third) == (0, 2)
+        assert isinstance(second, TaskTimeout)
+        assert "time limit of 0.5 s" in str(second)
+
+
+def _running(queue: Queue) -> int:
+    client = redis.Redis.from_url(queue.connection.url)
+    return sum(1 for _ in client.scan_iter(match="Q.start.*"))

@@ -30,9 +30,9 @@ def work(url: str) -> None:
     marked = store.mark(claims, {})
     assert marked.environments == {KEYS.env("J"): b"environment"}
     assert store.beat(claims) == ["alive", "alive"]
-    assert store.exchange([(claims[0], b"result")], [KEYS], 1) == (["published"], [])
+    assert store.exchange([(claims[0], b"result")], {KEYS.queue: KEYS}, 1) == (["published"], [])
     assert store.give_back(claims[1:], "head") == ["given-back"]
-    assert store.wait([KEYS], 1) == (KEYS, b"task")
+    assert store.wait({KEYS.queue: KEYS}, 1) == (KEYS, b"task")
     assert store.count_crash(claims[1], 2, "killed") == 1
     assert [crash.deaths for crash in store.crashes(claims[1])] == [1]
     store.bury(KEYS, b"bad")

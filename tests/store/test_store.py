@@ -21,6 +21,7 @@ from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
 
 KEYS = QueueKeys("Q")
+LISTS = {KEYS.queue: KEYS}
 JOB = "1_u_h_2026-11-23-11:45:31.773"
 
 
@@ -103,22 +104,22 @@ class TestTaking:
         second = QueueKeys("größe 2")
         redis_client.rpush("Q", b"a", b"b")
         redis_client.rpush(second.queue, b"c", b"d")
-        _, taken = store.exchange([], [KEYS, second], 3)
+        _, taken = store.exchange([], {**LISTS, second.queue: second}, 3)
         assert taken == [(KEYS, b"a"), (KEYS, b"b"), (second, b"c")]
         assert redis_client.lrange(second.queue, 0, -1) == [b"d"]
 
     def test_waiting_ends_with_a_task(self, store: Store, redis_client: redis.Redis) -> None:
         redis_client.rpush("Q", b"a")
-        assert store.wait([QueueKeys("P"), KEYS], 1.0) == (KEYS, b"a")
+        assert store.wait({"P": QueueKeys("P"), **LISTS}, 1.0) == (KEYS, b"a")
 
     def test_waiting_ends_by_itself(self, store: Store) -> None:
-        assert store.wait([KEYS], 0.05) is None
+        assert store.wait(LISTS, 0.05) is None
 
     def test_waiting_can_be_ended_from_another_connection(self, store: Store, redis_url: str) -> None:
         waiter = Store(ConnectionSettings(redis_url), timeout_s=40, reconnects=0)
         number = waiter.client_id()
         ended: list[object] = []
-        thread = threading.Thread(target=lambda: ended.append(waiter.wait([KEYS], 30)))
+        thread = threading.Thread(target=lambda: ended.append(waiter.wait(LISTS, 30)))
         thread.start()
 
         def ended_by_us() -> bool:
@@ -169,7 +170,7 @@ class TestMarking:
 
 class TestPublishing:
     def publish(self, store: Store, claim: Claim, result: bytes = b"result") -> str | None:
-        outcomes, _ = store.exchange([(claim, result)], [KEYS], 0)
+        outcomes, _ = store.exchange([(claim, result)], LISTS, 0)
         return outcomes[0]
 
     def test_pushes_clears_start_and_lets_alive_expire(
@@ -254,7 +255,7 @@ class TestPublishing:
     def test_with_scripts_flushed(self, store: Store, redis_client: redis.Redis, marked: Claim) -> None:
         redis_client.script_flush()
         redis_client.rpush("Q", b"next")
-        outcomes, taken = store.exchange([(marked, b"result")], [KEYS], 1)
+        outcomes, taken = store.exchange([(marked, b"result")], LISTS, 1)
         assert (outcomes, taken) == (["published"], [(KEYS, b"next")])
         assert redis_client.llen(KEYS.out(JOB)) == 1
 
@@ -286,7 +287,7 @@ class TestBeating:
     def test_does_not_restore_what_was_published(
         self, store: Store, redis_client: redis.Redis, marked: Claim
     ) -> None:
-        store.exchange([(marked, b"result")], [KEYS], 0)
+        store.exchange([(marked, b"result")], LISTS, 0)
         store.beat([marked])
         assert not redis_client.exists(marked.start)
 
@@ -362,7 +363,7 @@ class TestRecords:
     def test_kept_while_the_job_lives_and_no_longer(
         self, store: Store, redis_client: redis.Redis, marked: Claim
     ) -> None:
-        store.exchange([(marked, b"result")], [KEYS], 0)
+        store.exchange([(marked, b"result")], LISTS, 0)
         redis_client.expire(KEYS.published(JOB), 5)
         assert store.keep_record(KEYS, JOB)
         assert redis_client.ttl(KEYS.published(JOB)) > 100

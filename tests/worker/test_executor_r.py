@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pydoredis.protocol.messages import Verdict
 from pydoredis.worker import engines, frames
 from pydoredis.worker.frames import Kind
 from tests.worker.executor_process import Executor, peer
@@ -138,13 +139,14 @@ def test_a_value_that_cannot_be_serialized(shared: Executor) -> None:
 def test_verdicts_are_errors(shared: Executor) -> None:
     shared.load(0, peer().make("job(i)"))
     number = shared._numbers + 1
-    shared.send(Kind.VERDICT, number, frames.VERDICT_HEAD.pack(1) + "killed by SIGSEGV, três".encode())
+    verdict = Verdict("crash", "killed by SIGSEGV, três\nand more")
+    shared.send(Kind.VERDICT, number, frames.VERDICT_HEAD.pack(1) + verdict.encode())
     shown = peer().show(
         shared.run(0, peer().make("task(i = 1:3)")),
         "list(value[[1]], class(value[[2]]), conditionMessage(value[[2]]), value[[3]])",
     )
     classes = 'c("pydoredis_crash", "error", "condition")'
-    assert shown == f'list(1L, {classes}, "killed by SIGSEGV, três", 3L)'
+    assert shown == f'list(1L, {classes}, "killed by SIGSEGV, três\\nand more", 3L)'
     assert peer().show(shared.run(0, peer().make("task(i = 1:2)"))) == "list(`1` = 1L, `2` = 2L)"
 
 

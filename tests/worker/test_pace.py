@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pydoredis.protocol.messages import Verdict
 from pydoredis.worker.crashes import decide, verdict
 from pydoredis.worker.pace import (
     AGENT_AHEAD_S,
@@ -77,10 +78,8 @@ def test_a_task_is_tried_again_at_once_then_later_then_never() -> None:
 
 
 def test_a_verdict_names_the_cause() -> None:
-    assert (
-        verdict(3, "killed by SIGKILL")
-        == "the worker process died 3 times on this iteration: killed by SIGKILL"
-    )
+    message = "the worker process died 3 times on this iteration: killed by SIGKILL"
+    assert verdict(3, "killed by SIGKILL") == Verdict("crash", message)
 
 
 class TestRefusals:

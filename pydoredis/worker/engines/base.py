@@ -35,7 +35,8 @@ class Engine(Protocol):
         Arguments:
             number: The job environment, loaded before.
             payload: The task message.
-            verdicts: Iterations, by index from 0, that are not run: their value is an error with this text.
+            verdicts: Iterations, by index from 0, that are not run: their value is an error of this class
+                (first line) with this message (the rest).
 
         Returns:
             The result message (protocol, section 3).

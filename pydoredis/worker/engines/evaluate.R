@@ -74,8 +74,9 @@ start_task <- function(data, number) {
   names(values) <<- names(arguments)
   at <<- 0L
   for (key in names(refused)) {
-    error <- structure(class = c("pydoredis_crash", "error", "condition"),
-                       list(message = refused[[key]], call = NULL))
+    class <- sub("\n.*", "", refused[[key]])
+    message <- substring(refused[[key]], nchar(class) + 2L)
+    error <- structure(class = c(class, "error", "condition"), list(message = message, call = NULL))
     arguments[[as.integer(key) + 1L]] <<- structure(list(error), class = "pydoredis_verdict")
   }
   go_on()

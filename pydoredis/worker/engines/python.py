@@ -21,8 +21,8 @@ import numpy as np
 
 import rinterop
 from pydoredis import streams
-from pydoredis.errors import EvaluatorError, RemoteProtocolError, WorkerCrashed
-from pydoredis.protocol import python
+from pydoredis.errors import EvaluatorError, RemoteProtocolError
+from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.python import Outcome, Program
 from pydoredis.worker.engines.base import TaskRefused
@@ -79,8 +79,9 @@ class PythonEngine:
                 _flush()
                 os.write(1, OUTPUT_MARK + name.encode() + b"\n")
             if index in verdicts:
-                text = verdicts[index]
-                outcomes.append(("error", WorkerCrashed("", [int(name)], text), text))
+                condition_class, _, message = verdicts[index].partition("\n")
+                error = wire.verdict_error("", int(name), condition_class, message)
+                outcomes.append(("error", error, message))
             elif job.program is None:
                 outcomes.append(job.failure)
             else:
