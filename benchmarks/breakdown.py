@@ -1,8 +1,9 @@
-"""Where the time of a task goes: processor time per task of agent, executors and Redis; idle use; growth.
+"""Where the time of a task goes, what an idle worker uses, and whether a busy one grows.
 
-    python -m benchmarks.breakdown [--tasks 20000] [--batches 5] [--idle 20]
+    python -m benchmarks.breakdown [--tasks 20000] [--batch 100000] [--batches 3] [--idle 20]
 
-Needs R with doRedis (for the messages of a no-op job) and Linux. One run, rpy2, two executors.
+No-op tasks of one iteration, prepared ahead and fed to one agent with two executors, once R's and once
+Python's. Needs R with doRedis (whose messages the R tasks are) and Linux.
 """
 
 from __future__ import annotations
@@ -10,18 +11,34 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.feeding import Material, feed, from_python, from_r
 from benchmarks.pools import our_workers
-from benchmarks.rjobs import feed, prepared
 from pydoredis.server import EmbeddedServer
+from pydoredis.worker.engines.base import Engine
+from pydoredis.worker.engines.python import PythonEngine
+from pydoredis.worker.engines.r import REngine
+from rinterop.runtime import embedded
 from tests.peers.processes import descendants
 
+WORKERS = 2
+
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Options(argparse.Namespace):
+    """The command line."""
+
+    tasks: int
+    batch: int
+    batches: int
+    idle: float
 
 
 def processor_s(pid: int) -> float:
@@ -42,38 +59,97 @@ def server_s(client: redis.Redis) -> float:
     return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
+def evaluation_us(engine: Engine, material: Material, tasks: int) -> float:
+    """Microseconds that an engine takes for a task: no pipe, no agent, no Redis."""
+    engine.load(1, material.environment)
+    for task in material.tasks:
+        engine.run(1, task, {})
+    rounds = max(1, tasks // len(material.tasks))
+    began = time.process_time()
+    for _ in range(rounds):
+        for task in material.tasks:
+            engine.run(1, task, {})
+    return (time.process_time() - began) / (rounds * len(material.tasks)) * 1e6
+
+
+class Pool:
+    """An agent and its executors, watched from outside."""
+
+    def __init__(self, client: redis.Redis, agent: int) -> None:
+        self._client = client
+        self._pids = [agent, *descendants(agent)]
+
+    def idle(self, seconds: float) -> Sequence[float]:
+        """Shares of a core that agent and executors use while there is nothing to do."""
+        before = self._used()
+        time.sleep(seconds)
+        return [(now - then) / seconds for then, now in zip(before, self._used(), strict=True)]
+
+    def busy(self, material: Material, tasks: int) -> tuple[float, Sequence[float], float]:
+        """Tasks per second; microseconds of processor time per task of agent and executors; of Redis."""
+        before, server_before = self._used(), server_s(self._client)
+        seconds = feed(self._client, material, tasks)
+        used = [(now - then) / tasks * 1e6 for then, now in zip(before, self._used(), strict=True)]
+        return tasks / seconds, used, (server_s(self._client) - server_before) / tasks * 1e6
+
+    def memory_mb(self) -> Sequence[float]:
+        """What agent and executors have in use."""
+        return [resident_mb(pid) for pid in self._pids]
+
+    def _used(self) -> list[float]:
+        return [processor_s(pid) for pid in self._pids]
+
+
+def report(kind: str, client: redis.Redis, material: Material, engine: Engine, options: Options) -> None:
+    """Print the tables of one kind of executor."""
+    with our_workers(client.connection_pool.connection_kwargs["port"], WORKERS, kind) as (process,):
+        pool = Pool(client, process.pid)
+        idle = pool.idle(options.idle)
+        memory = [pool.memory_mb()]
+        feed(client, material, 2000)
+        rate, used, server = pool.busy(material, options.tasks)
+        for _ in range(options.batches):
+            feed(client, material, options.batch)
+            memory.append(pool.memory_mb())
+    evaluation = evaluation_us(engine, material, options.tasks)
+    agent, executors = used[0], sum(used[1:])
+    parts = Table(
+        title=f"{rate:,.0f} tasks/s, {WORKERS} {kind} executors: processor time", title_justify="left"
+    )
+    parts.add_column("of")
+    parts.add_column("µs/task", justify="right")
+    for name, value in (
+        ("executors, evaluation of the task", evaluation),
+        ("executors, frames and all else", executors - evaluation),
+        ("agent", agent),
+        ("Redis, with the feeding", server),
+    ):
+        parts.add_row(name, f"{value:.1f}")
+    sizes = Table(title=f"{kind}: memory in MB, and use when idle", title_justify="left")
+    sizes.add_column("process")
+    for n in range(len(memory)):
+        sizes.add_column(f"{n * options.batch:,} tasks" if n else "start", justify="right")
+    sizes.add_column("idle, % of a core", justify="right")
+    for n, share in enumerate(idle):
+        name = f"executor {n}" if n else "agent"
+        sizes.add_row(name, *(f"{look[n]:.1f}" for look in memory), f"{share * 100:.2f}")
+    console = Console()
+    console.print(parts)
+    console.print(sizes)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print all tables."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--tasks", type=int, default=20_000, help="tasks of a batch")
-    arguments.add_argument("--batches", type=int, default=5, help="batches between the two looks at memory")
+    arguments.add_argument("--tasks", type=int, default=20_000, help="tasks to take the times of")
+    arguments.add_argument("--batch", type=int, default=100_000, help="tasks between two looks at memory")
+    arguments.add_argument("--batches", type=int, default=3, help="looks at memory after the first")
     arguments.add_argument("--idle", type=float, default=20, help="seconds to look at an idle worker")
-    options = arguments.parse_args()
+    options = arguments.parse_args(namespace=Options())
     with EmbeddedServer(password="") as server, redis.Redis(port=server.port) as client:
-        material = prepared(client, server.port)
-        with our_workers(server.port, 2, "rpy2") as (agent,):
-            pids = [agent.pid, *descendants(agent.pid)]
-            before = [processor_s(pid) for pid in pids]
-            time.sleep(options.idle)
-            idle = [processor_s(pid) - s for pid, s in zip(pids, before, strict=True)]
-            feed(client, material, 2000)
-            memory = [resident_mb(pid) for pid in pids]
-            before, server_before = [processor_s(pid) for pid in pids], server_s(client)
-            seconds = feed(client, material, options.tasks)
-            busy = [processor_s(pid) - s for pid, s in zip(pids, before, strict=True)]
-            server_busy = server_s(client) - server_before
-            for _ in range(options.batches - 1):
-                feed(client, material, options.tasks)
-            grown = [resident_mb(pid) for pid in pids]
-    table = Table(title=f"{options.tasks / seconds:,.0f} tasks/s, two rpy2 executors")
-    for column in ("process", "µs/task", "idle, % of a core", "MB before", f"MB after {options.batches}x"):
-        table.add_column(column, justify="left" if column == "process" else "right")
-    names = ["agent", *(f"executor {n}" for n in range(1, len(pids)))]
-    for name, used, rest, was, now in zip(names, busy, idle, memory, grown, strict=True):
-        row = (f"{used / options.tasks * 1e6:.1f}", f"{rest / options.idle * 100:.2f}")
-        table.add_row(name, *row, f"{was:.0f}", f"{now:.0f}")
-    table.add_row("Redis, with the feeding", f"{server_busy / options.tasks * 1e6:.1f}", "", "", "")
-    Console().print(table)
+        r_engine = REngine(embedded.start(), lambda _: b"", "R")
+        report("rpy2", client, from_r(client, server.port), r_engine, options)
+        report("cloudpickle", client, from_python(), PythonEngine(), options)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ def r_workers(port: int, number: int) -> Iterator[list[subprocess.Popen[bytes]]]
 
 @contextlib.contextmanager
 def our_workers(port: int, number: int, engine: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """One `pydoredis worker` with so many executors."""
+    """One `pydoredis worker` with so many executors; `engine` is `rpy2`, `rscript` or `cloudpickle`."""
+    codec = ["--codec", engine] if engine == "cloudpickle" else ["--codec", "r", "--r-engine", engine]
     command = [
-        *(sys.executable, "-m", "pydoredis", "worker", "--queue", QUEUE, "--codec", "r"),
-        *("--workers", str(number), "--r-engine", engine, "--port", str(port), "--host", "127.0.0.1"),
+        *(sys.executable, "-m", "pydoredis", "worker", "--queue", QUEUE, *codec),
+        *("--workers", str(number), "--port", str(port), "--host", "127.0.0.1"),
         *("--linger", "1", "--loglevel", "WARNING"),
     ]
     with _pool([command], port, number) as processes:

@@ -10,7 +10,7 @@ import subprocess
 from importlib import resources
 from typing import cast
 
-from benchmarks.rjobs import rename
+from benchmarks.feeding import rename
 from pydoredis.demo import jobs, recording
 from pydoredis.demo.pool import QUEUE
 from pydoredis.server import EmbeddedServer
