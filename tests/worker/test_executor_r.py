@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -355,8 +356,20 @@ def test_an_interrupted_sleep_costs_one_iteration(engine: engines.REngine) -> No
         executor.load(1, peer().make("job({ if (i == 1) { cat('asleep\\n'); Sys.sleep(20) }; i })"))
         executor.submit(1, peer().make("task(i = 1:2)"))
         executor.wait_for_output("asleep")
-        executor.process.send_signal(signal.SIGINT)
-        shown = peer().show(executor.next_result()[1], "list(class(value[[1]])[2], value[[2]])")
+        answered = threading.Event()
+
+        def interrupt() -> None:
+            # One that comes before the sleep has begun is ignored.
+            executor.process.send_signal(signal.SIGINT)
+            while not answered.wait(0.2):
+                executor.process.send_signal(signal.SIGINT)
+
+        interrupter = threading.Thread(target=interrupt)
+        interrupter.start()
+        result = executor.next_result()[1]
+        answered.set()
+        interrupter.join()
+        shown = peer().show(result, "list(class(value[[1]])[2], value[[2]])")
         assert shown == 'list("error", 2L)'
 
 
