@@ -99,17 +99,14 @@ class Driver:
         """Store the job's environment under an ID of its own.
 
         Raises:
-            StoreUnavailable: If Redis does not answer.
-            ConfigError: If Redis does not let us in.
+            StoreUnavailable: If Redis does not answer, or does not let us in.
         """
-        while True:
+        workers = None
+        while workers is None:
             self.job = new_job_id()
             self._store = JobStore(self.connection, self.keys, self.job)
-            self._store.check()
-            if self._store.open(self._environment):
-                break
-            self._store.close()
-        self._window.workers = self._store.workers()
+            workers = self._store.open(self._environment)
+        self._window.workers = workers
         self._check_due_s = time.monotonic() + self.options.ftinterval_s
 
     @property

@@ -66,10 +66,18 @@ class JobStore(Store):
         """Drop idle connections, on one of which an answer may still be under way."""
         _pool(self.connection).disconnect(inuse_connections=False)
 
-    def open(self, environment: bytes) -> bool:
-        """Store the job environment; False if the job's ID is taken."""
+    def open(self, environment: bytes) -> int | None:
+        """Store the job environment.
+
+        Returns:
+            What `workers` tells; None if the job's ID is taken.
+        """
         with self._translated():
-            return bool(self._client.set(self._keys.env(self._job), environment, nx=True, ex=LEASE_S))
+            pipe = self._client.pipeline(transaction=False)
+            pipe.set(self._keys.env(self._job), environment, nx=True, ex=LEASE_S)
+            pipe.get(self._keys.count)
+            stored, count = pipe.execute()
+        return _number(count) if stored else None
 
     def restore(self, environment: bytes) -> None:
         """Store the environment again: the server lost it."""
@@ -89,8 +97,7 @@ class JobStore(Store):
     def workers(self) -> int:
         """How many workers say that they listen on the queue; 0 if that is not known."""
         with self._translated():
-            count = cast("bytes | None", self._client.get(self._keys.count))
-        return int(count) if count and re.fullmatch(rb"\d+", count) else 0
+            return _number(cast("bytes | None", self._client.get(self._keys.count)))
 
     def send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
         """Submit tasks, forget `read` results, get up to `wanted` more, in one round trip: oldest first."""
@@ -217,6 +224,11 @@ def _pool(connection: ConnectionSettings) -> redis.ConnectionPool:
         # twice by itself.
         retry=Retry(NoBackoff(), 0),
     )
+
+
+def _number(count: bytes | None) -> int:
+    """What R and we write as the number of workers; 0 for what others may have written."""
+    return int(count) if count and re.fullmatch(rb"\d+", count) else 0
 
 
 def _span(tag: str) -> Span | None:
