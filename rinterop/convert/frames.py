@@ -55,11 +55,9 @@ class Frame:
 def frame_of(value: List) -> Frame | None:
     """The parts, or None if it only says that it is a data frame: some are missing, or do not fit."""
     columns = tuple(map(plain, value.values))
-    names = bare_strings(attribute(value, "names"))
-    if names is None and not columns:
-        names = ()
+    names = _names(attribute(value, "names"), len(columns))
     rows = plain(attribute(value, "row.names"))
-    if names is None or len(names) != len(columns):
+    if names is None:
         return None
     row_names: tuple[str, ...] | NDArray[np.int32] | None
     n_rows = _automatic(rows)
@@ -123,7 +121,7 @@ def assembled(
     if pairs is None:
         return List(tuple(columns), attributes=pairs_of(fresh))
     tags = attributes(List((), attributes=pairs))
-    if bare_strings(tags.get("names", NULL)) != tuple(names):
+    if _names(tags.get("names", NULL), len(names)) != tuple(names):
         tags["names"] = fresh["names"]
     if not _same_rows(tags.get("row.names", NULL), fresh["row.names"]):
         tags["row.names"] = fresh["row.names"]
@@ -177,6 +175,12 @@ def _automatic(rows: RValue) -> int | None:
     if len(rows) == 2 and int(rows.values[0]) == NA_INTEGER:
         return abs(int(rows.values[1]))
     return None if len(rows) else 0
+
+
+def _names(value: RValue, n_columns: int) -> tuple[str | NAType, ...] | None:
+    """Names of so many columns, none for none; None if these are not."""
+    names = () if value is NULL and not n_columns else bare_strings(value)
+    return None if names is None or len(names) != n_columns else names
 
 
 def _are_row_names(row_names: tuple[str, ...] | NDArray[np.int32] | None) -> bool:
