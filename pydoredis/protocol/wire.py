@@ -118,8 +118,12 @@ def encode_environment(
 
 
 def export_environment(bindings: Mapping[str, values.RValue], kind: str = "Mersenne-Twister") -> Environment:
-    """The environment in which R workers evaluate: exported variables, and the kind of random numbers."""
-    environment = Environment()
+    """The environment in which R workers evaluate: exported variables, and the kind of random numbers.
+
+    R coordinators send it with the empty environment around it. R workers call `worker.init` before they put
+    another one there (protocol, section 9), so in ours it finds R's functions from the start.
+    """
+    environment = Environment(parent=values.GLOBAL_ENV)
     cells = [Cell(value, values.symbol(name)) for name, value in bindings.items()]
     cells.append(Cell(values.character(kind), values.symbol(".RNGkind")))
     environment.frame = values.PairList(tuple(cells))

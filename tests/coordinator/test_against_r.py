@@ -13,7 +13,9 @@ import pytest
 import rinterop
 from pydoredis.bodies import rexpr
 from pydoredis.errors import TaskError
+from pydoredis.iterators import icount
 from pydoredis.job_options import options
+from pydoredis.loops import foreach
 from pydoredis.queue import Queue
 from tests.coordinator.programs import PROGRAMS, Program
 from tests.peers.pool import POOLS, Pool
@@ -83,3 +85,42 @@ def run(queue: Queue, program: Program, chunk_size: int) -> Any:
             return program.python(queue.foreach).dopar(rexpr(program.body))
         except TaskError as error:
             return str(error)
+
+
+def test_python_jobs_in_any_pool_with_a_python_worker(queue: Queue) -> None:
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        loop = queue.foreach(x=range(60), combine="+", ftinterval=3)
+        assert loop.dopar(lambda x: x * x) == sum(x * x for x in range(60))
+
+
+def test_seeds_are_the_same_everywhere(queue: Queue) -> None:
+    """The streams are those of R's parallel package; unmodified R workers follow."""
+    program = """
+        RNGkind("L'Ecuyer-CMRG"); set.seed(42)
+        seed <- .Random.seed
+        for (k in 1:6) { seed <- parallel::nextRNGStream(seed); assign(".Random.seed", seed, globalenv())
+                         cat(format(runif(1), digits = 15), "") }
+    """
+    done = subprocess.run(["Rscript", "-e", program], check=True, capture_output=True, text=True)
+    wanted = [float(word) for word in done.stdout.split()]
+    for chunk_size in (1, 4):
+        loop = queue.foreach(icount(6), combine="c", seed=42, chunk_size=chunk_size)
+        np.testing.assert_allclose(loop.dopar(rexpr("runif(1)")), wanted, rtol=1e-13)
+
+
+def test_values_that_only_r_has(queue: Queue) -> None:
+    (function,) = queue.foreach(i=[3], convert=False).dopar(rexpr("function(x) x + 1"))
+    assert isinstance(function, rinterop.Closure)
+    loop = queue.foreach(x=[1, 2], combine="c", export={"f": function})
+    np.testing.assert_array_equal(loop.dopar(rexpr("f(x)")), [2, 3])
+
+
+def test_worker_init(queue: Queue) -> None:
+    loop = queue.foreach(x=[1.0, 2.0], combine="c", worker_init=rexpr("base::options(pydoredis.test = 7)"))
+    body = rexpr("x + getOption('pydoredis.test', 0)")
+    np.testing.assert_array_equal(loop.dopar(body), [8, 9])
+
+
+def test_do_gives_the_same() -> None:
+    loop = foreach(x=range(1, 5), combine="c")
+    np.testing.assert_array_equal(loop.do(rexpr("x^2")), [1, 4, 9, 16])

@@ -1,0 +1,196 @@
+"""What a Python coordinator does when workers, keys, Redis or patience are lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+import redis
+
+from pydoredis.admin import Admin
+from pydoredis.errors import JobCancelled, TaskError, WorkerCrashed
+from pydoredis.queue import Queue
+from tests.conftest import wait_until
+from tests.redis_process import RedisProcess
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+FTINTERVAL = 3
+
+
+@pytest.fixture
+def server() -> Iterator[RedisProcess]:
+    with RedisProcess() as running:
+        yield running
+
+
+@pytest.fixture
+def queue(server: RedisProcess) -> Queue:
+    return Queue("Q", server.url, ftinterval=FTINTERVAL)
+
+
+@pytest.fixture
+def client(server: RedisProcess) -> Iterator[redis.Redis]:
+    with server.client() as made:
+        yield made
+
+
+def wait_for_file(x: int, path: str) -> int:
+    """A body that is done when the test says so."""
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return x
+
+
+def started(client: redis.Redis) -> int:
+    return sum(1 for _ in client.scan_iter(match="Q.start.*", count=1000))
+
+
+def slow(x: int) -> int:
+    time.sleep(0.02)
+    return x
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk_size", [1, 3])
+def test_a_machine_that_dies(queue: Queue, client: redis.Redis, tmp_path: Path, chunk_size: int) -> None:
+    gate = str(tmp_path / "gate")
+    loop = queue.foreach(x=range(8), path=[gate] * 8, chunk_size=chunk_size)
+    with queue.start_local_workers(2, codec="cloudpickle") as doomed:
+        job = loop.submit(wait_for_file)
+        wait_until(lambda: started(client) >= 2, "both are at work")
+        (agent,) = doomed.pids
+        os.kill(agent, signal.SIGKILL)
+        Path(gate).touch()
+        with queue.start_local_workers(1, codec="cloudpickle"):
+            assert job.result(60) == list(range(8))
+
+
+def test_tasks_that_vanish_from_the_queue(queue: Queue, client: redis.Redis) -> None:
+    job = queue.foreach(x=range(4)).submit(slow)
+    wait_until(lambda: client.llen("Q") == 4, "the tasks are there")
+    client.delete("Q")
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        assert job.result(60) == list(range(4))
+
+
+def test_results_that_vanish(queue: Queue, client: redis.Redis) -> None:
+    job = queue.foreach(x=range(200)).submit(slow)
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        deadline = time.monotonic() + 2
+        while job.status == "running" and time.monotonic() < deadline:
+            client.delete(f"Q.out.{job.id}")
+        assert job.result(60) == list(range(200))
+
+
+def test_results_that_come_twice_and_from_strangers(queue: Queue, client: redis.Redis) -> None:
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        job = queue.foreach(x=range(60)).submit(slow)
+        out = f"Q.out.{job.id}"
+        while job.status == "running":
+            for message in client.lrange(out, 0, -1):
+                client.lpush(out, message, b"no result at all")
+        assert job.result(30) == list(range(60))
+
+
+@pytest.mark.parametrize("keeps_data", [False, True])
+def test_a_restarted_server(keeps_data: bool) -> None:
+    with RedisProcess(appendonly="yes" if keeps_data else "no", appendfsync="always") as server:
+        queue = Queue("Q", server.url, ftinterval=FTINTERVAL)
+        with queue.start_local_workers(2, codec="cloudpickle"):
+            job = queue.foreach(x=range(300), combine="+").submit(slow)
+            wait_until(lambda: job.done > 20, "some are done")
+            server.stop()
+            time.sleep(0.2)
+            server.start()
+            assert job.result(60) == sum(range(300))
+
+
+def test_connections_that_are_cut(queue: Queue, client: redis.Redis) -> None:
+    with queue.start_local_workers(2, codec="cloudpickle"):
+        job = queue.foreach(x=range(300), combine="+").submit(slow)
+        while job.status == "running":
+            client.client_kill_filter(_type="normal", skipme=True)
+            time.sleep(0.3)
+        assert job.result(60) == sum(range(300))
+
+
+def test_a_job_that_is_removed(queue: Queue, client: redis.Redis) -> None:
+    job = queue.foreach(x=range(10)).submit(slow)
+    wait_until(lambda: client.llen("Q") > 0, "tasks are there")
+    with Admin(queue.connection) as admin:
+        admin.remove_job(job.id)
+    with pytest.raises(JobCancelled, match="removed"):
+        job.result(20)
+
+
+@pytest.mark.slow
+def test_an_iteration_that_kills_its_workers(queue: Queue) -> None:
+    def fatal(x: int) -> int:
+        if x == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    with queue.start_local_workers(2, codec="cloudpickle"):
+        with pytest.raises(TaskError, match="died 3 times") as caught:
+            queue.foreach(x=range(5)).dopar(fatal)
+        assert isinstance(caught.value, WorkerCrashed)
+        assert "SIGKILL" in caught.value.message
+        rest = queue.foreach(x=range(7), chunk_size=7, errorhandling="remove").dopar(fatal)
+        assert rest == [0, 1, 3, 4, 5, 6]
+
+
+def test_ctrl_c(queue: Queue, client: redis.Redis) -> None:
+    program = textwrap.dedent(
+        f"""
+        import pydoredis as dr, time
+        queue = dr.Queue("Q", {queue.connection.url!r})
+        try:
+            queue.foreach(x=range(100)).dopar(lambda x: time.sleep(0.05))
+        except KeyboardInterrupt:
+            print(queue.foreach(x=range(3)).dopar(lambda x: x))
+        """
+    )
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: started(client) > 0, "it is at work")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+        assert output == "[0, 1, 2]\n"
+        wait_until(lambda: started(client) == 0, "nothing is running", 10)
+    left = {key for key in client.scan_iter() if client.pttl(key) < 0}
+    assert left == {b"Q.live", b"Q.count"}
+
+
+def test_a_coordinator_that_dies_leaves_nothing_for_ever(queue: Queue, client: redis.Redis) -> None:
+    program = f"import pydoredis as dr; dr.Queue('Q', {queue.connection.url!r}).foreach(range(9)).dopar(abs)"
+    process = subprocess.Popen([sys.executable, "-c", program])
+    wait_until(lambda: client.llen("Q") > 0, "tasks are there")
+    process.kill()
+    process.wait()
+    (environment,) = client.scan_iter(match="Q.env.*")
+    assert 0 < int(client.ttl(environment)) <= 6 * 3600
+    client.delete(environment)  # as if the lease had ended
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        wait_until(lambda: client.llen("Q") == 0, "the tasks are dropped")
+        wait_until(lambda: started(client) == 0, "and forgotten")
+
+
+@pytest.mark.slow
+def test_the_same_program_while_workers_come_and_go(queue: Queue) -> None:
+    expected: list[Any] = list(range(400))
+    job = queue.foreach(x=range(400), chunk_size=2).submit(slow)
+    while not job.wait(0):
+        with queue.start_local_workers(2, codec="cloudpickle"):
+            job.wait(1)
+    assert job.result() == expected
