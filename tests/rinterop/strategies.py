@@ -219,6 +219,12 @@ def _closure(formals: Sequence[tuple[str, Built | None]], body: Built) -> Built:
     return Built(value, f"eval({function}, globalenv())")
 
 
+def _is_body(part: Built) -> bool:
+    """Whether R's `function` takes it for a body: no function or environment."""
+    environments = v.EnvironmentMarker | v.NamedReference
+    return not isinstance(part.value, v.Closure | v.Builtin | environments)
+
+
 def _attributed(part: Built, extra: Sequence[tuple[str, Built]]) -> Built:
     """Attributes on a vector or list that has none, in their order."""
     if not isinstance(part.value, v.Attributed) or isinstance(part.value, v.Closure | v.Builtin):
@@ -273,7 +279,7 @@ def _containers(inner: st.SearchStrategy[Built]) -> st.SearchStrategy[Built]:
         parts.map(_expression),
         tagged.filter(bool).map(_pairlist),
         st.builds(_call, st.one_of(SYMBOLS, inner), tagged),
-        st.builds(_closure, formals, st.one_of(SYMBOLS, inner)),
+        st.builds(_closure, formals, st.one_of(SYMBOLS, inner.filter(_is_body))),
         st.builds(_attributed, st.one_of(VECTORS, parts.map(_list)), attributes),
         st.builds(_classed, st.one_of(VECTORS, parts.map(_list)), classes),
         parts.map(_list).map(_s4),
