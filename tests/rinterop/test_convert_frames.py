@@ -148,6 +148,10 @@ def test_tables() -> None:
 
 ODD_FRAMES = {
     "no columns": frame({}),
+    "no columns, no names": v.List(
+        (),
+        attributes=v.attributes_of(**{"class": v.character("data.frame"), "row.names": v.integer(None, 0)}),
+    ),
     "no columns, some rows": frame({}, v.integer(None, -5)),
     "no rows": frame({"x": v.integer(), "s": v.character(), "f": factor()}),
     "row names": frame({"x": v.integer(1, 2)}, v.character("r1", "r2")),
