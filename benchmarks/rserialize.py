@@ -109,17 +109,16 @@ def use_rpy2(file: Path) -> tuple[Action, Action | None]:
 
 
 def use_rdata(file: Path) -> tuple[Action, Action | None]:
-    import rdata
-    from rdata.conversion import convert_python_to_r_data
-    from rdata.unparser import unparse_data
-
+    parser, conversion, unparser = (
+        importlib.import_module(f"rdata.{part}") for part in ("parser", "conversion", "unparser")
+    )
     data = file.read_bytes()
 
     def read() -> Any:
-        return rdata.conversion.convert(rdata.parser.parse_data(data, extension=".rds"))
+        return conversion.convert(parser.parse_data(data, extension=".rds"))
 
     value = read()
-    return read, lambda: unparse_data(convert_python_to_r_data(value))
+    return read, lambda: unparser.unparse_data(conversion.convert_python_to_r_data(value))
 
 
 def use_rds2py(file: Path) -> tuple[Action, Action | None]:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rinterop.serialize.header import NATIVE, TEXT, XDR
-from rinterop.values import NA_INTEGER, is_na_real
+from rinterop.serialize.many import MANY, write_ascii
+from rinterop.values import NA_INTEGER, NAType, is_na_real
 
 FormName: TypeAlias = Literal["xdr", "native", "ascii", "asciihex"]
 
@@ -31,11 +32,14 @@ class Form(Protocol):
     def text(self, raw: bytes) -> bytes:
         """The bytes of a string or of a name."""
 
-    def integers(self, values: NDArray[Any]) -> bytes:
+    def integers(self, values: NDArray[Any]) -> bytes | memoryview:
         """The elements of an integer or logical vector."""
 
-    def doubles(self, values: NDArray[Any]) -> bytes:
+    def doubles(self, values: NDArray[Any]) -> bytes | memoryview:
         """The elements of a double or complex vector."""
+
+    def strings(self, values: tuple[str | NAType, ...]) -> bytes | None:
+        """The elements of a character vector all at once; None if they are to be written one by one."""
 
     def raw(self, values: bytes) -> bytes:
         """The elements of a raw vector."""
@@ -45,7 +49,7 @@ class BinaryForm:
     """XDR (`order` ">") and native, little-endian ("<"). NaNs keep their bits: doubles go as integers."""
 
     def __init__(self, order: Literal["<", ">"]) -> None:
-        self._order = order
+        self._order: Literal["<", ">"] = order
 
     def words(self, *numbers: int) -> bytes:
         return struct.pack(f"{self._order}{len(numbers)}i", *numbers)
@@ -53,11 +57,14 @@ class BinaryForm:
     def text(self, raw: bytes) -> bytes:
         return raw
 
-    def integers(self, values: NDArray[Any]) -> bytes:
-        return np.ascontiguousarray(values).view("=u4").astype(self._order + "u4", copy=False).tobytes()
+    def integers(self, values: NDArray[Any]) -> memoryview:
+        return np.ascontiguousarray(values).view("=u4").astype(self._order + "u4", copy=False).data
 
-    def doubles(self, values: NDArray[Any]) -> bytes:
-        return np.ascontiguousarray(values).view("=u8").astype(self._order + "u8", copy=False).tobytes()
+    def doubles(self, values: NDArray[Any]) -> memoryview:
+        return np.ascontiguousarray(values).view("=u8").astype(self._order + "u8", copy=False).data
+
+    def strings(self, values: tuple[str | NAType, ...]) -> bytes | None:
+        return write_ascii(values, self._order) if len(values) >= MANY else None
 
     def raw(self, values: bytes) -> bytes:
         return values
@@ -89,6 +96,9 @@ class AsciiForm:
         return b"".join(
             [b"NA\n" if na else number(x) for x, na in zip(numbers.tolist(), missing, strict=True)]
         )
+
+    def strings(self, values: tuple[str | NAType, ...]) -> bytes | None:
+        return None
 
     def raw(self, values: bytes) -> bytes:
         return b"".join([b"%02x\n" % byte for byte in values])

@@ -17,6 +17,7 @@ import numpy as np
 from rinterop.serialize import constants as c
 from rinterop.serialize import speed
 from rinterop.serialize.bytecode import ByteCodeReader
+from rinterop.serialize.collector import pause
 from rinterop.serialize.grammar import VECTORS
 from rinterop.serialize.header import open_source
 from rinterop.serialize.pieces import MARKERS, Pieces
@@ -92,7 +93,9 @@ def loads(
         if value is not None:
             return value
     header, source = open_source(stream)
-    return Reader(source, header.codec, keep_mmap=mmap == "keep", max_depth=max_depth).read()
+    reader = Reader(source, header.codec, keep_mmap=mmap == "keep", max_depth=max_depth)
+    with pause:
+        return reader.read()
 
 
 class Reader(Pieces):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rinterop.errors import DecodeError, UnexpectedEnd
 from rinterop.serialize.constants import CHAR, CHAR_BITS, GP_SHIFT
+from rinterop.serialize.many import MANY, read_ascii
 from rinterop.values import NA, NAType
 from rinterop.values.text import ASCII, UTF8, text_of
 
@@ -64,6 +65,7 @@ class BinarySource:
         self._int_type: Final = np.dtype(order + "i4")
         self._long_type: Final = np.dtype(order + "u8")
         self._swapped = order == ">"
+        self._latin1 = ""  # the data as text, made when many strings are to be cut out of it
 
     def word(self) -> int:
         position = self.position
@@ -103,8 +105,14 @@ class BinarySource:
         return self._array(count, 8, self._long_type).view(np.float64)
 
     def strings(self, count: int, native: str) -> tuple[str | NAType, ...]:
-        # The loop of the format: it looks twice at nothing, and calls nothing for ASCII.
         self.require(count, 8)
+        if count >= MANY:
+            self._latin1 = self._latin1 or str(self.data, "latin-1")
+            found = read_ascii(self._latin1, self._pair, self.data, self.position, count)
+            if found is not None:
+                self.position = found[1]
+                return found[0]
+        # The loop of the format: it looks twice at nothing, and calls nothing for ASCII.
         data, pair, end, position = self.data, self._pair, self._end, self.position
         texts: list[str | NAType] = []
         for _ in range(count):

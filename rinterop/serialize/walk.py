@@ -189,7 +189,7 @@ def _names_value(state: Scan, start: int, wanted: int) -> tuple[tuple[str, ...] 
                 texts.append("")
         return tuple(texts), end
     # Anything else is read as a value; of what it may refer to, only the symbols matter.
-    source = BinarySource(data, ">" if data[:1] == b"X" else "<", start)
+    source = BinarySource(data[start:end], ">" if data[:1] == b"X" else "<", 0)
     reader = Reader(source, "utf-8")
     placeholder = Environment()
     reader.references = [_symbol(entry, placeholder) for entry in references[:known]]

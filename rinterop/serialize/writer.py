@@ -14,6 +14,7 @@ import numpy as np
 from rinterop.errors import EncodeError, ExpansionError
 from rinterop.serialize import constants as c
 from rinterop.serialize import speed
+from rinterop.serialize.collector import pause
 from rinterop.serialize.compression import Compression, compressed
 from rinterop.serialize.forms import FORMS, MAGIC, BinaryForm, Form, FormName
 from rinterop.serialize.header import Header
@@ -120,7 +121,8 @@ def dumps(
     if speed.compiled is not None and isinstance(FORMS[form], BinaryForm):
         data = speed.compiled.dumps(value, b"".join(writer.out), header.version)
     if data is None:
-        writer.write(value)
+        with pause:
+            writer.write(value)
         data = b"".join(writer.out)
     return compressed(data, compress)
 
@@ -138,7 +140,10 @@ class _Writer:
     def __init__(self, header: Header, form: Form) -> None:
         self._form = form
         self._words = form.words
-        self.out = [header.magic, self._words(header.version, header.writer, header.min_reader)]
+        self.out: list[bytes | memoryview] = [
+            header.magic,
+            self._words(header.version, header.writer, header.min_reader),
+        ]
         if header.version == 3:
             encoding = header.encoding or b""
             self.out.append(self._words(len(encoding)) + form.text(encoding))
@@ -244,7 +249,7 @@ class _Writer:
 
     # -- vectors
 
-    def _vector(self, value: Any, code: int, elements: bytes) -> None:
+    def _vector(self, value: Any, code: int, elements: bytes | memoryview) -> None:
         self.out.append(self._own_flags(code, value) + self._length(len(value)))
         self.out.append(elements)
         self._follow(value.attributes)
@@ -265,7 +270,8 @@ class _Writer:
         self._vector(value, c.RAW, self._form.raw(value.values))
 
     def _character(self, value: Character) -> None:
-        self._vector(value, c.STR, b"".join(map(self._char, value.values)))
+        elements = self._form.strings(value.values)
+        self._vector(value, c.STR, b"".join(map(self._char, value.values)) if elements is None else elements)
 
     def _list(self, value: List) -> None:
         code = c.EXPR if type(value) is Expression else c.VEC

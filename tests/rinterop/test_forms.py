@@ -138,3 +138,36 @@ def test_version_2_expands_compact_vectors() -> None:
 def test_no_such_form() -> None:
     with pytest.raises(ValueError, match="asciihex"):
         rinterop.dumps(v.NULL, form="json")  # type: ignore[arg-type]
+
+
+MANY_STRINGS: dict[str, tuple[str | v.NAType, ...]] = {
+    "ASCII": tuple(f"text {i}" for i in range(3000)),
+    "empty": ("",) * 3000,
+    "one missing": (*(f"{i}" for i in range(3000)), v.NA),
+    "one not ASCII": (*(f"{i}" for i in range(3000)), "é"),
+    "one in latin1": (v.RText(b"\xe9", 4), *(f"{i}" for i in range(3000))),
+}
+
+
+@pytest.mark.parametrize("texts", MANY_STRINGS.values(), ids=MANY_STRINGS)
+@pytest.mark.parametrize("form", FORMS)
+def test_long_character_vectors(texts: tuple[str | v.NAType, ...], form: FormName) -> None:
+    whole = rinterop.dumps(v.list_(v.Character(texts), v.integer(1)), form=form)
+    assert rinterop.loads(whole) == v.list_(v.Character(texts), v.integer(1))
+    if form in ("xdr", "native"):
+        # Element by element: what is not done at once when there are only a few.
+        pieces = b"".join(rinterop.dumps(v.Character((text,)), form=form)[31:] for text in texts)
+        assert whole[39 : 39 + len(pieces)] == pieces
+        for size in (len(whole) - 30, 2000):
+            with pytest.raises(rinterop.DecodeError):
+                rinterop.loads(whole[:size])
+
+
+@pytest.mark.parametrize("form", ["xdr", "native"])
+def test_a_long_character_vector_with_one_bad_string(form: FormName) -> None:
+    whole = rinterop.dumps(v.Character(tuple(f"text {i}" for i in range(3000))), form=form)
+    for good, bad in ((b"text 1234", b"text\x001234"), (b"\x09\0\x04\0", b"\x0d\0\x04\0")):
+        good, bad = (good[::-1], bad[::-1]) if form == "xdr" and len(good) == 4 else (good, bad)
+        assert good in whole
+        with pytest.raises(rinterop.DecodeError):
+            rinterop.loads(whole.replace(good, bad, 1))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import rinterop
-from rinterop import DecodeError, RValue
+from rinterop import DecodeError, EncodeError, RValue
 from rinterop import values as v
 from rinterop.serialize import Outline, outline, read_header, speed, walk
 from rinterop.serialize.speed import Compiled
@@ -289,6 +289,24 @@ def test_the_garbage_collector_is_as_before(helper: Compiled) -> None:
         assert gc.isenabled()
         gc.disable()
         helper.loads(data, False, 100)
+        assert not gc.isenabled()
+        gc.enable()
+
+
+def test_the_garbage_collector_is_as_before_without_the_helper() -> None:
+    data = rinterop.dumps(v.character("x"))
+
+    def use(data: bytes) -> None:
+        with suppress(DecodeError):
+            in_python(lambda: rinterop.loads(data))
+        with suppress(EncodeError):
+            in_python(lambda: rinterop.dumps(v.list_(1)))  # type: ignore[arg-type]
+
+    for one in (data, data[:-1]):
+        use(one)
+        assert gc.isenabled()
+        gc.disable()
+        use(one)
         assert not gc.isenabled()
         gc.enable()
 
