@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydoredis.errors import RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
+from pydoredis.registered import connection_or_default
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import MAX_COUNTED, AdminStore
 from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
@@ -27,11 +28,11 @@ class Admin:
     """Administration over one connection; a context manager that closes it.
 
     Args:
-        connection: Which server; what `ConnectionSettings.load` finds by default.
+        connection: Which server; that of the registered queue by default.
     """
 
     def __init__(self, connection: ConnectionSettings | None = None) -> None:
-        self._store = AdminStore(connection or ConnectionSettings.load())
+        self._store = AdminStore(connection_or_default(connection))
 
     def __enter__(self) -> Admin:
         return self
@@ -272,7 +273,7 @@ def jobs(
 
     Args:
         queue: The queue.
-        connection: Which server; what `ConnectionSettings.load` finds by default.
+        connection: Which server; that of the registered queue by default.
         as_pandas: Whether to make a data frame; by default if pandas is installed.
 
     Raises:

@@ -6,17 +6,21 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
+from pydoredis.admin import Admin
 from pydoredis.coordinator.nesting import Source
 from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.job_options import check_names, resolve
 from pydoredis.loops import Foreach, make_foreach
 from pydoredis.pool import LocalWorkers
 from pydoredis.protocol.keys import QueueKeys, check_queue_name
+from pydoredis.registered import set_connection
 from pydoredis.server import EmbeddedServer, find_server
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
+from pydoredis.tables import JobRow, Removal, Table, TaskRow, WorkerRow
 
 DEFAULT_NAME = "RJOBS"
 
@@ -78,6 +82,39 @@ class Queue:
         """Start worker processes on this machine; see `pydoredis.pool.LocalWorkers`."""
         return LocalWorkers(self.connection, self.name, n, **how)
 
+    def jobs(self) -> Table[JobRow]:
+        """The queue's jobs (R: `jobs()`)."""
+        with Admin(self.connection) as admin:
+            return admin.jobs(self.name)
+
+    def tasks(self, job: str | None = None) -> Table[TaskRow]:
+        """The tasks that workers have taken, of one job or of all (R: `tasks()`)."""
+        with Admin(self.connection) as admin:
+            return admin.tasks(self.name, job)
+
+    def workers(self) -> Table[WorkerRow]:
+        """The workers, as far as they are known."""
+        with Admin(self.connection) as admin:
+            return admin.workers(self.name)
+
+    def remove_job(self, job: str) -> Removal:
+        """Remove one job, its tasks and keys; see `Admin.remove_job`."""
+        with Admin(self.connection) as admin:
+            return admin.remove_job(job, self.name)
+
+    def remove(self) -> Removal:
+        """Remove the queue with all that belongs to it; its workers leave (R: `removeQueue()`)."""
+        with Admin(self.connection) as admin:
+            return admin.remove_queue(self.name)
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
         """End the private server, if there is one."""
         if self._server is not None:
@@ -94,9 +131,15 @@ _default: Queue | None = None
 
 def register(name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> Queue:
     """Set the queue on which loops run from now on (R: `registerDoRedis`); see `Queue`."""
+    queue = Queue(name, url, **options)
+    _set_default(queue)
+    return queue
+
+
+def _set_default(queue: Queue | None) -> None:
     global _default
-    _default = Queue(name, url, **options)
-    return _default
+    _default = queue
+    set_connection(queue.connection if queue else None)
 
 
 def default_queue() -> Queue:
@@ -116,14 +159,13 @@ def local(n: int, queue: str = DEFAULT_NAME, url: str | None = None, **options: 
 
     Raises what `register` and `start_local_workers` raise.
     """
-    global _default
     before = _default
     registered = register(queue, url, **options)
     try:
         with registered.start_local_workers(n):
             yield registered
     finally:
-        _default = before
+        _set_default(before)
         registered.close()
 
 

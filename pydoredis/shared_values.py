@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import rinterop
 from pydoredis.errors import LocalProtocolError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.wire import MAX_MESSAGE
+from pydoredis.registered import connection_or_default
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 
@@ -23,7 +24,7 @@ def redis_set(key: str, value: object, *, connection: ConnectionSettings | None 
     Args:
         key: Any name; one that begins like a queue's keys (`RJOBS.env.`) is asking for trouble.
         value: What `rinterop.to_r` converts, or an R value of `rinterop`.
-        connection: Which server; what `ConnectionSettings.load` finds by default.
+        connection: Which server; by default that of the registered queue (in a body: of the worker).
 
     Raises:
         rinterop.EncodeError: If R has nothing like the value.
@@ -48,7 +49,7 @@ def redis_get(
         key: Its name.
         default: What to return if there is no such key. R's NULL comes back as None, too.
         convert: Whether to convert it with `rinterop.to_python`; otherwise it is an R value of `rinterop`.
-        connection: Which server; what `ConnectionSettings.load` finds by default.
+        connection: Which server; by default that of the registered queue (in a body: of the worker).
 
     Raises:
         RemoteProtocolError: If neither R nor we can read what is there.
@@ -87,9 +88,37 @@ def redis_delete(key: str, *, connection: ConnectionSettings | None = None) -> b
         return bool(store.delete_value(key.encode()))
 
 
+class Values(Protocol):
+    """Where values are: a `Store`, or, in a body, the worker's agent."""
+
+    def get_value(self, key: bytes) -> bytes | None:
+        """What is stored under `key`."""
+        ...
+
+    def set_value(self, key: bytes, value: bytes) -> None:
+        """Store a value."""
+        ...
+
+    def delete_value(self, key: bytes) -> int:
+        """Remove a value; how many there were: 0 or 1."""
+        ...
+
+
+_in_body: Values | None = None
+
+
+def use_in_bodies(values: Values) -> None:
+    """Have all values go this way unless a connection is named: this process runs bodies."""
+    global _in_body
+    _in_body = values
+
+
 @contextmanager
-def _store(connection: ConnectionSettings | None) -> Iterator[Store]:
-    store = Store(connection or ConnectionSettings.load())
+def _store(connection: ConnectionSettings | None) -> Iterator[Values]:
+    if connection is None and _in_body is not None:
+        yield _in_body
+        return
+    store = Store(connection_or_default(connection))
     try:
         yield store
     finally:

@@ -97,11 +97,12 @@ class Loop:
         positional = [_opened(source, args, kwargs) for source in self.positional]
         named = [_opened(source, args, kwargs) for source in self.named.values()]
         predicates = [_asking(predicate) for predicate in self.when]
-        width = len(positional)
+        width, names = len(positional), tuple(self.named)
         for values in zip(*positional, *named, strict=False):
             here = args + values[:width]
-            all_named = {**kwargs, **dict(zip(self.named, values[width:], strict=True))}
-            if all(predicate(here, all_named) for predicate in predicates):
+            all_named = dict(kwargs)
+            all_named.update(zip(names, values[width:], strict=True))
+            if not predicates or all(predicate(here, all_named) for predicate in predicates):
                 yield here, all_named
 
 

@@ -26,7 +26,7 @@ import cloudpickle
 
 import rinterop
 from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
-from pydoredis.protocol import wire
+from pydoredis.protocol import splice, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import Codec
 from rinterop import values
@@ -116,9 +116,8 @@ class PythonCodec:
 
     def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:
         """A task message."""
-        empty = values.list_()
-        elements = [(str(number), empty) for number in range(first, first + len(arguments))]
-        return wire.encode_task(job, elements, arguments=values.raw(dump(arguments)))
+        message = splice.task(job, range(first, first + len(arguments)), dump(arguments))
+        return wire.sendable(message, f"the arguments of task {first}")
 
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""
@@ -170,9 +169,7 @@ def decode_task(payload: bytes) -> tuple[list[str], list[Arguments]]:
 
 def encode_result(numbers: Sequence[str], outcomes: Outcomes) -> bytes:
     """The result message of a task."""
-    elements: list[tuple[str, values.RValue]] = [(number, values.NULL) for number in numbers]
-    elements[0] = (numbers[0], values.raw(dump_outcomes(outcomes)))
-    return rinterop.dumps(values.named_list(elements))
+    return splice.result([int(number) for number in numbers], dump_outcomes(outcomes))
 
 
 def dump_outcomes(outcomes: Outcomes) -> bytes:

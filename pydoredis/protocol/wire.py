@@ -17,6 +17,7 @@ from pydoredis.errors import (
     TaskTimeout,
     WorkerCrashed,
 )
+from pydoredis.protocol import splice
 from pydoredis.protocol.messages import Codec, JobEnvironment, Task, Verdict
 from rinterop import values
 from rinterop.serialize import Outline, outline
@@ -45,6 +46,9 @@ FAILURE_CLASS = "pydoredis_failure"
 
 AGENT_CLASSES = frozenset({CRASH_CLASS, TIMEOUT_CLASS, FAILURE_CLASS})
 
+_LIMIT = 2**31
+"""Numbers from here on are no integers for R."""
+
 MAX_MESSAGE = 512 * 1024 * 1024
 """Largest value in bytes that Redis takes (its default `proto-max-bulk-len`)."""
 
@@ -69,6 +73,8 @@ def decode_task(payload: bytes) -> Task:
         iterations = tuple(map(int, names))
     except ValueError:
         raise RemoteProtocolError(f"not a task: iterations named {names[:3]!r}") from None
+    if iterations and not -_LIMIT < min(iterations) <= max(iterations) < _LIMIT:
+        raise RemoteProtocolError("not a task: R has no integers for its iterations' numbers")
     return Task(job.text, iterations, payload)
 
 
@@ -114,7 +120,7 @@ def encode_environment(
     }
     if timelimit_s is not None:
         standard["timelimit"] = values.character(repr(float(timelimit_s)))
-    return _sendable(rinterop.dumps(values.named_list(**{**standard, **fields})), "the job's environment")
+    return sendable(rinterop.dumps(values.named_list(**{**standard, **fields})), "the job's environment")
 
 
 def export_environment(bindings: Mapping[str, values.RValue], kind: str = "Mersenne-Twister") -> Environment:
@@ -137,7 +143,7 @@ def encode_task(job: str, elements: Sequence[tuple[str, values.RValue]], **field
         LocalProtocolError: If it is larger than Redis takes.
     """
     message = values.named_list(ID=values.character(job), argsList=values.named_list(elements), **fields)
-    return _sendable(rinterop.dumps(message), f"the arguments of task {elements[0][0]}")
+    return sendable(rinterop.dumps(message), f"the arguments of task {elements[0][0]}")
 
 
 def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]:
@@ -181,7 +187,12 @@ def condition_message(element: values.RValue) -> str:
     return str(found[0]) if found else ""
 
 
-def _sendable(message: bytes, what: str) -> bytes:
+def sendable(message: bytes, what: str) -> bytes:
+    """The message, if Redis takes it.
+
+    Raises:
+        LocalProtocolError: If it is too large; `what` says what that is.
+    """
     if len(message) > MAX_MESSAGE:
         raise LocalProtocolError(
             f"{what} has {len(message):,} bytes; Redis takes {MAX_MESSAGE:,}. Put big data where workers can "
@@ -192,7 +203,7 @@ def _sendable(message: bytes, what: str) -> bytes:
 
 def encode_start(iterations: Sequence[int]) -> bytes:
     """Value of a start key: the iteration numbers, from which a coordinator makes the task anew."""
-    return rinterop.dumps(values.integer(*iterations))
+    return splice.integers(iterations)
 
 
 def encode_failures(iterations: Sequence[int], message: str) -> bytes:

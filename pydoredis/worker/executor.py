@@ -111,8 +111,11 @@ def _r_engine(ask: Ask) -> Engine:
 
 
 def _python_engine(ask: Ask) -> Engine:
+    from pydoredis.shared_values import use_in_bodies
     from pydoredis.worker.engines.python import PythonEngine
+    from pydoredis.worker.shared import AgentValues
 
+    use_in_bodies(AgentValues(ask))
     return PythonEngine()
 
 

@@ -172,7 +172,7 @@ class TestOneJob:
         claim = make_claim(1)
         store.mark([claim], {})
         admin.remove_job(claim.task.job)
-        assert store.beat([claim]) == ["lapsed"]
+        assert store.beat([claim]) == ["cancelled"]
         assert store.exchange([(claim, b"result")], {}, 0)[0] == ["job-gone"]
         assert store.give_back([claim], "tail") == ["job-gone"]
         store.close()
