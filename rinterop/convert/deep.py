@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from types import GeneratorType
 from typing import Any, TypeAlias
+
+from rinterop.serialize.collector import pause
 
 Steps: TypeAlias = Generator[Any, Any, Any]
 """A conversion under way: yields conversions of its parts (or results it already has), gets
@@ -18,7 +17,7 @@ def finish(result: Any) -> Any:
     """The result of a conversion, whether it is there already or a generator of steps."""
     if not isinstance(result, GeneratorType):
         return result
-    with _without_collections():
+    with pause:
         return _finished(result)
 
 
@@ -49,30 +48,3 @@ def _finished(first: Steps) -> Any:
     if failure is not None:
         raise failure
     return given
-
-
-_lock = threading.Lock()
-_pausing = 0
-_was_enabled = False
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Pause the collector of cyclic garbage, of which a conversion makes none.
-
-    Looking for it again and again among ever more new objects takes more time than making 100,000 small
-    lists. The last of the threads that are here puts things back as the first has found them.
-    """
-    global _pausing, _was_enabled
-    with _lock:
-        if not _pausing:
-            _was_enabled = gc.isenabled()
-            gc.disable()
-        _pausing += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _pausing -= 1
-            if not _pausing and _was_enabled:
-                gc.enable()

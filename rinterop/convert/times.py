@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -172,6 +172,14 @@ def from_datetime(moment: dt.datetime) -> Double:
     if moment.tzinfo is not None:
         moment = moment.astimezone(dt.timezone.utc).replace(tzinfo=None)
     return from_times(np.array([moment], "M8[us]"), zone)
+
+
+def from_timedeltas(differences: Sequence[dt.timedelta | None]) -> Double:
+    """Python's time differences, None for missing ones, as a difftime in seconds."""
+    seconds = np.array([0.0 if one is None else one.total_seconds() for one in differences], np.float64)
+    missing = np.array([one is None for one in differences], np.bool_)
+    found = attributes_of(**{"class": character("difftime"), "units": character("secs")})
+    return Double(frozen(with_na(seconds, missing)), attributes=found)
 
 
 def scalar(array: NDArray[Any]) -> Any:

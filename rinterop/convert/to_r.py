@@ -95,7 +95,7 @@ class _Converter:
             case np.generic():
                 return self._array(np.asarray(value).reshape(1))
             case range():
-                return from_array(np.arange(value.start, value.stop, value.step, dtype=np.int64))
+                return _range(value)
             case Mapping():
                 return self._named(value)
         for module, convert in (("pandas", _from_pandas), ("polars", _from_arrow), ("pyarrow", _from_arrow)):
@@ -228,7 +228,7 @@ def _times_of(items: list[Any]) -> Vector | None:
     if kinds == {dt.date}:
         return times.from_times(np.array(filled, "M8[D]"))
     if all(issubclass(kind, dt.timedelta) for kind in kinds):
-        return times.from_times(np.array(filled, "m8[us]"))
+        return times.from_timedeltas(filled)
     if all(issubclass(kind, dt.datetime) for kind in kinds):
         zones = {times.zone_name(item.tzinfo) for item in present}
         if len(zones) == 1:
@@ -268,7 +268,17 @@ def _date(day: dt.date) -> RValue:
 
 
 def _difference(difference: dt.timedelta) -> RValue:
-    return times.from_times(np.array([difference], "m8[us]"))
+    return times.from_timedeltas([difference])
+
+
+def _range(numbers: range) -> RValue:
+    if not numbers:
+        return from_array(np.array([], np.int64))
+    largest = max(numbers[0], numbers[-1], key=abs)
+    if abs(largest) > EXACT:
+        raise ConversionError(too_big(largest))
+    step = numbers.step if len(numbers) > 1 else 1
+    return from_array(np.arange(len(numbers), dtype=np.int64) * step + numbers.start)
 
 
 def _complex(number: complex) -> RValue:

@@ -51,7 +51,7 @@ SCALARS = [
 ]
 
 
-@pytest.mark.parametrize(("python", "r"), SCALARS, ids=lambda one: repr(one))
+@pytest.mark.parametrize(("python", "r"), SCALARS, ids=repr)
 def test_scalars_both_ways(python: Any, r: RValue) -> None:
     assert to_r(python) == r
     found = to_python(r)
@@ -70,7 +70,7 @@ def test_scalars_both_ways(python: Any, r: RValue) -> None:
         (np.array([90, "NaT"], "m8[s]"), difftime("secs", 90, None)),
         (np.array([36, 12], "m8[h]"), difftime("hours", 36, 12)),
     ],
-    ids=lambda one: repr(one),
+    ids=repr,
 )
 def test_arrays_both_ways(python: Any, r: RValue) -> None:
     assert to_r(python) == r
@@ -95,7 +95,7 @@ def test_arrays_both_ways(python: Any, r: RValue) -> None:
         (np.array([dt.datetime(1970, 1, 1, 0, 1, tzinfo=UTC)], object), posixct(60, tzone="UTC")),
         (np.array([dt.timedelta(minutes=1)], object), difftime("secs", 60)),
     ],
-    ids=lambda one: repr(one),
+    ids=repr,
 )
 def test_python_only_forms(python: Any, r: RValue) -> None:
     assert to_r(python) == r
@@ -134,7 +134,7 @@ def test_instants_take_the_unit_that_is_exact() -> None:
             attributes=v.attributes_of(names=v.character("a", "b"), **{"class": v.character("Date")}),
         ),
     ],
-    ids=lambda one: repr(one),
+    ids=repr,
 )
 @pytest.mark.parametrize("frames", [None, "table"])
 def test_nothing_is_lost_of_unusual_times(r: RValue, frames: Literal["table"] | None) -> None:
