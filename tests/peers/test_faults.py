@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import wait_until
-from tests.peers.pool import Pool
+from tests.peers.pool import Pool, Session
 from tests.peers.processes import Peer, children, command_line, descendants, exists, r_string
 
 pytestmark = [pytest.mark.rpeer, pytest.mark.timeout(120)]
@@ -33,6 +32,11 @@ def two_run(pool: Pool) -> bool:
     return len(pool.keys("start")) == 2
 
 
+def had_to_resubmit(coordinator: Session) -> bool:
+    """Whether a coordinator, which has ended, found faults: it looks for them every `ftinterval`, 30 s."""
+    return "resubmitting" in coordinator.errors
+
+
 def once_slow(directory: Path, seconds: int = 60) -> str:
     """A body that sleeps the first time and returns at once when it is run again."""
     return f"""{{
@@ -42,17 +46,18 @@ def once_slow(directory: Path, seconds: int = 60) -> str:
     }}"""
 
 
-def test_a_killed_executor_is_noticed_at_once(pool: Pool) -> None:
+def test_a_killed_executor_is_noticed_at_once(pool: Pool, tmp_path: Path) -> None:
     agent = pool.add_agent(2)
-    job = pool.coordinator(FOUR_SHORT)
-    pool.wait_for(lambda: two_run(pool), "two tasks run")
+    job = pool.coordinator(f"say(foreach(i = 1:4, .combine = c) %dopar% {once_slow(tmp_path)})")
+    pool.wait_for(lambda: len(list(tmp_path.iterdir())) == 2, "two bodies run")
+    for i in (1, 2, 3, 4):
+        (tmp_path / str(i)).touch()
     before = executors(agent)
     assert before, "the agent has no executors"
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
     assert job.value() == FOUR_VALUES, agent.tail()
-    assert time.monotonic() - began < 9, "somebody waited for an alive key to expire"
+    assert not had_to_resubmit(job), "the coordinator found the dead workers, after their alive keys had expired"
     assert agent.running
     assert pool.count == 2
     assert not set(before) & set(executors(agent))
@@ -86,6 +91,7 @@ def test_the_tasks_of_a_killed_agent_are_run_by_another(pool: Pool, other: str, 
         first.wait()
         pool.add_agent()
     assert job.value(100) == FOUR_VALUES, pool.peers[-1].tail()
+    assert had_to_resubmit(job), "nobody else could have noticed"
 
 
 @pytest.mark.slow
@@ -132,11 +138,9 @@ def test_sigterm_finishes_what_runs_and_leaves_the_rest_to_others(pool: Pool) ->
     pool.wait_for(lambda: two_run(pool), "two tasks run")
     pool.add_agent(2)
     first.terminate()
-    began = time.monotonic()
     assert first.wait() == 0, first.tail()
     assert job.value() == "1:8"
-    # Six tasks are left for two workers: three seconds, and none for waiting on keys.
-    assert time.monotonic() - began < 9, first.tail()
+    assert not had_to_resubmit(job), first.tail()
     assert pool.count == 2
 
 
@@ -148,7 +152,6 @@ def test_a_second_sigterm_gives_running_tasks_back(pool: Pool, tmp_path: Path) -
     for i in (1, 2, 3, 4):
         (tmp_path / str(i)).touch()
     pool.add_agent()
-    began = time.monotonic()
 
     def told_again() -> bool:
         # Two signals at once may arrive as one; so it is told until it has heard.
@@ -157,7 +160,7 @@ def test_a_second_sigterm_gives_running_tasks_back(pool: Pool, tmp_path: Path) -
 
     pool.wait_for(told_again, "the agent leaves")
     assert job.value() == FOUR_VALUES, first.tail()
-    assert time.monotonic() - began < 15, "somebody waited for the tasks that had been given back"
+    assert not had_to_resubmit(job), "somebody waited for the tasks that had been given back"
 
 
 def test_remove_queue_sends_the_workers_home(pool: Pool) -> None:
@@ -184,7 +187,7 @@ def test_a_body_that_never_lets_go_of_the_interpreter_stays_alive(pool: Pool) ->
         ftinterval=3,
     )
     assert job.value(60) == "1:2", agent.tail()
-    assert "resubmitting" not in job.errors, job.errors
+    assert not had_to_resubmit(job), job.errors
 
 
 @pytest.mark.slow
