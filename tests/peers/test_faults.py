@@ -57,7 +57,7 @@ def test_a_killed_executor_is_noticed_at_once(pool: Pool, tmp_path: Path) -> Non
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     assert job.value() == FOUR_VALUES, agent.tail()
-    assert not had_to_resubmit(job), "the coordinator found the dead workers, after their alive keys had expired"
+    assert not had_to_resubmit(job), "the agent left it to the coordinator"
     assert agent.running
     assert pool.count == 2
     assert not set(before) & set(executors(agent))
