@@ -19,7 +19,8 @@ def extensions() -> list[Extension]:
             sources=[str(path) for path in sorted(SOURCES.glob("*.c"))],
             depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
             include_dirs=[numpy.get_include()],
-            extra_compile_args=["-O3", "-g0", "-std=c11"],
+            # Hidden: names as short as `push` must not meet those of another library, such as R.
+            extra_compile_args=["-O3", "-g0", "-std=c11", "-fvisibility=hidden"],
             optional=True,
         )
     ]

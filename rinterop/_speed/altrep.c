@@ -11,13 +11,19 @@ int altrep(Reader *r, uint32_t flags)
     PyObject *class_name, *package;
     uint32_t type_code, state_flags;
     Frame *frame = flags & HAS_ATTRIBUTES ? NULL : push_frame(r, F_ALTREP, K_ALTREP, flags);
-    if (frame == NULL || expect(r, LIST) || (class_name = symbol(r)) == NULL
-        || push(r, Py_NewRef(class_name)) || expect(r, LIST) || (package = symbol(r)) == NULL
-        || push(r, Py_NewRef(package)) || expect(r, LIST) || expect(r, INT) || expect(r, 1)
-        || word(r, &type_code) || expect(r, NIL) || word(r, &state_flags))
+    if (frame == NULL || expect(r, LIST) || (class_name = symbol(r)) == NULL || push(r, Py_NewRef(class_name))
+        || expect(r, LIST) || (package = symbol(r)) == NULL || push(r, Py_NewRef(package)) || expect(r, LIST)
+        || expect(r, INT) || expect(r, 1) || word(r, &type_code) || expect(r, NIL) || word(r, &state_flags))
         return GIVE_UP;
     switch (type_code) {
-    case LGL: case INT: case REAL: case CPLX: case STR: case VEC: case EXPR: case RAW:
+    case LGL:
+    case INT:
+    case REAL:
+    case CPLX:
+    case STR:
+    case VEC:
+    case EXPR:
+    case RAW:
         frame->code = type_code;
         break;
     default:
@@ -99,8 +105,10 @@ static int is_plainly_sound(PyObject *class_name, PyObject *package, uint32_t ty
         return is_sound_sequence(state, type_code);
     if (type_code == STR && named(class_name, "deferred_string"))
         return is_sound_pair(state, INT, REAL, 1);
-    const char *wrapper = type_code == INT ? "wrap_integer" : type_code == REAL ? "wrap_real"
-        : type_code == STR ? "wrap_string" : NULL;
+    const char *wrapper = type_code == INT ? "wrap_integer"
+        : type_code == REAL                ? "wrap_real"
+        : type_code == STR                 ? "wrap_string"
+                                           : NULL;
     return wrapper != NULL && named(class_name, wrapper) && is_sound_pair(state, type_code, type_code, 2);
 }
 
@@ -108,7 +116,8 @@ static int check(Reader *r, PyObject *class_name, PyObject *package, uint32_t ty
 {
     if (is_plainly_sound(class_name, package, type_code, state))
         return 0;
-    if (!r->keep_mmap && named(package, "base") && (named(class_name, "mmap_integer") || named(class_name, "mmap_real")))
+    if (!r->keep_mmap && named(package, "base")
+        && (named(class_name, "mmap_integer") || named(class_name, "mmap_real")))
         return GIVE_UP;
     PyObject *flaw = PyObject_CallFunction(state_flaw, "OOkO", SLOT(K_SYMBOL, class_name, NAME),
         SLOT(K_SYMBOL, package, NAME), (unsigned long)type_code, state);
@@ -118,7 +127,7 @@ static int check(Reader *r, PyObject *class_name, PyObject *package, uint32_t ty
 
 int altrep_step(Reader *r)
 {
-    Frame *frame = &r->frames[r->depth - 1];
+    Frame *frame = top(r);
     PyObject **parts = &r->values[frame->base];
     if (frame->state == 0) {
         frame->state = 1;
@@ -132,7 +141,8 @@ int altrep_step(Reader *r)
     SLOT(K_ALTREP, found, PACKAGE_NAME) = pop(r);
     SLOT(K_ALTREP, found, CLASS_NAME) = pop(r);
     SLOT(K_ALTREP, found, TYPE_CODE) = PyLong_FromLong((long)frame->code);
-    if (set_attributed(found, K_ALTREP, frame->flags, attributes) || SLOT(K_ALTREP, found, TYPE_CODE) == NULL) {
+    if (set_attributed(found, K_ALTREP, frame->flags, attributes)
+        || SLOT(K_ALTREP, found, TYPE_CODE) == NULL) {
         Py_DECREF(found);
         return GIVE_UP;
     }

@@ -1,11 +1,6 @@
 /* Bytecode: serialize/bytecode.py. */
 #include "reader.h"
 
-static Frame *top(Reader *r)
-{
-    return &r->frames[r->depth - 1];
-}
-
 static int is_call(uint32_t code)
 {
     return code == LANG || code == LIST || code == ATTRLANG || code == ATTRLIST;
@@ -158,8 +153,8 @@ static int tree_end(Reader *r)
     SLOT(K_CALL_TREE, found, TREE_TAG) = pop(r);
     SLOT(K_CALL_TREE, found, TREE_ATTRIBUTES) = r->count > frame->base ? pop(r) : Py_NewRef(Py_None);
     SLOT(K_CALL_TREE, found, TREE_CODE) = PyLong_FromUnsignedLong(frame->code);
-    SLOT(K_CALL_TREE, found, TREE_SHARED)
-        = frame->left == NOT_SHARED ? Py_NewRef(Py_None) : PyLong_FromSsize_t(frame->left);
+    SLOT(K_CALL_TREE, found, TREE_SHARED) =
+        frame->left == NOT_SHARED ? Py_NewRef(Py_None) : PyLong_FromSsize_t(frame->left);
     if (SLOT(K_CALL_TREE, found, TREE_CODE) == NULL || SLOT(K_CALL_TREE, found, TREE_SHARED) == NULL) {
         Py_DECREF(found);
         return GIVE_UP;

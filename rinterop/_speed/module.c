@@ -55,8 +55,13 @@ static const struct {
     const char *name;
     int code;
 } marker_names[] = {
-    {"NULL", NIL}, {"GLOBAL_ENV", GLOBALENV}, {"BASE_ENV", BASEENV}, {"EMPTY_ENV", EMPTYENV},
-    {"BASE_NAMESPACE", BASENAMESPACE}, {"UNBOUND", UNBOUNDVALUE}, {"MISSING_ARG", MISSINGARG},
+    {"NULL", NIL},
+    {"GLOBAL_ENV", GLOBALENV},
+    {"BASE_ENV", BASEENV},
+    {"EMPTY_ENV", EMPTYENV},
+    {"BASE_NAMESPACE", BASENAMESPACE},
+    {"UNBOUND", UNBOUNDVALUE},
+    {"MISSING_ARG", MISSINGARG},
 };
 
 /* Kinds by type, in a table with open addressing: a dispatch costs one look. */
@@ -150,8 +155,8 @@ static int find_values(void)
     na = get("rinterop.values", "NA");
     native_codecs = get("rinterop.values.text", "NATIVE_CODECS");
     state_flaw = get("rinterop.values.altrep", "state_flaw");
-    return na == NULL || native_codecs == NULL || state_flaw == NULL || !PyDict_Check(native_codecs)
-        ? GIVE_UP : 0;
+    return na == NULL || native_codecs == NULL || state_flaw == NULL || !PyDict_Check(native_codecs) ? GIVE_UP
+                                                                                                     : 0;
 }
 
 static PyMethodDef methods[] = {
@@ -163,7 +168,10 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "rinterop._speed", .m_size = -1, .m_methods = methods,
+    PyModuleDef_HEAD_INIT,
+    .m_name = "rinterop._speed",
+    .m_size = -1,
+    .m_methods = methods,
     .m_doc = "Compiled parts of rinterop.serialize.",
 };
 

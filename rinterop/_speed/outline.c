@@ -51,7 +51,8 @@ PyObject *speed_walk(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 /* -- names of a list */
 
-/* A CHAR of a names attribute: "" for NA, and text without regard to marks if it is ASCII. The item is sound. */
+/* A CHAR of a names attribute: "" for NA, and text without regard to marks if it is ASCII. The item is sound.
+ */
 static PyObject *name_at(Outliner *o, Py_ssize_t *position)
 {
     uint32_t flags, size;
@@ -93,9 +94,8 @@ static PyObject *deferred_names(Outliner *o, Py_ssize_t *position, Py_ssize_t wa
     ScanFrame rest = {0};
     uint32_t flags, word_after;
     uint64_t count;
-    if (scan_word(s, position, &flags) || compact(s, position, flags, string_vector, &rest)
-        || rest.count != 3 || rest.parts[0] != numbers_place || rest.parts[2] != pairlist
-        || scan_word(s, position, &flags))
+    if (scan_word(s, position, &flags) || compact(s, position, flags, string_vector, &rest) || rest.count != 3
+        || rest.parts[0] != numbers_place || rest.parts[2] != pairlist || scan_word(s, position, &flags))
         return NULL;
     int64_t first = 0, step = 1;
     Py_ssize_t numbers = *position;
@@ -124,13 +124,14 @@ static PyObject *deferred_names(Outliner *o, Py_ssize_t *position, Py_ssize_t wa
     }
     for (int i = 0; i < 4; i++) {
         /* One integer, the scipen; no attributes. */
-        if (scan_word(s, position, &word_after) || (i == 0 && word_after != INT) || (i == 1 && word_after != 1)
-            || (i == 3 && word_after != NIL))
+        if (scan_word(s, position, &word_after) || (i == 0 && word_after != INT)
+            || (i == 1 && word_after != 1) || (i == 3 && word_after != NIL))
             return NULL;
     }
     PyObject *names = PyTuple_New((Py_ssize_t)count);
     for (Py_ssize_t i = 0; names != NULL && i < (Py_ssize_t)count; i++) {
-        int64_t number = numbers < 0 ? first + step * i : (int32_t)load32(s->data + numbers + 4 * i, s->little);
+        int64_t number =
+            numbers < 0 ? first + step * i : (int32_t)load32(s->data + numbers + 4 * i, s->little);
         PyObject *name = number == INT32_MIN ? ascii_text(NULL, 0) : decimal(number);
         if (name == NULL)
             Py_CLEAR(names);
@@ -175,7 +176,8 @@ static PyObject *find_names(Outliner *o, Py_ssize_t *position, Py_ssize_t wanted
         Py_ssize_t at_tag = here;
         if (scan(s, &here, tag_place) || scan_word(s, &at_tag, &tag_flags))
             break;
-        const Reference *tag = tag_flags == SYM ? &s->references[s->known - 1] : scan_reference(s, &at_tag, tag_flags);
+        const Reference *tag =
+            tag_flags == SYM ? &s->references[s->known - 1] : scan_reference(s, &at_tag, tag_flags);
         *position = here;
         if (tag == NULL || tag->name < 0)
             break;
@@ -198,12 +200,14 @@ static PyObject *find_names(Outliner *o, Py_ssize_t *position, Py_ssize_t wanted
 /* -- items */
 
 /* Steals names, children and text. */
-static PyObject *new_outline(Outliner *o, PyObject *names, PyObject *children, PyObject *text, Py_ssize_t begin,
-    Py_ssize_t end)
+static PyObject *new_outline(
+    Outliner *o, PyObject *names, PyObject *children, PyObject *text, Py_ssize_t begin, Py_ssize_t end)
 {
     PyTypeObject *type = (PyTypeObject *)o->outline;
-    PyObject *found = type->tp_alloc(type, 5), *numbers[] = {PyLong_FromSsize_t(begin), PyLong_FromSsize_t(end)};
-    if (found == NULL || numbers[0] == NULL || numbers[1] == NULL || names == NULL || children == NULL || text == NULL) {
+    PyObject *found = type->tp_alloc(type, 5),
+             *numbers[] = {PyLong_FromSsize_t(begin), PyLong_FromSsize_t(end)};
+    if (found == NULL || numbers[0] == NULL || numbers[1] == NULL || names == NULL || children == NULL
+        || text == NULL) {
         Py_XDECREF(found);
         Py_XDECREF(names);
         Py_XDECREF(children);
@@ -244,7 +248,8 @@ static PyObject *outline_list(Outliner *o, Py_ssize_t begin, Py_ssize_t *positio
     if (children == NULL)
         return NULL;
     PyObject *names = flags & HAS_ATTRIBUTES
-        ? find_names(o, position, (Py_ssize_t)count, (flags & IS_OBJECT) != 0) : nothing();
+        ? find_names(o, position, (Py_ssize_t)count, (flags & IS_OBJECT) != 0)
+        : nothing();
     if (names == NULL || (names != Py_None && (uint64_t)PyTuple_GET_SIZE(names) != count)) {
         Py_XDECREF(names);
         Py_DECREF(children);
@@ -292,7 +297,8 @@ PyObject *speed_outline(PyObject *module, PyObject *const *args, Py_ssize_t coun
 {
     if (count != 4 || !PyBytes_CheckExact(args[0]) || !PyLong_Check(args[1]) || !PyLong_Check(args[2])
         || !PyType_Check(args[3]) || !PyType_IsSubtype((PyTypeObject *)args[3], &PyTuple_Type)) {
-        PyErr_SetString(PyExc_TypeError, "outline(data: bytes, depth: int, max_depth: int, outline: type[Outline])");
+        PyErr_SetString(
+            PyExc_TypeError, "outline(data: bytes, depth: int, max_depth: int, outline: type[Outline])");
         return NULL;
     }
     long levels = PyLong_AsLong(args[1]);

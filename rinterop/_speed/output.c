@@ -73,7 +73,8 @@ static int put_char(Writer *w, uint32_t gp, const uint8_t *text, size_t size)
     return 0;
 }
 
-/* Text beyond ASCII, as UTF-8 straight into the output. Python's own encoder would leave a copy in the str. */
+/* Text beyond ASCII, as UTF-8 straight into the output. Python's own encoder would leave a copy in the str.
+ */
 static int put_unicode(Writer *w, PyObject *text)
 {
     Py_ssize_t length = PyUnicode_GET_LENGTH(text);

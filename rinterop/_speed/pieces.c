@@ -202,7 +202,8 @@ PyObject *array(Reader *r, int code, Py_ssize_t count)
         found = PyArray_SimpleNew(1, &shape, numpy_type(code));
         if (found == NULL)
             return NULL;
-        copy_numbers(PyArray_DATA((PyArrayObject *)found), r->at, (size_t)(count * width), width == 4 ? 4 : 8, 1);
+        copy_numbers(
+            PyArray_DATA((PyArrayObject *)found), r->at, (size_t)(count * width), width == 4 ? 4 : 8, 1);
         PyArray_CLEARFLAGS((PyArrayObject *)found, NPY_ARRAY_WRITEABLE);
     } else {
         found = PyArray_New(&PyArray_Type, 1, &shape, numpy_type(code), NULL, (void *)r->at, 0, 0, NULL);
@@ -210,8 +211,8 @@ PyObject *array(Reader *r, int code, Py_ssize_t count)
             Py_XDECREF(found);
             return NULL;
         }
-        PyArray_UpdateFlags((PyArrayObject *)found,
-            NPY_ARRAY_ALIGNED | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS);
+        PyArray_UpdateFlags(
+            (PyArrayObject *)found, NPY_ARRAY_ALIGNED | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS);
     }
     r->at += count * width;
     return found;

@@ -6,8 +6,19 @@
 
 /* What a frame is in the middle of building. */
 typedef enum {
-    F_VECTOR, F_ITEMS, F_PAIRS, F_FUNCTION, F_ENVIRONMENT, F_BUCKETS, F_POINTER, F_BARE, F_ALTREP, F_BYTECODE,
-    F_CODE_BODY, F_TREE, F_LEAF
+    F_VECTOR,
+    F_ITEMS,
+    F_PAIRS,
+    F_FUNCTION,
+    F_ENVIRONMENT,
+    F_BUCKETS,
+    F_POINTER,
+    F_BARE,
+    F_ALTREP,
+    F_BYTECODE,
+    F_CODE_BODY,
+    F_TREE,
+    F_LEAF
 } Work;
 
 /* An item that waits for others. What it has got so far lies on the stack of values, from `base` on. */
@@ -18,7 +29,7 @@ typedef struct {
     uint8_t proper; /* of pairs: no calls in the chain */
     uint8_t dotted; /* of pairs: the state of an ALTREP item, which may be a pair of two items */
     uint32_t flags;
-    uint32_t code;  /* of pairs: of the first cell; in bytecode: the type code of the constant being read */
+    uint32_t code; /* of pairs: of the first cell; in bytecode: the type code of the constant being read */
     Py_ssize_t base;
     Py_ssize_t left;      /* elements still to come */
     const uint8_t *start; /* of attributes: where they begin; and what was known and pushed by then */
@@ -73,6 +84,11 @@ static inline int expect(Reader *r, uint32_t wanted)
     return word(r, &found) || found != wanted ? GIVE_UP : 0;
 }
 
+static inline Frame *top(Reader *r)
+{
+    return &r->frames[r->depth - 1];
+}
+
 /* -- reader.c */
 int push(Reader *r, PyObject *value); /* steals */
 PyObject *pop(Reader *r);
@@ -81,6 +97,18 @@ int finish(Reader *r, PyObject *value); /* the top frame's value is ready, its p
 int item(Reader *r);
 int item_of(Reader *r, uint32_t flags);
 int chain_or_null(Reader *r, int of_attributes);
+PyObject *vector(
+    Reader *r, Kind kind, PyObject *values, uint32_t flags, PyObject *attributes); /* steals both */
+
+/* -- functions.c */
+int function_step(Reader *r);
+int environment(Reader *r, uint32_t flags);
+int environment_step(Reader *r);
+int buckets_step(Reader *r);
+int pointer(Reader *r, uint32_t flags);
+int pointer_step(Reader *r);
+int bare(Reader *r, uint32_t flags);
+int bare_step(Reader *r);
 
 /* -- pieces.c */
 PyObject *new_value(Kind kind);

@@ -1,167 +1,6 @@
 /* Check items without building them: the automaton of serialize/scan.py, over the same tables. */
 #include "scan.h"
 
-/* What to do with an item, by its place and type code; the names and numbers of serialize/grammar.py. */
-typedef enum {
-    REFUSE, FIXED, REFERENCE, STRINGS, SYMBOL, MARKER, CELL, NEXT_CELL, ITEMS, CLOSURE, ENVIRONMENT, PROMISE,
-    BUILTIN_NAMED, STRING, BYTECODE, POINTER, BARE, BY_NAME, COMPACT, BUCKET_LIST, INTEGERS_1, INTEGERS_2,
-    OBJECT_CELL, PROPER_CELL, PROPER_NEXT, STATE_CELL, NESTED_CODE, CALL_TREE, SHARED, SHARED_HERE, LEAF
-} Action;
-
-static const char *const action_names[] = {
-    "REFUSE", "FIXED", "REFERENCE", "STRINGS", "SYMBOL", "MARKER", "CELL", "NEXT_CELL", "ITEMS", "CLOSURE",
-    "ENVIRONMENT", "PROMISE", "BUILTIN", "STRING", "BYTECODE", "POINTER", "BARE", "BY_NAME", "COMPACT", "BUCKETS",
-    "INTEGERS_1", "INTEGERS_2", "OBJECT_CELL", "PROPER_CELL", "PROPER_NEXT", "STATE_CELL", "NESTED_CODE",
-    "CALL_TREE", "SHARED", "SHARED_HERE", "LEAF",
-};
-
-Place any_item, pairlist, classed, tag_place, string_vector, numbers_place;
-static Place cdr, state, state_cdr, tag_or_null, proper_cdr, environments, hash_table, one_integer, two_integers,
-    tree, constant, wrapped[256];
-
-static const struct {
-    const char *name;
-    Place *place;
-} place_names[] = {
-    {"ANY", &any_item}, {"PAIRLIST", &pairlist}, {"CLASSED", &classed}, {"TAG", &tag_place},
-    {"STRING_VECTOR", &string_vector}, {"NUMBERS", &numbers_place}, {"CDR", &cdr}, {"STATE", &state},
-    {"STATE_CDR", &state_cdr}, {"TAG_OR_NULL", &tag_or_null}, {"PROPER_CDR", &proper_cdr},
-    {"ENVIRONMENTS", &environments}, {"HASH_TABLE", &hash_table}, {"ONE_INTEGER", &one_integer},
-    {"TWO_INTEGERS", &two_integers}, {"TREE", &tree}, {"CONSTANT", &constant},
-};
-
-static int take_place(PyObject *table, Place *place)
-{
-    if (table == NULL || !PyBytes_Check(table) || PyBytes_GET_SIZE(table) != 256) {
-        PyErr_SetString(PyExc_ImportError, "serialize/grammar.py is not the one this was built for");
-        return GIVE_UP;
-    }
-    *place = (Place)PyBytes_AS_STRING(Py_NewRef(table)); /* kept for good */
-    return 0;
-}
-
-int load_grammar(void)
-{
-    PyObject *grammar = PyImport_ImportModule("rinterop.serialize.grammar");
-    if (grammar == NULL)
-        return GIVE_UP;
-    int failed = 0;
-    for (size_t i = 0; i < sizeof action_names / sizeof *action_names && !failed; i++) {
-        PyObject *number = PyObject_GetAttrString(grammar, action_names[i]);
-        failed = number == NULL || PyLong_AsLong(number) != (long)i;
-        Py_XDECREF(number);
-    }
-    for (size_t i = 0; i < sizeof place_names / sizeof *place_names && !failed; i++) {
-        PyObject *table = PyObject_GetAttrString(grammar, place_names[i].name);
-        failed = take_place(table, place_names[i].place);
-        Py_XDECREF(table);
-    }
-    PyObject *found = failed ? NULL : PyObject_GetAttrString(grammar, "WRAPPED"), *code, *table;
-    failed = found == NULL || !PyDict_Check(found);
-    for (Py_ssize_t at = 0; !failed && PyDict_Next(found, &at, &code, &table);)
-        failed = take_place(table, &wrapped[PyLong_AsLong(code) & 0xFF]);
-    Py_XDECREF(found);
-    Py_DECREF(grammar);
-    if (failed && !PyErr_Occurred())
-        PyErr_SetString(PyExc_ImportError, "serialize/grammar.py is not the one this was built for");
-    return failed ? GIVE_UP : 0;
-}
-
-/* -- pieces */
-
-static int may_have_tag(uint32_t code)
-{
-    return code == LIST || code == CLO || code == PROM || code == LANG || code == DOT;
-}
-
-static uint64_t left(const Scan *s, Py_ssize_t position)
-{
-    return (uint64_t)(s->size - position);
-}
-
-int scan_length(const Scan *s, Py_ssize_t *position, uint64_t *count)
-{
-    uint32_t low, high = 0;
-    if (scan_word(s, position, &low))
-        return GIVE_UP;
-    if (low > 0x7FFFFFFFu
-        && (low != 0xFFFFFFFFu || scan_word(s, position, &high) || scan_word(s, position, &low) || high > 65536))
-        return GIVE_UP;
-    *count = (uint64_t)high << 32 | low;
-    return 0;
-}
-
-const Reference *scan_reference(const Scan *s, Py_ssize_t *position, uint32_t flags)
-{
-    uint32_t index = flags >> 8;
-    if (!index && scan_word(s, position, &index))
-        return NULL;
-    return index == 0 || index > (uint64_t)s->known ? NULL : &s->references[index - 1];
-}
-
-static int add_reference(Scan *s, Py_ssize_t name, uint32_t size)
-{
-    if (grow(&s->references, &s->reference_capacity, s->known, sizeof *s->references))
-        return GIVE_UP;
-    s->references[s->known++] = (Reference){name, size};
-    return 0;
-}
-
-/* What follows a CHAR's flags word. */
-static int scan_char(const Scan *s, Py_ssize_t *position, uint32_t flags)
-{
-    uint32_t size;
-    if (scan_word(s, position, &size) || (flags & 0xF0000FFFu) != CHAR)
-        return GIVE_UP;
-    if (size == 0xFFFFFFFFu)
-        return 0;
-    if (size > 0x7FFFFFFFu || size > left(s, *position) || memchr(s->data + *position, 0, size) != NULL)
-        return GIVE_UP;
-    *position += size;
-    return 0;
-}
-
-static int scan_strings(const Scan *s, Py_ssize_t *position, uint64_t count)
-{
-    uint32_t flags;
-    if (count > left(s, *position) / 8)
-        return GIVE_UP;
-    for (; count; count--)
-        if (scan_word(s, position, &flags) || scan_char(s, position, flags))
-            return GIVE_UP;
-    return 0;
-}
-
-static int scan_symbol(Scan *s, Py_ssize_t *position, uint32_t flags)
-{
-    uint32_t bits;
-    if (flags != SYM || scan_word(s, position, &bits))
-        return GIVE_UP;
-    Py_ssize_t name = *position + 4;
-    if (scan_char(s, position, bits) || *position <= name || *position - name > MAX_SYMBOL)
-        return GIVE_UP;
-    return add_reference(s, name, (uint32_t)(*position - name));
-}
-
-static int scan_builtin(const Scan *s, Py_ssize_t *position, uint32_t flags)
-{
-    uint32_t size;
-    if (scan_word(s, position, &size) || flags & (HAS_ATTRIBUTES | IS_OBJECT) || size == 0 || size > MAX_BUILTIN
-        || size > left(s, *position) || classify(s->data + *position, size) != ASCII_TEXT)
-        return GIVE_UP;
-    *position += size;
-    return 0;
-}
-
-static int scan_by_name(Scan *s, Py_ssize_t *position, uint32_t flags)
-{
-    uint32_t zero, count;
-    if (flags > 0xFF || scan_word(s, position, &zero) || zero || scan_word(s, position, &count)
-        || scan_strings(s, position, count))
-        return GIVE_UP;
-    return add_reference(s, -1, flags);
-}
-
 /* -- what comes after an item's own words */
 
 static void then(ScanFrame *frame, Place place)
@@ -271,8 +110,10 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
     int is_base = is_named(s, &package, "base");
     if (is_base && (is_named(s, &name, "compact_intseq") || is_named(s, &name, "compact_realseq"))) {
         then(rest, last);
-        return code == (is_named(s, &name, "compact_intseq") ? INT : REAL) && sound_sequence(s, position, code)
-            ? 0 : GIVE_UP;
+        return code == (is_named(s, &name, "compact_intseq") ? INT : REAL)
+                && sound_sequence(s, position, code)
+            ? 0
+            : GIVE_UP;
     }
     if (is_base && is_named(s, &name, "deferred_string")) {
         then(rest, numbers_place);
@@ -292,12 +133,17 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
     }
     if (is_base && (is_named(s, &name, "mmap_integer") || is_named(s, &name, "mmap_real")))
         return GIVE_UP;
-    then(rest, state);
+    then(rest, state_place);
     then(rest, last);
     return 0;
 }
 
 /* -- the loop */
+
+static int may_have_tag(uint32_t code)
+{
+    return code == LIST || code == CLO || code == PROM || code == LANG || code == DOT;
+}
 
 static ScanFrame *scan_top(Scan *s)
 {
@@ -343,7 +189,8 @@ static int shared_call(Scan *s, Py_ssize_t *position, int is_definition, ScanFra
         return pair_set_has(&s->defined, frame->item, index) ? 0 : GIVE_UP;
     return pair_set_add(&s->defined, frame->item, index) || scan_word(s, position, &code)
             || then_call_tree(parts, code)
-        ? GIVE_UP : 0;
+        ? GIVE_UP
+        : 0;
 }
 
 /* One item. `parts` is what it waits for; if that is nothing, it is done. */
@@ -457,7 +304,8 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
     case INTEGERS_1:
     case INTEGERS_2: {
         uint32_t wanted = action == INTEGERS_1 ? 1 : 2;
-        if (flags != INT || scan_word(s, position, &code) || code != wanted || left(s, *position) < 4 * wanted)
+        if (flags != INT || scan_word(s, position, &code) || code != wanted
+            || left(s, *position) < 4 * wanted)
             return GIVE_UP;
         *position += 4 * wanted;
         return 0;

@@ -19,12 +19,44 @@
 
 /* Type codes of items and bits of their flags words: see serialize/constants.py. */
 enum {
-    SYM = 1, LIST = 2, CLO = 3, ENV = 4, PROM = 5, LANG = 6, SPECIAL = 7, BUILTIN = 8, CHAR = 9, LGL = 10,
-    INT = 13, REAL = 14, CPLX = 15, STR = 16, DOT = 17, VEC = 19, EXPR = 20, BCODE = 21, EXTPTR = 22,
-    WEAKREF = 23, RAW = 24, S4SXP = 25,
-    ALTREP = 238, ATTRLIST = 239, ATTRLANG = 240, BASEENV = 241, EMPTYENV = 242, BCREPREF = 243,
-    BCREPDEF = 244, PERSIST = 247, PACKAGE = 248, NAMESPACE = 249, BASENAMESPACE = 250, MISSINGARG = 251,
-    UNBOUNDVALUE = 252, GLOBALENV = 253, NIL = 254, REF = 255
+    SYM = 1,
+    LIST = 2,
+    CLO = 3,
+    ENV = 4,
+    PROM = 5,
+    LANG = 6,
+    SPECIAL = 7,
+    BUILTIN = 8,
+    CHAR = 9,
+    LGL = 10,
+    INT = 13,
+    REAL = 14,
+    CPLX = 15,
+    STR = 16,
+    DOT = 17,
+    VEC = 19,
+    EXPR = 20,
+    BCODE = 21,
+    EXTPTR = 22,
+    WEAKREF = 23,
+    RAW = 24,
+    S4SXP = 25,
+    ALTREP = 238,
+    ATTRLIST = 239,
+    ATTRLANG = 240,
+    BASEENV = 241,
+    EMPTYENV = 242,
+    BCREPREF = 243,
+    BCREPDEF = 244,
+    PERSIST = 247,
+    PACKAGE = 248,
+    NAMESPACE = 249,
+    BASENAMESPACE = 250,
+    MISSINGARG = 251,
+    UNBOUNDVALUE = 252,
+    GLOBALENV = 253,
+    NIL = 254,
+    REF = 255
 };
 #define IS_OBJECT 0x100u
 #define HAS_ATTRIBUTES 0x200u
@@ -41,11 +73,41 @@ enum {
 
 /* The classes of values, and their slots in the order in which module.c names them. */
 typedef enum {
-    K_NULL, K_ENVIRONMENT_MARKER, K_MARKER, K_SYMBOL, K_CHAR, K_BUILTIN, K_NAMESPACE, K_PACKAGE,
-    K_PERSISTENT, K_LOGICAL, K_INTEGER, K_DOUBLE, K_COMPLEX, K_RAW, K_CHARACTER, K_LIST, K_EXPRESSION,
-    K_ALTREP, K_PAIRLIST, K_CALL, K_DOT_ARGS, K_CELL, K_CLOSURE, K_PROMISE, K_ENVIRONMENT,
-    K_EXTERNAL_POINTER, K_WEAK_REFERENCE, K_S4, K_BYTECODE, K_CODE_BODY, K_CONSTANT, K_CALL_TREE,
-    K_SHARED_CALL, K_RTEXT, N_KINDS,
+    K_NULL,
+    K_ENVIRONMENT_MARKER,
+    K_MARKER,
+    K_SYMBOL,
+    K_CHAR,
+    K_BUILTIN,
+    K_NAMESPACE,
+    K_PACKAGE,
+    K_PERSISTENT,
+    K_LOGICAL,
+    K_INTEGER,
+    K_DOUBLE,
+    K_COMPLEX,
+    K_RAW,
+    K_CHARACTER,
+    K_LIST,
+    K_EXPRESSION,
+    K_ALTREP,
+    K_PAIRLIST,
+    K_CALL,
+    K_DOT_ARGS,
+    K_CELL,
+    K_CLOSURE,
+    K_PROMISE,
+    K_ENVIRONMENT,
+    K_EXTERNAL_POINTER,
+    K_WEAK_REFERENCE,
+    K_S4,
+    K_BYTECODE,
+    K_CODE_BODY,
+    K_CONSTANT,
+    K_CALL_TREE,
+    K_SHARED_CALL,
+    K_RTEXT,
+    N_KINDS,
     K_OTHER = N_KINDS
 } Kind;
 
@@ -64,7 +126,8 @@ enum { CONSTANT_CODE, CONSTANT_VALUE };
 enum { TREE_CODE, TREE_TAG, TREE_CAR, TREE_CDR, TREE_ATTRIBUTES, TREE_SHARED };
 enum { BUILTIN_NAME, BUILTIN_SPECIAL, BUILTIN_GP };
 enum { TEXT_RAW, TEXT_GP };
-#define NAME 0 /* the one slot of a symbol; likewise the text of Char, strings of a namespace, index of a call */
+#define NAME                                                                                                 \
+    0 /* the one slot of a symbol; likewise the text of Char, strings of a namespace, index of a call */
 
 typedef struct {
     PyTypeObject *type;

@@ -6,222 +6,6 @@
  */
 #include "writer.h"
 
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
-#define PY_ARRAY_UNIQUE_SYMBOL rinterop_speed_numpy
-#define NO_IMPORT_ARRAY
-#include <numpy/arrayobject.h>
-
-static int later(Writer *w, Work work, PyObject *value)
-{
-    if (value == NULL || grow(&w->todo, &w->capacity_todo, w->count, sizeof *w->todo))
-        return GIVE_UP;
-    w->todo[w->count++] = (Pending){work, value, 0};
-    return 0;
-}
-
-/* None stands for "no such part". */
-static int later_if_any(Writer *w, PyObject *value)
-{
-    return value == Py_None ? 0 : later(w, P_VALUE, value);
-}
-
-static int small_number(PyObject *number, long most, uint32_t *bits)
-{
-    if (number == NULL || !PyLong_CheckExact(number))
-        return GIVE_UP;
-    long value = PyLong_AsLong(number);
-    if (value < 0 || value > most) {
-        PyErr_Clear();
-        return GIVE_UP;
-    }
-    *bits = (uint32_t)value;
-    return 0;
-}
-
-static int has_class(PyObject *attributes)
-{
-    if (attributes == Py_None)
-        return 0;
-    PyObject *cells = IS(K_PAIRLIST, attributes) ? SLOT(K_PAIRLIST, attributes, CELLS) : NULL;
-    if (cells == NULL || !PyTuple_CheckExact(cells))
-        return GIVE_UP;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); i++) {
-        PyObject *cell = PyTuple_GET_ITEM(cells, i), *tag, *name;
-        if (!IS(K_CELL, cell) || (tag = SLOT(K_CELL, cell, CELL_TAG)) == NULL)
-            return GIVE_UP;
-        if (tag == Py_None)
-            continue;
-        if (!IS(K_SYMBOL, tag) || (name = SLOT(K_SYMBOL, tag, NAME)) == NULL || !PyUnicode_Check(name))
-            return GIVE_UP;
-        if (PyUnicode_GET_LENGTH(name) == 5 && !PyUnicode_CompareWithASCIIString(name, "class"))
-            return 1;
-    }
-    return 0;
-}
-
-/* The flags word of anything that begins with ATTRIBUTES, GP and OBJECT_BIT. There is room for 16 bytes more. */
-static int put_flags(Writer *w, uint32_t code, Kind kind, PyObject *value, int tag)
-{
-    PyObject *attributes = SLOT(kind, value, ATTRIBUTES), *bit = SLOT(kind, value, OBJECT_BIT);
-    uint32_t gp;
-    if (attributes == NULL || small_number(SLOT(kind, value, GP), 0xFFFF, &gp) || room_for(w, 20))
-        return GIVE_UP;
-    int is_object = bit == Py_None ? has_class(attributes) : bit == Py_True ? 1 : bit == Py_False ? 0 : GIVE_UP;
-    if (is_object < 0)
-        return GIVE_UP;
-    int shown = attributes != Py_None && code != ALTREP;
-    put_word(w, code | gp << GP_SHIFT | (is_object ? IS_OBJECT : 0) | (shown ? HAS_ATTRIBUTES : 0)
-        | (tag ? HAS_TAG : 0));
-    return 0;
-}
-
-static void put_length(Writer *w, Py_ssize_t length)
-{
-    if (length <= 0x7FFFFFFF) {
-        put_word(w, (uint32_t)length);
-    } else {
-        put_word(w, 0xFFFFFFFFu);
-        put_word(w, (uint32_t)((uint64_t)length >> 32));
-        put_word(w, (uint32_t)length);
-    }
-}
-
-/* -- attributes */
-
-static int write_item(Writer *w, PyObject *value);
-
-/* Whether a value is written at once, leaving nothing for later and nothing in the reference table. */
-static int is_plain(PyObject *value)
-{
-    Kind kind = kind_of(value);
-    return kind >= K_LOGICAL && kind <= K_CHARACTER && SLOT(kind, value, ATTRIBUTES) == Py_None;
-}
-
-/* Attributes that are all tagged, known symbols with plain values. 1: written and kept in mind, for the lists
- * of a list mostly share them; 0: not of that kind, nothing is written. */
-static int write_plain_attributes(Writer *w, PyObject *attributes)
-{
-    if (!IS(K_PAIRLIST, attributes) || SLOT(K_PAIRLIST, attributes, END) != null)
-        return 0;
-    PyObject *cells = SLOT(K_PAIRLIST, attributes, CELLS);
-    if (cells == NULL || !PyTuple_CheckExact(cells) || PyTuple_GET_SIZE(cells) == 0)
-        return 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); i++) {
-        PyObject *cell = PyTuple_GET_ITEM(cells, i);
-        if (!IS(K_CELL, cell) || SLOT(K_CELL, cell, ATTRIBUTES) != Py_None
-            || SLOT(K_CELL, cell, CELL_IS_CALL) != Py_False || SLOT(K_CELL, cell, CELL_TAG) == NULL
-            || !IS(K_SYMBOL, SLOT(K_CELL, cell, CELL_TAG)) || SLOT(K_CELL, cell, CELL_VALUE) == NULL
-            || !is_plain(SLOT(K_CELL, cell, CELL_VALUE)))
-            return 0;
-    }
-    size_t start = w->size;
-    uint32_t references = w->references;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); i++) {
-        PyObject *cell = PyTuple_GET_ITEM(cells, i);
-        if (put_flags(w, LIST, K_CELL, cell, 1) || write_symbol(w, SLOT(K_CELL, cell, CELL_TAG))
-            || write_item(w, SLOT(K_CELL, cell, CELL_VALUE)))
-            return GIVE_UP;
-    }
-    if (room_for(w, 4))
-        return GIVE_UP;
-    put_word(w, NIL);
-    if (references == w->references) {
-        size_t place = address_place(attributes);
-        w->known[place].attributes = attributes;
-        w->known[place].start = start;
-        w->known[place].size = w->size - start;
-    }
-    return 1;
-}
-
-static int write_attributes(Writer *w, PyObject *attributes)
-{
-    if (attributes == Py_None)
-        return 0;
-    size_t place = address_place(attributes);
-    if (w->known[place].attributes == attributes) {
-        size_t start = w->known[place].start, size = w->known[place].size;
-        if (room_for(w, size))
-            return GIVE_UP;
-        put_bytes(w, w->bytes + start, size);
-        return 0;
-    }
-    int written = write_plain_attributes(w, attributes);
-    return written < 0 ? GIVE_UP : written ? 0 : later(w, P_VALUE, attributes);
-}
-
-/* -- vectors */
-
-/* The numbers of a one-dimensional native array of a known type; anything else is left to NumPy. */
-static int write_numbers(Writer *w, Kind kind, PyObject *value)
-{
-    static const struct {
-        uint32_t code;
-        char letter;
-        int width;
-    } types[] = {
-        [K_LOGICAL - K_LOGICAL] = {LGL, 'i', 4},
-        [K_INTEGER - K_LOGICAL] = {INT, 'i', 4},
-        [K_DOUBLE - K_LOGICAL] = {REAL, 'f', 8},
-        [K_COMPLEX - K_LOGICAL] = {CPLX, 'c', 16},
-    };
-    PyObject *values = SLOT(kind, value, VALUES);
-    if (values == NULL || !PyArray_CheckExact(values))
-        return GIVE_UP;
-    PyArrayObject *array = (PyArrayObject *)values;
-    PyArray_Descr *type = PyArray_DESCR(array);
-    int width = types[kind - K_LOGICAL].width;
-    if (PyArray_NDIM(array) != 1 || !PyArray_IS_C_CONTIGUOUS(array) || type->kind != types[kind - K_LOGICAL].letter
-        || PyArray_ITEMSIZE(array) != width || !PyArray_ISNBO(type->byteorder))
-        return GIVE_UP;
-    size_t size = (size_t)PyArray_DIM(array, 0) * (size_t)width;
-    if (put_flags(w, types[kind - K_LOGICAL].code, kind, value, 0))
-        return GIVE_UP;
-    put_length(w, PyArray_DIM(array, 0));
-    if (room_for(w, size))
-        return GIVE_UP;
-    copy_numbers(w->bytes + w->size, PyArray_DATA(array), size, width == 4 ? 4 : 8, foreign(w->little));
-    w->size += size;
-    return write_attributes(w, SLOT(kind, value, ATTRIBUTES));
-}
-
-static int write_raw(Writer *w, PyObject *value)
-{
-    PyObject *bytes = SLOT(K_RAW, value, VALUES);
-    if (bytes == NULL || !PyBytes_CheckExact(bytes) || put_flags(w, RAW, K_RAW, value, 0))
-        return GIVE_UP;
-    put_length(w, PyBytes_GET_SIZE(bytes));
-    if (room_for(w, (size_t)PyBytes_GET_SIZE(bytes)))
-        return GIVE_UP;
-    put_bytes(w, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
-    return write_attributes(w, SLOT(K_RAW, value, ATTRIBUTES));
-}
-
-static PyObject *tuple_in(Kind kind, PyObject *value, int index)
-{
-    PyObject *tuple = SLOT(kind, value, index);
-    return tuple != NULL && PyTuple_CheckExact(tuple) ? tuple : NULL;
-}
-
-static int write_character(Writer *w, PyObject *value)
-{
-    PyObject *texts = tuple_in(K_CHARACTER, value, VALUES);
-    if (texts == NULL || put_flags(w, STR, K_CHARACTER, value, 0))
-        return GIVE_UP;
-    put_length(w, PyTuple_GET_SIZE(texts));
-    return write_strings(w, texts) ? GIVE_UP : write_attributes(w, SLOT(K_CHARACTER, value, ATTRIBUTES));
-}
-
-static int write_list(Writer *w, Kind kind, PyObject *value)
-{
-    PyObject *values = tuple_in(kind, value, VALUES);
-    if (values == NULL || put_flags(w, kind == K_LIST ? VEC : EXPR, kind, value, 0))
-        return GIVE_UP;
-    put_length(w, PyTuple_GET_SIZE(values));
-    /* The tuple itself stands for its list: after the last element, P_TUPLE writes the attributes. */
-    return later(w, P_TUPLE, value);
-}
-
 static int write_altrep(Writer *w, PyObject *value)
 {
     PyObject *attributes = SLOT(K_ALTREP, value, ATTRIBUTES), *class_name = SLOT(K_ALTREP, value, CLASS_NAME);
@@ -244,7 +28,8 @@ static int write_altrep(Writer *w, PyObject *value)
     put_word(w, NIL);
     return later(w, P_VALUE, attributes == Py_None ? null : attributes)
             || later(w, P_VALUE, SLOT(K_ALTREP, value, STATE))
-        ? GIVE_UP : 0;
+        ? GIVE_UP
+        : 0;
 }
 
 /* -- pairlists, calls, functions */
@@ -275,18 +60,21 @@ static int write_cell(Writer *w, PyObject *cell, Kind kind, int is_first)
         return GIVE_UP;
     if (SLOT(K_CELL, cell, ATTRIBUTES) == Py_None)
         return write_rest_of_cell(w, cell);
-    return later(w, P_REST_OF_CELL, cell) || write_attributes(w, SLOT(K_CELL, cell, ATTRIBUTES)) ? GIVE_UP : 0;
+    return later(w, P_REST_OF_CELL, cell) || write_attributes(w, SLOT(K_CELL, cell, ATTRIBUTES)) ? GIVE_UP
+                                                                                                 : 0;
 }
 
 /* Closures, and promises, whose slots are in the same order but for the environment, which comes first. */
 static int write_function(Writer *w, Kind kind, PyObject *value)
 {
     PyObject *environment = SLOT(kind, value, ENCLOSURE);
-    if (environment == NULL || put_flags(w, kind == K_CLOSURE ? CLO : PROM, kind, value, environment != Py_None))
+    if (environment == NULL
+        || put_flags(w, kind == K_CLOSURE ? CLO : PROM, kind, value, environment != Py_None))
         return GIVE_UP;
     return later(w, P_VALUE, SLOT(kind, value, BODY)) || later(w, P_VALUE, SLOT(kind, value, FORMALS))
             || later_if_any(w, environment) || write_attributes(w, SLOT(kind, value, ATTRIBUTES))
-        ? GIVE_UP : 0;
+        ? GIVE_UP
+        : 0;
 }
 
 /* -- what is entered in the reference table */
@@ -296,7 +84,8 @@ static int write_environment(Writer *w, PyObject *value)
     int is_new = enter(w, value);
     if (is_new <= 0)
         return is_new;
-    PyObject *attributes = SLOT(K_ENVIRONMENT, value, ENV_ATTRIBUTES), *locked = SLOT(K_ENVIRONMENT, value, LOCKED);
+    PyObject *attributes = SLOT(K_ENVIRONMENT, value, ENV_ATTRIBUTES),
+             *locked = SLOT(K_ENVIRONMENT, value, LOCKED);
     if (attributes == NULL || (locked != Py_True && locked != Py_False) || room_for(w, 8))
         return GIVE_UP;
     put_word(w, ENV);
@@ -305,7 +94,8 @@ static int write_environment(Writer *w, PyObject *value)
             || later(w, P_VALUE, SLOT(K_ENVIRONMENT, value, BUCKETS))
             || later(w, P_VALUE, SLOT(K_ENVIRONMENT, value, FRAME))
             || later(w, P_VALUE, SLOT(K_ENVIRONMENT, value, PARENT))
-        ? GIVE_UP : 0;
+        ? GIVE_UP
+        : 0;
 }
 
 static int write_pointer(Writer *w, PyObject *value)
@@ -317,7 +107,8 @@ static int write_pointer(Writer *w, PyObject *value)
             || later_if_any(w, SLOT(K_EXTERNAL_POINTER, value, ATTRIBUTES))
             || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, POINTER_TAG))
             || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, PROTECTED))
-        ? GIVE_UP : 0;
+        ? GIVE_UP
+        : 0;
 }
 
 static int write_bare(Writer *w, Kind kind, PyObject *value)
@@ -328,7 +119,8 @@ static int write_bare(Writer *w, Kind kind, PyObject *value)
             return is_new;
     }
     return put_flags(w, kind == K_S4 ? S4SXP : WEAKREF, kind, value, 0)
-        ? GIVE_UP : write_attributes(w, SLOT(kind, value, ATTRIBUTES));
+        ? GIVE_UP
+        : write_attributes(w, SLOT(kind, value, ATTRIBUTES));
 }
 
 static int write_named(Writer *w, Kind kind, PyObject *value)
@@ -389,15 +181,18 @@ static int write_bytecode(Writer *w, PyObject *value)
         || put_flags(w, BCODE, K_BYTECODE, value, 0))
         return GIVE_UP;
     put_word(w, shared);
-    return later_if_any(w, SLOT(K_BYTECODE, value, ATTRIBUTES)) || later(w, P_VALUE, SLOT(K_BYTECODE, value, CODE_BODY))
-        ? GIVE_UP : 0;
+    return later_if_any(w, SLOT(K_BYTECODE, value, ATTRIBUTES))
+            || later(w, P_VALUE, SLOT(K_BYTECODE, value, CODE_BODY))
+        ? GIVE_UP
+        : 0;
 }
 
 static int write_code_body(Writer *w, PyObject *value)
 {
     PyObject *code = SLOT(K_CODE_BODY, value, CODE), *constants = tuple_in(K_CODE_BODY, value, CONSTANTS);
-    if (code == NULL || constants == NULL || !IS(K_INTEGER, code) || SLOT(K_INTEGER, code, ATTRIBUTES) != Py_None
-        || write_numbers(w, K_INTEGER, code) || room_for(w, 4) || PyTuple_GET_SIZE(constants) > 0x7FFFFFFF)
+    if (code == NULL || constants == NULL || !IS(K_INTEGER, code)
+        || SLOT(K_INTEGER, code, ATTRIBUTES) != Py_None || write_numbers(w, K_INTEGER, code) || room_for(w, 4)
+        || PyTuple_GET_SIZE(constants) > 0x7FFFFFFF)
         return GIVE_UP;
     put_word(w, (uint32_t)PyTuple_GET_SIZE(constants));
     return later(w, P_CONSTANTS, constants);
@@ -419,9 +214,11 @@ static int write_constant(Writer *w, PyObject *value)
 
 static int write_call_tree(Writer *w, PyObject *value)
 {
-    PyObject *shared = SLOT(K_CALL_TREE, value, TREE_SHARED), *attributes = SLOT(K_CALL_TREE, value, TREE_ATTRIBUTES);
+    PyObject *shared = SLOT(K_CALL_TREE, value, TREE_SHARED),
+             *attributes = SLOT(K_CALL_TREE, value, TREE_ATTRIBUTES);
     uint32_t code, index;
-    if (attributes == NULL || small_number(SLOT(K_CALL_TREE, value, TREE_CODE), 255, &code) || room_for(w, 12))
+    if (attributes == NULL || small_number(SLOT(K_CALL_TREE, value, TREE_CODE), 255, &code)
+        || room_for(w, 12))
         return GIVE_UP;
     if (shared != Py_None) {
         if (small_number(shared, 0x7FFFFFFF, &index))
@@ -433,7 +230,8 @@ static int write_call_tree(Writer *w, PyObject *value)
     return later(w, P_VALUE, SLOT(K_CALL_TREE, value, TREE_CDR))
             || later(w, P_VALUE, SLOT(K_CALL_TREE, value, TREE_CAR))
             || later(w, P_VALUE, SLOT(K_CALL_TREE, value, TREE_TAG)) || later_if_any(w, attributes)
-        ? GIVE_UP : 0;
+        ? GIVE_UP
+        : 0;
 }
 
 static int write_shared_call(Writer *w, PyObject *value)
@@ -448,7 +246,7 @@ static int write_shared_call(Writer *w, PyObject *value)
 
 /* -- any value */
 
-static int write_item(Writer *w, PyObject *value)
+int write_item(Writer *w, PyObject *value)
 {
     Kind kind = kind_of(value);
     switch (kind) {

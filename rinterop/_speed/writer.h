@@ -4,8 +4,8 @@
 
 #include "speed.h"
 
-/* What is still to be written. Objects are borrowed: the value that is being written holds them, and no Python
- * code runs meanwhile. */
+/* What is still to be written. Objects are borrowed: the value that is being written holds them, and no
+ * Python code runs meanwhile. */
 typedef enum { P_VALUE, P_TUPLE, P_CELLS, P_REST_OF_CELL, P_CONSTANTS } Work;
 
 typedef struct {
@@ -91,5 +91,22 @@ int write_symbol(Writer *w, PyObject *symbol);
 /* 1: new in the table; 0: a reference to it has been written. */
 int enter(Writer *w, PyObject *object);
 int write_new_entry(Writer *w); /* an entry nothing will ever refer to */
+
+/* -- vectors.c */
+int later(Writer *w, Work work, PyObject *value);
+int later_if_any(Writer *w, PyObject *value); /* None stands for "no such part" */
+int small_number(PyObject *number, long most, uint32_t *bits);
+/* The flags word of anything that begins with ATTRIBUTES, GP and OBJECT_BIT; there is room for 16 bytes more.
+ */
+int put_flags(Writer *w, uint32_t code, Kind kind, PyObject *value, int tag);
+PyObject *tuple_in(Kind kind, PyObject *value, int index); /* borrowed; NULL if it is none */
+int write_attributes(Writer *w, PyObject *attributes);
+int write_numbers(Writer *w, Kind kind, PyObject *value);
+int write_raw(Writer *w, PyObject *value);
+int write_character(Writer *w, PyObject *value);
+int write_list(Writer *w, Kind kind, PyObject *value);
+
+/* -- writer.c */
+int write_item(Writer *w, PyObject *value);
 
 #endif

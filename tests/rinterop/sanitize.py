@@ -45,7 +45,18 @@ def build(target: Path) -> None:
     """Compile the helper with the sanitizers."""
     includes = [f"-I{sysconfig.get_path('include')}", f"-I{np.get_include()}"]
     sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-g", "-std=c11", *SANITIZERS, *includes, *sources]
+    command = [
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-g",
+        "-std=c11",
+        "-fvisibility=hidden",
+        *SANITIZERS,
+        *includes,
+        *sources,
+    ]
     subprocess.run([*command, "-o", str(target)], check=True)
 
 
