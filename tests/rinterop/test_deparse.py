@@ -157,6 +157,13 @@ def test_what_has_no_code() -> None:
     assert deparse(v.NULL) == ["NULL"]
 
 
+def test_names_that_r_would_not_have_made() -> None:
+    too_many = v.attributes_of(names=v.character("a", "b"))
+    vector = v.Character(("x",), attributes=too_many)
+    assert deparse(vector) == ['structure("x", names = c("a", "b"))']
+    assert deparse(v.List((v.NULL,), attributes=too_many)) == ['structure(list(NULL), names = c("a", "b"))']
+
+
 def test_depth_costs_nothing() -> None:
     value: RValue = v.symbol("x")
     for _ in range(20_000):
