@@ -115,7 +115,10 @@ def dumps(
         encoding = c.NATIVE_ENCODING if version == 3 else None
         header = Header(MAGIC[form], version, c.WRITER_VERSION, c.MIN_READER[version], encoding)
     elif header.magic != MAGIC[form]:
-        form = next(name for name, magic in MAGIC.items() if magic == header.magic)
+        found = [name for name, magic in MAGIC.items() if magic == header.magic]
+        if not found:
+            raise EncodeError(f"no form begins with {header.magic!r}")
+        form = found[0]
     writer = _Writer(header, FORMS[form])
     data = None
     if speed.compiled is not None and isinstance(FORMS[form], BinaryForm):

@@ -122,6 +122,8 @@ def test_round_trip(value: RValue, form: FormName) -> None:
 def test_the_header_has_the_form() -> None:
     value = v.double(0.1)
     assert rinterop.dumps(value, header=Header(magic=b"A\n")) == rinterop.dumps(value, form="ascii")
+    with pytest.raises(EncodeError, match="no form"):
+        rinterop.dumps(value, header=Header(magic=b"Z\n"))
     exact = rinterop.dumps(value, header=Header(magic=b"A\n"), form="asciihex")
     assert exact == rinterop.dumps(value, form="asciihex")
 
