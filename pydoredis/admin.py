@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydoredis.errors import RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
-from pydoredis.registered import connection_or_default
+from pydoredis.registered import connection_or_registered
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import MAX_COUNTED, AdminStore
 from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
@@ -32,7 +32,7 @@ class Admin:
     """
 
     def __init__(self, connection: ConnectionSettings | None = None) -> None:
-        self._store = AdminStore(connection_or_default(connection))
+        self._store = AdminStore(connection_or_registered(connection))
 
     def __enter__(self) -> Admin:
         return self

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydoredis import streams
 from pydoredis.bodies import Body, calls, codec_for, takes_positional
@@ -18,9 +18,7 @@ from pydoredis.coordinator.nesting import Loop, Nest, Plan, Source
 from pydoredis.job_options import NAMES, JobOptions, resolve
 from pydoredis.progress import reporter
 from pydoredis.protocol.r import RExpression
-
-if TYPE_CHECKING:
-    from pydoredis.queue import Queue
+from pydoredis.registered import Place, place_or_registered
 
 MAX_AHEAD = 1 << 16
 """How many iterations may wait for an unfinished one before them, with `inorder`: this bounds memory."""
@@ -35,7 +33,7 @@ class Foreach:
 
     plan: Plan
     chosen: dict[str, Any]
-    queue: Queue | None = None
+    place: Place | None = None
 
     # --- building -----------------------------------------------------------------------------------------
 
@@ -48,7 +46,7 @@ class Foreach:
             self,
             plan=self.plan.nest(inner.plan),
             chosen={**inner.chosen, **self.chosen},
-            queue=self.queue or inner.queue,
+            place=self.place or inner.place,
         )
 
     def when(self, predicate: Callable[..., Any]) -> Foreach:
@@ -71,7 +69,7 @@ class Foreach:
             JobCancelled: If somebody removed the job.
             Exception: Whatever the combine function raises.
         """
-        options = resolve(self.chosen, self._queue().options)
+        options = resolve(self.chosen, place_or_registered(self.place).options)
         total = self.plan.size()
         with reporter(options.progress, total) as report:
             nest = Nest(self.plan)
@@ -79,7 +77,7 @@ class Foreach:
 
     def submit(self, body: Body) -> Job:
         """Start the loop in the background; raises what `dopar` raises before the first result."""
-        options = resolve(self.chosen, self._queue().options)
+        options = resolve(self.chosen, place_or_registered(self.place).options)
         nest = Nest(self.plan)
         report = options.progress if callable(options.progress) else None
         return Job(self._driver(body, nest, options), nest, self.plan.size(), report).start()
@@ -90,7 +88,7 @@ class Foreach:
         Nothing is combined and nothing kept. A program that stops asking has the rest cancelled. Raises what
         `dopar` raises, when the value would have its turn.
         """
-        options = resolve(self.chosen, self._queue().options)
+        options = resolve(self.chosen, place_or_registered(self.place).options)
         total = self.plan.size()
         loops = tuple(
             replace(loop, spec=CombineSpec(_forget, inorder=False, multicombine=True))
@@ -117,7 +115,7 @@ class Foreach:
             TaskError: As `dopar`.
             EvaluatorError: If R is needed and not there.
         """
-        options = resolve(self.chosen, self.queue.options if self.queue else {})
+        options = resolve(self.chosen, self.place.options if self.place else {})
         total = self.plan.size()
         nest = Nest(self.plan)
         with reporter(options.progress, total) as report:
@@ -130,19 +128,12 @@ class Foreach:
 
     # --- details ------------------------------------------------------------------------------------------
 
-    def _queue(self) -> Queue:
-        if self.queue is not None:
-            return self.queue
-        from pydoredis.queue import default_queue
-
-        return default_queue()
-
     def _driver(self, body: Body, nest: Nest, options: JobOptions) -> Driver:
-        queue = self._queue()
+        place = place_or_registered(self.place)
         inorder = any(loop.spec.inorder for loop in self.plan.loops)
         return Driver(
-            queue.connection,
-            queue.keys,
+            place.connection,
+            place.keys,
             codec_for(body, options),
             calls(body, nest),
             sink=_forget,
@@ -157,7 +148,7 @@ class Foreach:
 
 
 def make_foreach(
-    queue: Queue | None,
+    place: Place | None,
     iterators: tuple[Source, ...],
     *,
     combine: Callable[..., Any] | str | None = None,
@@ -174,7 +165,7 @@ def make_foreach(
     spec = CombineSpec(combine, init, final, inorder, multicombine, maxcombine)
     loop = Loop(positional=iterators, named=more, spec=spec, errorhandling=errorhandling)
     JobOptions(**chosen)
-    return Foreach(Plan((loop,)), chosen, queue)
+    return Foreach(Plan((loop,)), chosen, place)
 
 
 def foreach(*iterators: Source, **arguments: Any) -> Foreach:

@@ -11,12 +11,12 @@ from typing import Any
 
 from pydoredis.admin import Admin
 from pydoredis.coordinator.nesting import Source
-from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.errors import StoreUnavailable
 from pydoredis.job_options import check_names, resolve
 from pydoredis.loops import Foreach, make_foreach
 from pydoredis.pool import LocalWorkers
 from pydoredis.protocol.keys import QueueKeys, check_queue_name
-from pydoredis.registered import set_connection
+from pydoredis.registered import Place, place_or_registered, registered_place, set_registered
 from pydoredis.server import EmbeddedServer, find_server
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
@@ -38,6 +38,7 @@ class Queue:
         keys: Names of its keys.
         connection: Where Redis is.
         options: As given.
+        place: These three.
 
     Raises:
         ConfigError: If the name, the address or an option makes no sense, or Redis does not let us in.
@@ -65,6 +66,7 @@ class Queue:
             store = Store(self.connection)
         store.open_queue(self.keys)
         store.close()
+        self.place = Place(self.keys, self.connection, self.options)
 
     @property
     def name(self) -> str:
@@ -76,7 +78,7 @@ class Queue:
 
     def foreach(self, *iterators: Source, **arguments: Any) -> Foreach:
         """A loop on this queue; see `pydoredis.foreach`."""
-        return make_foreach(self, iterators, **arguments)
+        return make_foreach(self.place, iterators, **arguments)
 
     def start_local_workers(self, n: int, **how: Any) -> LocalWorkers:
         """Start worker processes on this machine; see `pydoredis.pool.LocalWorkers`."""
@@ -126,31 +128,11 @@ def _url_is_set(url: str | None) -> bool:
     return bool(url or os.environ.get("PYDOREDIS_URL") or os.environ.get("REDIS_URL"))
 
 
-_default: Queue | None = None
-
-
 def register(name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> Queue:
     """Set the queue on which loops run from now on (R: `registerDoRedis`); see `Queue`."""
     queue = Queue(name, url, **options)
-    _set_default(queue)
+    set_registered(queue.place)
     return queue
-
-
-def _set_default(queue: Queue | None) -> None:
-    global _default
-    _default = queue
-    set_connection(queue.connection if queue else None)
-
-
-def default_queue() -> Queue:
-    """The queue that was registered.
-
-    Raises:
-        ConfigError: If none was.
-    """
-    if _default is None:
-        raise ConfigError("queue", None, 'registered first: register("RJOBS"), or `with local(4):`')
-    return _default
 
 
 @contextmanager
@@ -159,14 +141,13 @@ def local(n: int, queue: str = DEFAULT_NAME, url: str | None = None, **options: 
 
     Raises what `register` and `start_local_workers` raise.
     """
-    before = _default
-    registered = register(queue, url, **options)
-    try:
-        with registered.start_local_workers(n):
-            yield registered
-    finally:
-        _set_default(before)
-        registered.close()
+    before = registered_place()
+    with register(queue, url, **options) as registered:
+        try:
+            with registered.start_local_workers(n):
+                yield registered
+        finally:
+            set_registered(before)
 
 
 def start_local_workers(n: int, queue: str | None = None, **how: Any) -> LocalWorkers:
@@ -176,5 +157,5 @@ def start_local_workers(n: int, queue: str | None = None, **how: Any) -> LocalWo
         ConfigError: If no queue is registered.
         EvaluatorError: If they do not start.
     """
-    registered = default_queue()
-    return LocalWorkers(registered.connection, queue or registered.name, n, **how)
+    place = place_or_registered(None)
+    return LocalWorkers(place.connection, queue or place.keys.queue, n, **how)

@@ -1,22 +1,63 @@
-"""Which Redis is meant when none is named: that of the registered queue, else what the settings say."""
+"""The queue and the server that are meant when none is named."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydoredis.errors import ConfigError
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
 
-_connection: ConnectionSettings | None = None
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where jobs go.
+
+    Attributes:
+        keys: Names of the queue's keys.
+        connection: Where Redis is.
+        options: What loops there are run with, unless they say otherwise.
+    """
+
+    keys: QueueKeys
+    connection: ConnectionSettings
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def set_connection(connection: ConnectionSettings | None) -> None:
-    """Mean this server from now on; None: what the settings say."""
-    global _connection
-    _connection = connection
+_registered: Place | None = None
 
 
-def connection_or_default(connection: ConnectionSettings | None = None) -> ConnectionSettings:
-    """`connection` if it is given, else the one that is meant.
+def registered_place() -> Place | None:
+    """Where jobs go that name no queue; None if nothing was registered."""
+    return _registered
+
+
+def set_registered(place: Place | None) -> None:
+    """Send jobs there from now on."""
+    global _registered
+    _registered = place
+
+
+def place_or_registered(place: Place | None) -> Place:
+    """`place` if it is given, else the registered one.
+
+    Raises:
+        ConfigError: If none was registered.
+    """
+    found = place or _registered
+    if found is None:
+        raise ConfigError("queue", None, 'registered first: register("RJOBS"), or `with local(4):`')
+    return found
+
+
+def connection_or_registered(connection: ConnectionSettings | None = None) -> ConnectionSettings:
+    """`connection` if it is given, else that of the registered queue, else what the settings say.
 
     Raises:
         ConfigError: If the settings make no sense.
     """
-    return connection or _connection or ConnectionSettings.load()
+    if connection is not None:
+        return connection
+    return _registered.connection if _registered else ConnectionSettings.load()

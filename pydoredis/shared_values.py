@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import rinterop
 from pydoredis.errors import LocalProtocolError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.wire import MAX_MESSAGE
-from pydoredis.registered import connection_or_default
+from pydoredis.registered import connection_or_registered
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 
@@ -118,7 +118,7 @@ def _store(connection: ConnectionSettings | None) -> Iterator[Values]:
     if connection is None and _in_body is not None:
         yield _in_body
         return
-    store = Store(connection_or_default(connection))
+    store = Store(connection_or_registered(connection))
     try:
         yield store
     finally:
