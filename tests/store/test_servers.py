@@ -33,6 +33,7 @@ def work(url: str) -> None:
     assert store.exchange([(claims[0], b"result")], {KEYS.queue: KEYS}, 1) == (["published"], [])
     assert store.give_back(claims[1:], "head") == ["given-back"]
     assert store.wait({KEYS.queue: KEYS}, 1) == (KEYS, b"task")
+    store.unblock(store.client_id())
     assert store.count_crash(claims[1], 2, "killed") == 1
     assert [crash.deaths for crash in store.crashes(claims[1])] == [1]
     store.bury(KEYS, b"bad")
@@ -65,7 +66,8 @@ def test_a_user_who_may_touch_this_queue_only() -> None:
             "ada",
             enabled=True,
             passwords=["+x"],
-            categories=["+@all", "-@admin"],
+            categories=["+@all", "-@admin", "-@dangerous"],
+            commands=["+client|unblock", "+info"],
             keys=["Q", "Q.*", "pydoredis:{Q}:*"],
         )
         url = f"redis://ada:x@127.0.0.1:{server.port}/0"
