@@ -1,5 +1,6 @@
 """The compiled helper. All else about the package is in pyproject.toml."""
 
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -9,6 +10,8 @@ SOURCES = Path("rinterop", "_speed")
 
 def extensions() -> list[Extension]:
     """`rinterop._speed`; optional: where it cannot be compiled, the package installs and works without."""
+    if sys.implementation.name != "cpython":
+        return []
     try:
         import numpy
     except ImportError:

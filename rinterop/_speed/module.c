@@ -113,9 +113,15 @@ static int find_class(PyObject *values, Kind kind)
         count++;
     }
     PyTypeObject *type = (PyTypeObject *)class;
+    Py_ssize_t size = (Py_ssize_t)(sizeof(PyObject) + count * sizeof(PyObject *));
+#if PY_VERSION_HEX < 0x030B0000
+    /* Dataclasses of Python 3.10 have the slots of their bases once more. */
+    int all_known = type->tp_basicsize >= size;
+#else
+    int all_known = type->tp_basicsize == size;
+#endif
     int is_ours = (type->tp_flags & Py_TPFLAGS_HAVE_GC) && type->tp_itemsize == 0 && type->tp_dictoffset == 0
-        && type->tp_weaklistoffset == 0
-        && type->tp_basicsize == (Py_ssize_t)(sizeof(PyObject) + count * sizeof(PyObject *));
+        && type->tp_weaklistoffset == 0 && all_known;
     if (kind != K_RTEXT && !is_ours) { /* RText is made by calling it */
         PyErr_Format(PyExc_ImportError, "%R has another layout", class);
         return GIVE_UP;

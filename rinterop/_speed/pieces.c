@@ -99,8 +99,11 @@ int length(Reader *r, Py_ssize_t width, Py_ssize_t *count)
         return GIVE_UP;
     if (low > 0x7FFFFFFFu && (low != 0xFFFFFFFFu || word(r, &high) || word(r, &low) || high > 65536))
         return GIVE_UP;
-    *count = (Py_ssize_t)((uint64_t)high << 32 | low);
-    return *count > (r->end - r->at) / width ? GIVE_UP : 0;
+    uint64_t announced = (uint64_t)high << 32 | low;
+    if (announced > (uint64_t)(r->end - r->at) / (uint64_t)width)
+        return GIVE_UP;
+    *count = (Py_ssize_t)announced;
+    return 0;
 }
 
 /* -- strings */

@@ -116,17 +116,23 @@ class Reader(Pieces):
     def _run(self, task: Task) -> RValue:
         waiting = [task]
         answer: Any = None
-        while waiting:
-            try:
-                inner = waiting[-1].send(answer)
-            except StopIteration as finished:
-                waiting.pop()
-                answer = finished.value
-                continue
-            if len(waiting) >= self._max_depth:
-                self.refuse(f"nested more than {self._max_depth} levels deep")
-            waiting.append(inner)
-            answer = None
+        try:
+            while waiting:
+                try:
+                    inner = waiting[-1].send(answer)
+                except StopIteration as finished:
+                    waiting.pop()
+                    answer = finished.value
+                    continue
+                if len(waiting) >= self._max_depth:
+                    self.refuse(f"nested more than {self._max_depth} levels deep")
+                waiting.append(inner)
+                answer = None
+        finally:
+            # From the inside out: each task refers to the one inside it, and a long chain of them, let go as
+            # a whole, would overflow the C stack.
+            while waiting:
+                waiting.pop().close()
         return answer  # type: ignore[no-any-return]
 
     def item(self) -> Item:
