@@ -123,15 +123,16 @@ def endless() -> Iterator[int]:
 
 def long_loops(iterations: int) -> Table:
     """Loops over a generator: pace, and peaks of memory at several stages."""
-    table = Table(title=f"{iterations:,} no-op iterations from a generator, combine '+'")
-    table.add_column("chunk size")
-    table.add_column("in order")
-    table.add_column("iterations/s", justify="right")
-    table.add_column("coordinator before, MB", justify="right")
-    for what in ("coordinator", "Redis"):
-        table.add_column(
-            f"{what}, peak MB at {' / '.join(f'{share:.0%}' for share in STAGES)}", justify="right"
-        )
+    table = Table(
+        title=f"{iterations:,} no-op iterations from a generator, combine '+'",
+        caption="Peaks so far of the coordinator's resident memory and of the server's used_memory.",
+        caption_justify="left",
+    )
+    for column in ("chunk size", "in order"):
+        table.add_column(column)
+    columns = ("iterations/s", "MB before", *(f"at {share:.0%}" for share in STAGES))
+    for column in (*columns, *(f"Redis, MB at {share:.0%}" for share in STAGES)):
+        table.add_column(column, justify="right")
     chunk_sizes: tuple[int | Literal["auto"], ...] = ("auto", 100)
     for chunk_size, inorder in itertools.product(chunk_sizes, (False, True)):
         with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
@@ -154,8 +155,8 @@ def long_loops(iterations: int) -> Table:
         peaks = [watch.peaks[share] for share in STAGES]
         table.add_row(
             *(str(chunk_size), "yes" if inorder else "no", f"{iterations / seconds:,.0f}"),
-            f"{before / _MB:.0f}",
-            *(" / ".join(f"{peak[place] / _MB:.1f}" for peak in peaks) for place in (0, 1)),
+            f"{before / _MB:.1f}",
+            *(f"{peak[place] / _MB:.1f}" for place in (0, 1) for peak in peaks),
         )
     return table
 
@@ -182,7 +183,7 @@ def main() -> None:
     arguments.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
     arguments.add_argument("--no-peers", action="store_true", help="measure ours only")
     options = arguments.parse_args()
-    console = Console()
+    console = Console(width=120)
     console.print(beside_peers(options.repeats, options.share, with_peers=not options.no_peers))
     console.print(automatic(int(500_000 * options.share), options.repeats))
     console.print(long_loops(int(1_000_000 * options.share)))
