@@ -43,7 +43,7 @@ _FILE_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "worker": frozenset(
         {
             *("queues", "codec", "workers", "iter", "linger", "timelimit", "log", "loglevel"),
-            *("r_engine", "max_crashes", "grace"),
+            *("r_engine", "max_crashes", "max_tasks", "max_memory", "max_age", "grace"),
         }
     ),
 }
@@ -350,6 +350,9 @@ class WorkerSettings:
         r_engine: How to run R: ``rpy2`` (embedded), ``rscript`` (a child), or ``auto`` for the first of
             these that works.
         max_crashes: So often may one iteration kill its executor before it becomes an error.
+        max_tasks: So many tasks may an executor process run before it is replaced; None for any number.
+        max_memory_mb: With more resident memory (10^6 bytes) after a task it is replaced; None: any amount.
+        max_age_s: If it is older after a task it is replaced; None: any age.
         grace_s: How long a shutdown waits for running tasks before it gives them back.
 
     Raises:
@@ -366,6 +369,9 @@ class WorkerSettings:
     loglevel: LogLevel = "INFO"
     r_engine: REngine = "auto"
     max_crashes: int = 3
+    max_tasks: int | None = None
+    max_memory_mb: int | None = None
+    max_age_s: float | None = None
     grace_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -387,6 +393,9 @@ class WorkerSettings:
         loglevel: str | None = None,
         r_engine: str | None = None,
         max_crashes: int | None = None,
+        max_tasks: int | None = None,
+        max_memory_mb: int | None = None,
+        max_age_s: float | None = None,
         grace_s: float | None = None,
         environ: Mapping[str, str] | None = None,
         config: ConfigFile | None = None,
@@ -414,6 +423,9 @@ class WorkerSettings:
             "loglevel": loglevel,
             "r_engine": r_engine,
             "max_crashes": max_crashes,
+            "max_tasks": max_tasks,
+            "max_memory": max_memory_mb,
+            "max_age": max_age_s,
             "grace": grace_s,
         }
         chosen: dict[str, Any] = {}
@@ -470,11 +482,15 @@ def _count(name: str, value: object, source: str) -> int:
     return _whole(name, value, source, minimum=1)
 
 
+def _is_unlimited(value: object) -> bool:
+    """None, infinity (R's default) and their names mean no limit."""
+    if isinstance(value, str):
+        return value.strip().lower() in _UNLIMITED
+    return value is None or value == math.inf
+
+
 def _count_or_unlimited(name: str, value: object, source: str) -> int | None:
-    """As `_count`; None, infinity (R's default) and their names mean no limit."""
-    if value is None or value == math.inf or (isinstance(value, str) and value.strip().lower() in _UNLIMITED):
-        return None
-    return _count(name, value, source)
+    return None if _is_unlimited(value) else _count(name, value, source)
 
 
 def _duration(name: str, value: object, source: str, *, zero: bool) -> float:
@@ -493,6 +509,10 @@ def _duration(name: str, value: object, source: str, *, zero: bool) -> float:
 
 def _positive(name: str, value: object, source: str) -> float:
     return _duration(name, value, source, zero=False)
+
+
+def _positive_or_unlimited(name: str, value: object, source: str) -> float | None:
+    return None if _is_unlimited(value) else _positive(name, value, source)
 
 
 def _not_negative(name: str, value: object, source: str) -> float:
@@ -547,6 +567,9 @@ _WORKER: Final[Mapping[str, tuple[str, Callable[[str, object, str], object]]]] =
     "loglevel": ("loglevel", _one_of(*get_args(LogLevel))),
     "r_engine": ("r_engine", _one_of(*get_args(REngine))),
     "max_crashes": ("max_crashes", _count),
+    "max_tasks": ("max_tasks", _count_or_unlimited),
+    "max_memory": ("max_memory_mb", _count_or_unlimited),
+    "max_age": ("max_age_s", _positive_or_unlimited),
     "grace": ("grace_s", _not_negative),
 }
 """Each worker setting: its name in files, flags and the environment -> attribute, and parser."""

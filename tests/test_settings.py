@@ -224,6 +224,9 @@ class TestFile:
             loglevel = "debug"
             r_engine = "rscript"
             max_crashes = 1
+            max_tasks = 1000
+            max_memory = 2000
+            max_age = 3600
             grace = 0
             """,
         )
@@ -241,6 +244,9 @@ class TestFile:
             loglevel="DEBUG",
             r_engine="rscript",
             max_crashes=1,
+            max_tasks=1000,
+            max_memory_mb=2000,
+            max_age_s=3600,
             grace_s=0,
         )
 
@@ -260,6 +266,9 @@ GOOD: dict[str, list[tuple[object, object]]] = {
     "loglevel": [("warning", "WARNING")],
     "r_engine": [("RPY2", "rpy2")],
     "max_crashes": [("1", 1)],
+    "max_tasks": [("5", 5), ("inf", None)],
+    "max_memory": [("500", 500), ("none", None), (float("inf"), None)],
+    "max_age": [("0.5", 0.5), (7, 7.0), ("inf", None)],
     "grace": [("0", 0.0)],
 }
 BAD: dict[str, list[object]] = {
@@ -272,9 +281,18 @@ BAD: dict[str, list[object]] = {
     "loglevel": ["loud"],
     "r_engine": ["python"],
     "max_crashes": [0],
+    "max_tasks": [0, "some"],
+    "max_memory": [0, "1 GB"],
+    "max_age": [0, "-1", "old"],
     "grace": [-0.5],
 }
-FIELD = {"linger": "linger_s", "timelimit": "timelimit_s", "grace": "grace_s"}
+FIELD = {
+    "linger": "linger_s",
+    "timelimit": "timelimit_s",
+    "grace": "grace_s",
+    "max_memory": "max_memory_mb",
+    "max_age": "max_age_s",
+}
 
 
 class TestWorker:

@@ -80,6 +80,24 @@ def worker(
         int | None,
         typer.Option(metavar="N", help="Give up an iteration that killed N worker processes. [default: 3]"),
     ] = None,
+    max_tasks: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Replace a worker process after N tasks. [default: no limit]"),
+    ] = None,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MB",
+            help="Replace a worker process that has more memory than this after a task. [default: no limit]",
+        ),
+    ] = None,
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Replace a worker process that is older than this after a task. [default: no limit]",
+        ),
+    ] = None,
     grace: Annotated[
         float | None,
         typer.Option(
@@ -109,6 +127,9 @@ def worker(
             loglevel=loglevel,
             r_engine=r_engine,
             max_crashes=max_crashes,
+            max_tasks=max_tasks,
+            max_memory_mb=max_memory,
+            max_age_s=max_age,
             grace_s=grace,
         )
         _set_up_log(settings)

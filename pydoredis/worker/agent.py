@@ -35,6 +35,7 @@ from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
 from pydoredis.worker.pace import Backoff, Pace, Refusals
 from pydoredis.worker.waiter import Waiter
+from pydoredis.worker.wear import Limits
 
 log = logging.getLogger(__name__)
 output_log = logging.getLogger("pydoredis.worker.output")
@@ -101,7 +102,8 @@ class Agent:
         """
         settings = self._settings
         version = self._store.check()
-        self._crew = Crew(served.choose(settings.codec, settings.r_engine), settings.workers)
+        chosen = served.choose(settings.codec, settings.r_engine)
+        self._crew = Crew(chosen, settings.workers, Limits.of(settings))
         self._heart = Heart(self._connection, self._crew.wake)
         self._lists = self._lists_for(self._crew.codecs)
         self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
@@ -184,8 +186,7 @@ class Agent:
                 due.append(now_s)
         if self._stop is not Stop.NO and self._waiter.waiting:
             due.append(now_s + 0.05)
-        limits = self._crew.time_limits(self._settings.timelimit_s)
-        due.extend(child.head_since_s + seconds for child, seconds in limits)
+        due.append(self._crew.next_overdue_s(self._settings.timelimit_s))
         next_s = min(due)
         return None if next_s == float("inf") else max(0.0, next_s - now_s)
 
@@ -206,6 +207,8 @@ class Agent:
         """End what has run too long: tasks, and a shutdown's patience."""
         self._crew.kill_overdue(now_s, self._settings.timelimit_s)
         self._crew.kill_cancelled()
+        if self._stop is Stop.NO:
+            self._crew.retire_worn(now_s)
         if self._tasks_left is not None and self._tasks_left <= 0 and self._stop is Stop.NO:
             log.info("done: %s tasks per worker", self._settings.iter)
             self._begin_stop()
@@ -407,7 +410,7 @@ class Agent:
         runs = [run for run in child.runs if not run.claim.cancelled]
         self._hands.cancelled += [run.claim for run in child.runs if run.claim.cancelled]
         stopping = self._stop is not Stop.NO
-        if head is not None and head.claim.cancelled:
+        if (head is not None and head.claim.cancelled) or (head is None and child.retired_for):
             log.info("executor %d ended: %s", child.pid, cause)
         elif not stopping:
             log.warning("executor %d %s", child.pid, cause)

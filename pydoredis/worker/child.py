@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import signal
-import subprocess
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
@@ -26,14 +24,22 @@ from pydoredis.worker.frames import (
     pack,
 )
 from pydoredis.worker.jobs import Job
+from pydoredis.worker.process import Process
 
 KEPT_ENVIRONMENTS = 4
 """Job environments that an executor keeps, least recently used out: several jobs may alternate on a queue."""
 
 _READ_SIZE = 1 << 18
 _PIPE_SIZE = 1 << 20
-_KEPT_LINES = 20
+_KEPT_LINES = 40
+_SHOWN_LINES = 5
 _LONGEST_LINE = 8192
+_LONGEST_MARK = 12  # a sign, ten digits, the mark
+
+_LAST_WORDS = ("Fatal Python error", " *** caught ")
+"""How Python's and R's reports of a crash begin: first what they were doing, then how it came to that."""
+
+_LAST_MOMENTS_S = 0.5
 _F_SETPIPE_SZ = 1031  # Linux; fcntl names it only from Python 3.10 on some builds
 
 
@@ -73,6 +79,11 @@ class Child:
         runs: Tasks in its pipe, the running one first.
         tail: The last lines it printed, for the report of its death.
         head_since_s: Since when (monotonic) the running task runs.
+        killed_for: Why we ended it, if we did.
+        tasks_done: How many tasks it has answered.
+        tasks_looked_at: How many it had when somebody looked whether it should go on (`Crew.retire_worn`).
+        dismissed_s: Since when (monotonic) it may end; infinity before.
+        retired_for: Why it is given no more tasks, if so: its successor has been started.
         output_ended: Whether it closed its standard output and error.
     """
 
@@ -85,6 +96,10 @@ class Child:
         self.head_since_s = self.started_s
         self.killed_for: str | None = None
         self.timed_out = False
+        self.retired_for: str | None = None
+        self.tasks_done = 0
+        self.tasks_looked_at = 0
+        self.dismissed_s = float("inf")
         self.output_ended = False
         self._frames = FrameBuffer()
         self._environments: OrderedDict[int, None] = OrderedDict()
@@ -100,14 +115,7 @@ class Child:
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
         command, environment = engines.command(codec, r_engine, their_in, their_out)
         try:
-            self.process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=their_print,
-                stderr=their_print,
-                pass_fds=(their_in, their_out),
-            )
+            self.process = Process(command, environment, their_print, (their_in, their_out))
         finally:
             for fd in (their_in, their_out, their_print):
                 os.close(fd)
@@ -153,7 +161,7 @@ class Child:
     def flush(self) -> None:
         """Write what the pipe takes."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            while self._outgoing:
+            while self._outgoing and self.task_fd >= 0:
                 written = os.write(self.task_fd, self._outgoing)
                 del self._outgoing[:written]
 
@@ -199,6 +207,7 @@ class Child:
             raise FrameError(f"answer for task {number}, which is not running")
         self.head_since_s = time.monotonic()
         run = self.runs.popleft()
+        self.tasks_done += 1
         if self._iteration in run.claim.task.iterations:
             self._iteration = None  # else it is that of the next task, whose output came before this answer
         return run
@@ -240,7 +249,7 @@ class Child:
 
     def _printed(self, line: bytes) -> Iterator[OutputLine]:
         text_before, mark, number = line.rpartition(OUTPUT_MARK)
-        if mark and number.isdigit():
+        if mark and number.isdigit() and len(number) < _LONGEST_MARK:
             # What the iteration before it printed may lack the end of its last line.
             if text_before:
                 yield from self._printed(text_before)
@@ -259,36 +268,34 @@ class Child:
 
     def died(self) -> bool:
         """Whether the process has ended."""
-        return self.process.poll() is not None
+        return self.process.ended()
+
+    def hung_up(self) -> None:
+        """Nobody is left who could answer: it ends, or it is ended."""
+        # A process that dies has given up its memory before it closes its pipes, so the rest takes no time.
+        if not self.process.wait(_LAST_MOMENTS_S):
+            self.kill("closed its pipe to the agent")
+            self.process.wait(float("inf"))
 
     def obituary(self) -> str:
-        """Why it died: what the agent did, or signal or exit status; then its last lines."""
-        code = self.process.returncode
-        if self.killed_for:
-            cause = self.killed_for
-        elif code is not None and code < 0:
-            cause = f"killed by {_signal_name(-code)}"
-        else:
-            cause = f"ended with exit status {code}"
+        """Why it died: what the agent did, or signal or exit status and peak memory; then its last lines."""
+        cause = self.killed_for or self.process.cause_of_death()
         lines = [line for line in self.tail if line.strip()]
-        return f"{cause}; its last output: {' | '.join(lines[-5:])}" if lines else cause
+        shown = lines[-_SHOWN_LINES:]
+        for place, line in enumerate(lines):
+            if line.startswith(_LAST_WORDS):
+                shown = lines[place : place + _SHOWN_LINES]
+        return f"{cause}; its last output: {' | '.join(shown)}" if shown else cause
 
     def dismiss(self) -> None:
         """Let it finish what is in its pipe and end: the agent's side of the pipe is closed."""
         if self.task_fd >= 0:
             os.close(self.task_fd)
             self.task_fd = -1
+            self.dismissed_s = time.monotonic()
 
     def close(self) -> None:
-        """Close the pipes of a process that has ended, and reap it."""
+        """Close the pipes of a process that has ended."""
         self.dismiss()
         os.close(self.answer_fd)
         os.close(self.output_fd)
-        self.process.wait()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import selectors
-import subprocess
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from pydoredis.protocol.messages import Codec
 from pydoredis.worker.child import Child, OutputLine, Run
 from pydoredis.worker.frames import Frame, FrameError, Kind
 from pydoredis.worker.served import Served
+from pydoredis.worker.wear import Limits
 
 MAX_FAILED_STARTS = 3
 """So many executors in a row may die before they are ready; then something is wrong with the machine."""
@@ -47,11 +47,12 @@ class Crew:
         children: The living executors.
     """
 
-    def __init__(self, served: Served, size: int) -> None:
+    def __init__(self, served: Served, size: int, limits: Limits) -> None:
         self.codecs = served.codecs
         self.size = size
         self.children: list[Child] = []
         self._r_engine = served.r_engine
+        self._limits = limits
         self._failed_starts = 0
         self._turns = 0
         self._selector = selectors.DefaultSelector()
@@ -105,11 +106,29 @@ class Crew:
                 raise EvaluatorError(
                     child.codec,
                     f"{self._failed_starts} executors in a row died while they started: {child.obituary()}",
-                    child.process.returncode,
+                    child.process.status,
                     "\n".join(child.tail),
                 )
-        if hire:
+        if hire and not child.retired_for:
             self._hire(child.codec)
+
+    def retire_worn(self, now_s: float) -> None:
+        """Give those that have served long enough no more tasks, and start others in their place."""
+        for child in self.children.copy():
+            if child.tasks_done > child.tasks_looked_at and not child.retired_for:
+                child.tasks_looked_at = child.tasks_done
+                child.retired_for = self._limits.exceeded_by(child, now_s)
+                if child.retired_for:
+                    log.info("executor %d is replaced: %s", child.pid, child.retired_for)
+                    self._hire(child.codec)
+            if child.retired_for and not child.runs:
+                self._dismiss(child)
+
+    def _dismiss(self, child: Child) -> None:
+        """Let it end by itself: it sees its pipe closed."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(child.task_fd)
+        child.dismiss()
 
     def dismiss_for(self, child: Child, error: FrameError) -> None:
         """End an executor that does not keep to the frame protocol: nothing it says can be trusted."""
@@ -123,11 +142,20 @@ class Crew:
                 child.kill(reason)
 
     def kill_overdue(self, now_s: float, limit_s: float) -> None:
-        """End those whose task has run for too long (`time_limits`)."""
+        """End those whose task has run for too long (`time_limits`), or that do not end by themselves."""
         for child, seconds in self.time_limits(limit_s):
             if now_s >= child.head_since_s + seconds:
                 child.timed_out = True
                 child.kill(f"time limit of {seconds:g} s exceeded")
+        for child in self.children:
+            if now_s >= child.dismissed_s + DISMISS_TIMEOUT_S and not child.killed_for:
+                child.kill("did not end by itself")
+
+    def next_overdue_s(self, limit_s: float) -> float:
+        """When (monotonic) `kill_overdue` will have something to do; infinity for never."""
+        due = [child.head_since_s + seconds for child, seconds in self.time_limits(limit_s)]
+        due += [child.dismissed_s + DISMISS_TIMEOUT_S for child in self.children if not child.killed_for]
+        return min(due, default=float("inf"))
 
     def kill_cancelled(self) -> None:
         """End those whose task belongs to a job that was cancelled."""
@@ -149,10 +177,9 @@ class Crew:
             child.dismiss()
         deadline_s = time.monotonic() + DISMISS_TIMEOUT_S
         for child in children:
-            try:
-                child.process.wait(max(0.0, deadline_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if not child.process.wait(deadline_s - time.monotonic()):
                 child.kill("did not end by itself")
+                child.process.wait(float("inf"))
             child.close()
         self._selector.close()
         os.close(self._wake_in)
@@ -201,8 +228,9 @@ class Crew:
     def next_pid(self) -> int:
         """Process number of the executor that will probably get the next task."""
         self._turns += 1
-        count = len(self.children)
-        order = (self.children[(self._turns + n) % count] for n in range(count))
+        children = [child for child in self.children if not child.retired_for]
+        count = len(children)
+        order = (children[(self._turns + n) % count] for n in range(count))
         child = min(order, key=lambda child: len(child.runs), default=None)
         return child.pid if child else os.getpid()
 
@@ -220,11 +248,11 @@ class Crew:
     def _choose(self, run: Run) -> Child | None:
         """The executor with the shortest pipe, if it may have one more task of this job."""
         codec = run.job.environment.codec
-        able = [child for child in self.children if child.codec == codec]
+        able = [child for child in self.children if child.codec == codec and not child.retired_for]
         if not able:
             self.fill(codec)
         child = min(
-            (child for child in able if child.ready and not child.killed_for),
+            (c for c in able if c.ready and not c.killed_for and self._limits.room(c) > 0),
             key=lambda child: len(child.runs),
             default=None,
         )
@@ -272,13 +300,11 @@ class Crew:
         for frame in frames:
             yield Event(child, frame)
         if isinstance(broken, EOFError):
-            # Nobody is left who could answer, even if the process itself still lingers.
-            child.process.kill()
-            child.process.wait()
+            child.hung_up()
             ended = True
         elif broken is not None:
             self.dismiss_for(child, broken)
-            child.process.wait()
+            child.process.wait(float("inf"))
             ended = True
         if ended:
             for line in child.output():
@@ -287,6 +313,8 @@ class Crew:
 
     def _watch_writers(self) -> None:
         for child in self.children:
+            if child.task_fd < 0:
+                continue
             registered = child.task_fd in self._selector.get_map()
             if child.wants_to_write and not registered:
                 self._selector.register(child.task_fd, selectors.EVENT_WRITE, child)

@@ -10,6 +10,7 @@ error; else what the body made it.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import sys
 import time
@@ -115,6 +116,8 @@ def _python_engine(ask: Ask) -> Engine:
     from pydoredis.worker.engines.python import PythonEngine
     from pydoredis.worker.shared import AgentValues
 
+    # A crash in C says which Python call it was. (With R in the process, R's own handlers say so.)
+    faulthandler.enable(all_threads=False)
     use_in_bodies(AgentValues(ask))
     return PythonEngine()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
+import re
 import signal
 import sys
 from pathlib import Path
@@ -268,8 +270,21 @@ def test_a_fatal_task_of_one_iteration(redis_url: str, redis_client: redis.Redis
         kind, message = job.results(1)["1"]
         assert kind == "pydoredis_crash"
         assert "once" in message
-        assert "exit status 7" in message
+        assert re.search(r"ended with exit status 7 \(peak memory \d+ MB\)$", message)
         is_served(redis_client)
+
+
+def test_the_end_of_a_crash_in_c_says_where_python_was(redis_url: str, redis_client: redis.Redis) -> None:
+    def innermost() -> None:
+        ctypes.string_at(0)
+
+    job = Job(redis_client, lambda i: innermost())
+    with worker(redis_url, "--max-crashes", "1"):
+        job.submit(1)
+        _, message = job.results(1)["1"]
+        assert "killed by SIGSEGV" in message
+        assert "Segmentation fault" in message
+        assert "in innermost" in message
 
 
 @pytest.mark.needs_r
