@@ -1,0 +1,111 @@
+"""An engine, the images, and at the end a table of the cases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration import images
+from integration.machines import left_behind
+from integration.site import KINDS, Site, r_peer_mounts
+
+SUITE = Path(__file__).parent
+
+
+def engine_problem() -> str:
+    """Why no containers can be run here; "" if they can."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env()
+        client.ping()
+        client.close()
+    except DockerException as error:
+        return f"no Docker engine answers: {error}"
+    return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, with the reason; in CI an engine must be there."""
+    mine = [item for item in items if SUITE in item.path.parents]
+    if not mine:
+        return
+    problem = engine_problem()
+    if problem and os.environ.get("CI"):
+        pytest.exit(f"integration: {problem}", 1)
+    for item in mine:
+        if problem:
+            item.add_marker(pytest.mark.skip(reason=problem))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> Iterator[None]:
+    """The images, built if need be; and at the end no container is left."""
+    images.build()
+    yield
+    assert not left_behind(), f"containers are left: {left_behind()}"
+
+
+@pytest.fixture
+def r_peer() -> None:
+    """Asked for by cases with a peer in R: they are skipped where doRedis is not to be had."""
+    mounts = r_peer_mounts()
+    if isinstance(mounts, str):
+        pytest.skip(mounts)
+
+
+@pytest.fixture
+def needs_r_peer_for_r(request: pytest.FixtureRequest, coordinator: str) -> None:
+    """The same for cases that are run with a coordinator in R, and with one in Python."""
+    if coordinator == "R":
+        request.getfixturevalue("r_peer")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Redis alone, without a password; what a case adds is checked and removed at its end."""
+    with Site() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pools() -> Iterator[dict[str, Site]]:
+    """Pools by kind, which cases that break nothing share; filled by `pool`."""
+    made: dict[str, Site] = {}
+    yield made
+    for site in made.values():
+        with site:
+            pass
+
+
+@pytest.fixture
+def pool(kind: str, pools: dict[str, Site], request: pytest.FixtureRequest) -> Site:
+    """The pool of a kind in `KINDS`."""
+    if "R" in KINDS[kind]:
+        request.getfixturevalue("r_peer")
+    if kind not in pools:
+        pools[kind] = Site()
+        pools[kind].add(*KINDS[kind])
+    return pools[kind]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each case."""
+    rows: dict[str, tuple[str, float]] = {}
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if not report.nodeid.startswith("integration/"):
+                continue
+            before = rows.get(report.nodeid, ("", 0.0))[1]
+            rows[report.nodeid] = (outcome, before + report.duration)
+    if not rows:
+        return
+    terminalreporter.section("cases")
+    for nodeid, (outcome, seconds) in sorted(rows.items()):
+        file, _, case = nodeid.partition("::")
+        name = case.removeprefix("test_").replace("_", " ")
+        terminalreporter.write_line(f"{outcome:8} {seconds:6.1f} s  {Path(file).stem[5:]:10} {name}")

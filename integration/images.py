@@ -1,0 +1,143 @@
+"""Builds the images that the suite runs: `python -m integration.images`.
+
+The base is `debian:bookworm-slim` if the engine has it or can pull it, else a Debian made by debootstrap.
+Images are built in the engine's cache, so that only the first time takes long.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RELEASE = "bookworm"
+PYTHON = "3.11"
+"""Of that release."""
+MIRROR = "http://deb.debian.org/debian"
+PULLED_BASE = f"debian:{RELEASE}-slim"
+OWN_BASE = f"pydoredis/base:{RELEASE}"
+CRAN = "https://cloud.r-project.org"
+
+REDIS = "pydoredis/redis:integration"
+WORKER = "pydoredis/worker:integration"
+WORKER_PYTHON = "pydoredis/worker-python:integration"
+R_PEER = "pydoredis/r-peer:integration"
+
+# What the vignette's bodies need.
+R_PACKAGES = "PACKAGES=r-cran-boot"
+
+
+def _docker(*arguments: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
+    # The classic builder: BuildKit is a plug-in that many installations lack.
+    environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    return subprocess.run(
+        ["docker", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+
+
+def has(image: str) -> bool:
+    """Whether the engine has this image."""
+    return _docker("image", "inspect", image).returncode == 0
+
+
+def base() -> str:
+    """The name of an image of Debian; made if there is none.
+
+    Raises:
+        RuntimeError: If it can be neither pulled nor made; says why.
+    """
+    for name in (PULLED_BASE, OWN_BASE):
+        if has(name):
+            return name
+    _say(f"pulling {PULLED_BASE}")
+    try:
+        pulled = _docker("pull", "--quiet", PULLED_BASE, timeout_s=120)
+    except subprocess.TimeoutExpired:
+        pulled = None
+    if pulled is not None and pulled.returncode == 0:
+        return PULLED_BASE
+    _make_base()
+    return OWN_BASE
+
+
+def _make_base() -> None:
+    debootstrap = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if debootstrap is None or os.geteuid() != 0:
+        raise RuntimeError(f"{PULLED_BASE} cannot be pulled; to make it takes debootstrap (Debian) and root")
+    _say(f"no registry: making {OWN_BASE} from {MIRROR}")
+    with tempfile.TemporaryDirectory(prefix="pydoredis-base-") as directory:
+        root = Path(directory) / "root"
+        command = [debootstrap, "--variant=minbase", RELEASE, str(root), MIRROR]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"debootstrap failed:\n{done.stdout[-2000:]}")
+        for leftover in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+            shutil.rmtree(root / leftover, ignore_errors=True)
+        # Packages that are installed later leave theirs out as well.
+        excluded = "path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/locale/*\n"
+        (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(excluded)
+        archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run(
+            ["docker", "import", "-", OWN_BASE], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True
+        )
+        if archive.wait() != 0:
+            raise RuntimeError("tar could not read the new Debian")
+
+
+@functools.cache
+def cran_is_reachable() -> bool:
+    """Whether doRedis can be had from CRAN, asked by its own page."""
+    request = urllib.request.Request(f"{CRAN}/package=doRedis", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return int(answer.status) == 200
+    except OSError:
+        return False
+
+
+def build() -> None:
+    """Build all images.
+
+    Raises:
+        RuntimeError: If one cannot be built; with the builder's last lines.
+    """
+    debian = f"BASE={base()}"
+    _say("filling docker/wheelhouse")
+    fill = [sys.executable, str(REPOSITORY / "docker" / "fill_wheelhouse.py"), "--python", PYTHON]
+    subprocess.run(fill, check=True)
+    _build(REDIS, "integration/redis.Dockerfile", debian)
+    _build(WORKER, "docker/worker.Dockerfile", debian, R_PACKAGES)
+    _build(WORKER_PYTHON, "docker/worker-python.Dockerfile", debian)
+    # Without CRAN, the library of this machine is mounted when the image is run.
+    archive = f"CRAN={CRAN if cran_is_reachable() else ''}"
+    _build(R_PEER, "docker/r-peer.Dockerfile", debian, R_PACKAGES, archive)
+
+
+def _build(image: str, file: str, *arguments: str) -> None:
+    _say(f"building {image}")
+    words = [word for argument in arguments for word in ("--build-arg", argument)]
+    done = _docker("build", "--tag", image, "--file", str(REPOSITORY / file), *words, str(REPOSITORY))
+    if done.returncode != 0:
+        raise RuntimeError(f"{image} cannot be built:\n{done.stdout[-4000:]}")
+
+
+def _say(what: str) -> None:
+    print(f"integration: {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,11 @@
+# Redis as Debian has it, with Sentinel and what makes certificates: for tests, where no image can be pulled.
+ARG BASE=debian:bookworm-slim
+FROM ${BASE}
+ENV LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+RUN apt-get update -q \
+    && apt-get install -y -q --no-install-recommends redis-sentinel redis-server tini \
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
+USER redis
+WORKDIR /var/lib/redis
+ENTRYPOINT ["tini", "--"]
+CMD ["redis-server", "--bind", "*", "--protected-mode", "no"]

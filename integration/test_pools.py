@@ -1,0 +1,73 @@
+"""What users run, on pools of every kind, under coordinators in R: always the value that plain R gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from integration.site import Site
+from tests.peers import test_examples as examples
+
+pytestmark = pytest.mark.timeout(150)
+
+# The examples of doRedis's vignette and manual, which the fast suite runs on processes of one machine.
+EXAMPLES: list[tuple[Callable[..., None], dict[str, Any]]] = [
+    (examples.test_pi_by_random_points, {}),
+    (examples.test_bootstrap_with_a_package, {"chunk_size": 1}),
+    (examples.test_bootstrap_with_a_package, {"chunk_size": 3}),
+    (examples.test_seeds_do_not_depend_on_workers_or_chunks, {"generator": "Mersenne-Twister"}),
+    (examples.test_seeds_do_not_depend_on_workers_or_chunks, {"generator": "L'Ecuyer-CMRG"}),
+    (examples.test_seeds_of_the_users_own, {}),
+    (examples.test_matrices_that_workers_fetch_from_redis, {}),
+    (examples.test_initialization_once_per_worker_and_job, {}),
+    (examples.test_closures_dots_and_nested_loops, {}),
+    (examples.test_errors_stop_pass_or_vanish, {"chunk_size": 1}),
+    (examples.test_errors_stop_pass_or_vanish, {"chunk_size": 2}),
+]
+
+
+def _name(example: tuple[Callable[..., None], dict[str, Any]]) -> str:
+    function, parameters = example
+    shown = "-".join(str(value) for value in parameters.values())
+    return function.__name__.removeprefix("test_") + (f"-{shown}" if shown else "")
+
+
+@pytest.mark.usefixtures("r_peer")
+@pytest.mark.parametrize("example", EXAMPLES, ids=_name)
+@pytest.mark.parametrize("kind", ["ours", "mixed"])
+def test_under_r(
+    kind: str,
+    pool: Site,
+    example: tuple[Callable[..., None], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What counts is what the images have, and they have it.
+    monkeypatch.setattr(examples, "missing_r_packages", lambda names: ())
+    function, parameters = example
+    function(kind=kind, shared_pool=lambda _: cast(Any, pool), **parameters)
+    pool.check()
+
+
+@pytest.mark.usefixtures("r_peer")
+@pytest.mark.parametrize("kind", ["ours", "mixed"])
+def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
+    job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(4); i })")
+    pool.wait_for(lambda: len(pool.keys("start")) == 2, "both tasks run")
+    count, shown, hosts = pool.coordinator(
+        """
+        say(as.numeric(getDoParWorkers()))
+        say(as.character(jobs()$queue))
+        seen <- tasks()
+        say(as.character(seen$host[order(seen$iter)]))
+        """
+    ).values()
+    assert count == str(pool.count)
+    assert shown == f'"{pool.queue}"'
+    names = {machine.name for machine in pool.machines}
+    found = set(hosts.removeprefix("c(").removesuffix(")").replace('"', "").split(", "))
+    assert len(found) == 2
+    assert found <= names
+    assert job.value() == "1:2"
+    pool.check()
