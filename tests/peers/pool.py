@@ -86,9 +86,10 @@ class Pool:
         """One more R process that waits for tasks."""
         return self._add(r_worker(self.url, [self.queue], name="R worker"), 1)
 
-    def add_agent(self, workers: int = 1, *, options: tuple[str, ...] = ()) -> Peer:
-        """One more agent of ours."""
-        return self._add(pydoredis_worker(self.url, [self.queue], workers=workers, options=options), workers)
+    def add_agent(self, workers: int = 1, *, options: tuple[str, ...] = (), url: str = "") -> Peer:
+        """One more agent of ours; `url`, if it reaches the server on a way of its own."""
+        peer = pydoredis_worker(url or self.url, [self.queue], workers=workers, options=options)
+        return self._add(peer, workers)
 
     def fill(self, kind: str) -> None:
         """Start the two workers of a pool in `POOLS`."""
