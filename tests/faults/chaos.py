@@ -32,6 +32,7 @@ from tests.faults.chaos_loops import FTINTERVAL_S, Loop, Plan, PythonLoop, RLoop
 from tests.faults.machines import left_running
 from tests.faults.monkey import Monkey
 from tests.faults.proxy import Proxy
+from tests.faults.scene import lasting_keys
 from tests.peers.pool import Pool
 from tests.redis_process import RedisProcess
 
@@ -193,10 +194,9 @@ class Phase:
     def _r(self, plan: Plan) -> Loop:
         return RLoop(plan, self._pool, self._counter)
 
-    def _lasting_keys(self) -> set[bytes]:
+    def _lasting_keys(self) -> set[str]:
         with self._server.client() as client:
-            lasting = {key for key in client.scan_iter(count=1000) if client.pttl(key) == -1}
-        return lasting - {f"{QUEUE}.live".encode(), f"{QUEUE}.count".encode()}
+            return lasting_keys(client, QUEUE)
 
 
 def main() -> int:

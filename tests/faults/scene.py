@@ -56,6 +56,12 @@ class Setup:
         return self.coordinator == "R" or self.workers == "RP"
 
 
+def lasting_keys(client: redis.Redis, queue: str) -> set[str]:
+    """Keys that would stay for ever, but for those that say that a queue is open."""
+    lasting = {key.decode() for key in client.scan_iter(count=1000) if client.pttl(key) == -1}
+    return lasting - {f"{queue}.live", f"{queue}.count"}
+
+
 class Scene:
     """Workers, one of which (`victim`) reaches Redis through `proxy`, and one loop.
 
@@ -184,9 +190,8 @@ class Scene:
     # --- afterwards ---------------------------------------------------------------------------------------
 
     def lasting_keys(self) -> set[str]:
-        """Keys that would stay for ever, but for those of the queue itself."""
-        lasting = {key.decode() for key in self.client.scan_iter(count=1000) if self.client.pttl(key) == -1}
-        return lasting - {f"{QUEUE}.live", f"{QUEUE}.count"}
+        """Keys that would stay for ever, but for those of the open queue itself."""
+        return lasting_keys(self.client, QUEUE)
 
     def end(self) -> list[str]:
         """End the workers; processes that outlived their agents."""

@@ -207,7 +207,7 @@ def left_out(fault: Fault, setup: Setup) -> str | None:
     return None
 
 
-QUICK = {killed_executor, killed_machine, cut_connections, cut_by_the_server, unreadable_results}
+QUICK = {killed_executor, cut_connections, read_only_server}
 
 
 def cells() -> Iterator[Any]:
