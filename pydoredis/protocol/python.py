@@ -126,7 +126,7 @@ class PythonCodec:
         first = elements[0]
         if isinstance(first, values.Raw):
             try:
-                outcomes = _load(bytes(first))
+                outcomes = load_outcomes(bytes(first))
             except RemoteProtocolError as error:
                 failure = EvaluatorError("python", f"the result {error}")
                 return Result(numbers, [(number, False, failure) for number in numbers])
@@ -182,6 +182,16 @@ def dump_outcomes(outcomes: Outcomes) -> bytes:
         return data
     except Exception:
         return dump([outcome and _portable(outcome) for outcome in outcomes])
+
+
+def load_outcomes(data: bytes) -> list[Outcome | None]:
+    """What `dump_outcomes` wrote.
+
+    Raises:
+        RemoteProtocolError: If it cannot be read here.
+    """
+    outcomes: list[Outcome | None] = _load(data)
+    return outcomes
 
 
 def _portable(outcome: Outcome) -> Outcome:

@@ -12,41 +12,31 @@ from __future__ import annotations
 import itertools
 import logging
 import platform
-import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from enum import IntEnum
-from types import FrameType
 
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
-from pydoredis.protocol.messages import Codec, Verdict
+from pydoredis.protocol.messages import Codec
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Claim, End, Lists, WorkerStore
-from pydoredis.worker import crashes, requests, served
+from pydoredis.worker import requests, served
 from pydoredis.worker.child import Child, OutputLine, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
+from pydoredis.worker.deaths import Deaths
 from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
-from pydoredis.worker.hands import Arrived, Death, Hands
+from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
 from pydoredis.worker.pace import Backoff, Pace, Refusals
+from pydoredis.worker.shutdown import Shutdown
 from pydoredis.worker.waiter import Waiter
 from pydoredis.worker.wear import Limits
 
 log = logging.getLogger(__name__)
 output_log = logging.getLogger("pydoredis.worker.output")
-
-
-class Stop(IntEnum):
-    """How far a shutdown has come."""
-
-    NO = 0
-    WARM = 1  # finish what runs
-    COLD = 2  # give it back
 
 
 class Agent:
@@ -80,10 +70,8 @@ class Agent:
         self._refused_jobs: set[str] = set()
         self._server_run = ""
         self._connections = 0
-        self._stop = Stop.NO
-        self._stop_told = Stop.NO
-        self._stop_by_s = float("inf")
-        self._signal = 0
+        self._shutdown = Shutdown(settings.grace_s)
+        self._deaths = Deaths(self._store, self._hands, settings.max_crashes, self._let_go)
         self._lists: Lists
         self._crew: Crew
         self._heart: Heart
@@ -108,9 +96,9 @@ class Agent:
         self._lists = self._lists_for(self._crew.codecs)
         self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
         try:
-            with self._signals():
+            with self._shutdown.at_signals(self._crew.wake_fd):
                 self._gather()
-                if self._stop is Stop.NO:
+                if not self._shutdown.begun:
                     self._server_run = self._store.run_id()
                     self._connections = self._store.connections
                     self._store.join(self._queues, settings.workers)
@@ -122,7 +110,7 @@ class Agent:
                     try:
                         self._serve()
                     except EvaluatorError:
-                        self._stop = Stop.COLD
+                        self._shutdown.hurry()
                         self._serve()
                         raise
                     finally:
@@ -132,7 +120,7 @@ class Agent:
             self._heart.close()
             self._waiter.close()
             self._store.close()
-        return self._signal
+        return self._shutdown.signal
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -140,7 +128,7 @@ class Agent:
         """Start the executors and wait until all are ready."""
         self._crew.fill()
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        while self._stop is Stop.NO and not self._crew.all_ready():
+        while not self._shutdown.begun and not self._crew.all_ready():
             self._hear(self._crew.events(1.0))
             if time.monotonic() > deadline_s:
                 self._crew.kill_unready(f"not ready after {START_TIMEOUT_S:.0f} s")
@@ -179,12 +167,12 @@ class Agent:
     def _timeout(self) -> float | None:
         """Seconds until the clock, and nothing else, gives a reason to act; None for never."""
         now_s = time.monotonic()
-        due = [self._outage.due_s, self._stop_by_s]
+        due = [self._outage.due_s, self._shutdown.due_s]
         if not self._outage.active:
             due += [self._refusals.due_s, self._hands.next_retry_s()]
             if self._hands.outbox:
                 due.append(now_s)
-        if self._stop is not Stop.NO and self._waiter.waiting:
+        if self._shutdown.begun and self._waiter.waiting:
             due.append(now_s + 0.05)
         due.append(self._crew.next_overdue_s(self._settings.timelimit_s))
         next_s = min(due)
@@ -192,9 +180,9 @@ class Agent:
 
     def _finished(self) -> bool:
         """Whether a shutdown, for whatever reason, is complete."""
-        if self._stop is Stop.NO:
+        if not self._shutdown.begun:
             return False
-        if self._stop is Stop.COLD and self._outage.active:
+        if self._shutdown.cold and self._outage.active:
             self.undelivered = self._in_hand()
             log.error("Redis is away: %d tasks and results could not be brought back", self.undelivered)
             return True
@@ -207,29 +195,20 @@ class Agent:
         """End what has run too long: tasks, and a shutdown's patience."""
         self._crew.kill_overdue(now_s, self._settings.timelimit_s)
         self._crew.kill_cancelled()
-        if self._stop is Stop.NO:
+        if not self._shutdown.begun:
             self._crew.retire_worn(now_s)
-        if self._tasks_left is not None and self._tasks_left <= 0 and self._stop is Stop.NO:
+        if self._tasks_left is not None and self._tasks_left <= 0 and not self._shutdown.begun:
             log.info("done: %s tasks per worker", self._settings.iter)
-            self._begin_stop()
-        if self._stop is Stop.WARM and now_s >= self._stop_by_s:
-            log.warning("the grace period is over")
-            self._stop = Stop.COLD
-        if self._stop > self._stop_told:
-            self._stop_told = self._stop
-            cold = self._stop is Stop.COLD
-            log.info(
-                "giving running tasks back" if cold else "finishing running tasks, giving back the others"
-            )
-        if self._stop is Stop.COLD:
-            self._stop_by_s = float("inf")
+            self._shutdown.begin()
+        self._shutdown.proceed(now_s)
+        if self._shutdown.cold:
             self._crew.kill_all("shutdown")
 
     # --- one turn with Redis ------------------------------------------------------------------------------
 
     def _turn(self, now_s: float) -> None:
         """Bring Redis up to date with what happened, and take what there is room for."""
-        if self._stop is not Stop.NO:
+        if self._shutdown.begun:
             self._waiter.interrupt(self._store)
         waited = self._waiter.collect()
         came = waited is not None and waited.task is not None
@@ -238,10 +217,10 @@ class Agent:
         self._accept()
         # A lone task runs before we look for more of them.
         self._dispatch()
-        self._settle_deaths(now_s)
+        self._deaths.settle(now_s, stopping=self._shutdown.begun)
         self._hands.retry(now_s)
         self._drop_cancelled()
-        if self._stop is not Stop.NO:
+        if self._shutdown.begun:
             self._let_go(self._hands.give_up(), "head")
         resting = self._refusals.resting(now_s)
         room = 0 if self._waiter.waiting or resting else self._room()
@@ -252,7 +231,7 @@ class Agent:
                 raise StoreUnavailable(self._connection.safe_url, "it does not take results just now")
         if waited is not None and waited.error is not None and not self._outage.active:
             raise waited.error
-        if waited is not None and not came and not self._in_hand() and self._stop is Stop.NO:
+        if waited is not None and not came and not self._in_hand() and not self._shutdown.begun:
             self._look_whether_queues_live()
         if not resting and self._room() and not self._hands.backlog and self._crew.idle:
             self._waiter.ask()
@@ -320,7 +299,7 @@ class Agent:
         run = Run(next(self._run_numbers), claim, job)
         if job.environment.codec not in self._crew.codecs:
             self._refuse(run)
-        elif not (arrived.crashed and self._condemned(run)):
+        elif not (arrived.crashed and self._deaths.condemned(run)):
             self._hands.backlog.append(run)
 
     def _lists_for(self, codecs: Sequence[Codec]) -> Lists:
@@ -369,7 +348,7 @@ class Agent:
     def _look_whether_queues_live(self) -> None:
         if not self._store.any_live(self._queues):
             log.info("the queue was removed: leaving")
-            self._begin_stop()
+            self._shutdown.begin()
 
     def _drop_cancelled(self) -> None:
         """Let go of tasks whose job was cancelled."""
@@ -391,7 +370,7 @@ class Agent:
         self._connections = self._store.connections
         if run_id == self._server_run:
             return
-        if self._stop is Stop.NO:
+        if not self._shutdown.begun:
             for keys in self._store.rejoin(self._queues, self._settings.workers, run_id):
                 log.warning("Redis was restarted without its data: joined queue %s again", keys.queue)
         self._server_run = run_id
@@ -401,73 +380,18 @@ class Agent:
             log.warning("%s; going on without it", error)
         self._outage.begin(time.monotonic())
 
-    # --- deaths -------------------------------------------------------------------------------------------
+    # --- executors ----------------------------------------------------------------------------------------
 
     def _died(self, child: Child) -> None:
         """An executor is gone: replace it, and see to the tasks in its pipe."""
-        iteration, cause = child.iteration, child.obituary()
-        head = child.runs[0] if child.runs else None
-        runs = [run for run in child.runs if not run.claim.cancelled]
-        self._hands.cancelled += [run.claim for run in child.runs if run.claim.cancelled]
-        stopping = self._stop is not Stop.NO
-        if (head is not None and head.claim.cancelled) or (head is None and child.retired_for):
+        cause = child.obituary()
+        wanted = child.runs[0].claim.cancelled if child.runs else child.retired_for
+        if wanted:
             log.info("executor %d ended: %s", child.pid, cause)
-        elif not stopping:
+        elif not self._shutdown.begun:
             log.warning("executor %d %s", child.pid, cause)
-        self._crew.replace(child, hire=not stopping)
-        if runs and runs[0] is head and self._stop is not Stop.COLD:
-            self._hands.deaths.append(Death(runs.pop(0), iteration, cause, child.timed_out))
-        # Those behind the running one had not begun.
-        self._hands.backlog.extendleft(reversed(runs))
-
-    def _settle_deaths(self, now_s: float) -> None:
-        """Count the deaths of executors and decide what becomes of the tasks they died on."""
-        while self._hands.deaths:
-            death = self._hands.deaths[0]
-            if death.timed_out:
-                self._hands.deaths.popleft()
-                self._time_out(death)
-                continue
-            count = self._store.count_crash(death.run.claim, death.iteration, death.cause)
-            decision = crashes.decide(count, self._settings.max_crashes)
-            if decision == "condemn":
-                if not self._condemned(death.run):
-                    self._hands.backlog.appendleft(death.run)
-            elif decision == "wait" and self._stop is Stop.NO:
-                self._hands.delay(death.run, now_s + crashes.RETRY_PAUSE_S)
-            else:
-                self._hands.backlog.appendleft(death.run)
-            self._hands.deaths.popleft()
-            if decision == "give-back":
-                self._let_go([self._hands.backlog.popleft()], "head")
-
-    def _time_out(self, death: Death) -> None:
-        """An iteration took too long: that is its result; the others of its block go on."""
-        run = death.run
-        guilty = run.claim.task.iterations if death.iteration is None else (death.iteration,)
-        run.verdicts.update(dict.fromkeys(guilty, Verdict("timeout", death.cause)))
-        if not self._answered_by_verdicts(run):
-            self._hands.backlog.appendleft(run)
-
-    def _condemned(self, run: Run) -> bool:
-        """Note which iterations of a task may not run any more; answer it if none is left."""
-        numbers = run.claim.task.iterations
-        for crash in self._store.crashes(run.claim):
-            if crash.deaths >= self._settings.max_crashes:
-                verdict = crashes.verdict(crash.deaths, crash.cause)
-                guilty = numbers if crash.iteration is None else (crash.iteration,)
-                run.verdicts.update(dict.fromkeys(guilty, verdict))
-        return self._answered_by_verdicts(run)
-
-    def _answered_by_verdicts(self, run: Run) -> bool:
-        """Whether no iteration of a task is to be run any more: then it is answered."""
-        if len(run.verdicts) < len(run.claim.task.iterations):
-            return False
-        verdicts = {number: run.verdicts[number] for number in run.claim.task.iterations}
-        self._hands.outbox.append((run.claim, wire.encode_verdicts(verdicts)))
-        return True
-
-    # --- executors ----------------------------------------------------------------------------------------
+        self._deaths.note(child, cause, blame=not self._shutdown.cold)
+        self._crew.replace(child, hire=not self._shutdown.begun)
 
     def _answered(self, child: Child, frame: Frame) -> None:
         if frame.kind == Kind.READY:
@@ -475,6 +399,9 @@ class Agent:
             return
         if frame.kind == Kind.REQUEST:
             child.answer(frame.token, requests.serve(self._store, frame.body))
+            return
+        if frame.kind == Kind.PARTIAL:
+            child.running(frame.token).keep(frame.body)
             return
         run = child.finish(frame.token)
         claim = run.claim
@@ -505,7 +432,7 @@ class Agent:
 
     def _room(self) -> int:
         """How many more tasks to take: one for each free executor, and some ahead while tasks are short."""
-        if self._stop is not Stop.NO:
+        if self._shutdown.begun:
             return 0
         waiting = self._in_hand() - len(self._hands.outbox)
         room = self._crew.size * (self._pace.in_pipe() + self._pace.in_agent()) - waiting
@@ -515,36 +442,10 @@ class Agent:
 
     def _dispatch(self) -> None:
         """Hand waiting tasks to executors; during a shutdown none is begun any more."""
-        if self._stop is Stop.NO and self._hands.backlog:
+        if not self._shutdown.begun and self._hands.backlog:
             self._hands.backlog = self._crew.assign(self._hands.backlog)
 
     # --- the end ------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask for a shutdown; they and SIGCHLD wake the loop."""
-        handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT), self._on_signal)
-        old = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        old[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
-        old_fd = signal.set_wakeup_fd(self._crew.wake_fd, warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(old_fd)
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Only a note; the loop wakes up by itself and acts on it.
-        self._signal = number
-        if self._stop is Stop.NO:
-            self._begin_stop()
-        else:
-            self._stop = Stop.COLD
-
-    def _begin_stop(self) -> None:
-        self._stop = Stop.WARM
-        self._stop_by_s = time.monotonic() + self._settings.grace_s
 
     def _farewell(self) -> None:
         try:

@@ -15,6 +15,7 @@ from pydoredis.store import Claim
 from pydoredis.worker import engines
 from pydoredis.worker.frames import (
     OUTPUT_MARK,
+    PARTIAL_HEAD,
     TASK_HEAD,
     VERDICT_HEAD,
     Frame,
@@ -52,12 +53,30 @@ class Run:
         claim: The task.
         job: Its job.
         verdicts: Iterations (by number) that are not run any more, with the error that they get.
+        kept: Bodies of PARTIAL frames: results of the first iterations, should the executor die.
+        finished: Of how many iterations.
     """
 
     number: int
     claim: Claim
     job: Job
     verdicts: dict[int, Verdict] = field(default_factory=dict)
+    kept: list[bytes] = field(default_factory=list)
+    finished: int = 0
+
+    def keep(self, part: bytes) -> None:
+        """An executor has finished some more iterations."""
+        self.kept.append(part)
+        (self.finished,) = PARTIAL_HEAD.unpack_from(part)
+
+    def keep_nothing(self) -> None:
+        """Start again from the first iteration."""
+        self.kept.clear()
+        self.finished = 0
+
+    def may_run(self, iteration: int | None) -> bool:
+        """Whether this is an iteration of the task that was still to be run."""
+        return iteration in self.claim.task.iterations[self.finished :] and iteration not in self.verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +160,8 @@ class Child:
         for iteration, verdict in run.verdicts.items():
             index = run.claim.task.iterations.index(iteration)
             self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + verdict.encode())
+        for part in run.kept:
+            self._post(Kind.KEPT, run.number, part)
         if not self.runs:
             self.head_since_s = time.monotonic()
             self._iteration = None
@@ -197,14 +218,23 @@ class Child:
             if len(data) < _READ_SIZE:
                 return
 
-    def finish(self, number: int) -> Run:
-        """The task with this number, the first in the pipe, was answered.
+    def running(self, number: int) -> Run:
+        """The task with this number, the first in the pipe.
 
         Raises:
             FrameError: If it is not the first.
         """
         if not self.runs or self.runs[0].number != number:
             raise FrameError(f"answer for task {number}, which is not running")
+        return self.runs[0]
+
+    def finish(self, number: int) -> Run:
+        """The task with this number, the first in the pipe, was answered.
+
+        Raises:
+            FrameError: If it is not the first.
+        """
+        self.running(number)
         self.head_since_s = time.monotonic()
         run = self.runs.popleft()
         self.tasks_done += 1

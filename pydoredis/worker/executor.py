@@ -19,7 +19,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from pydoredis.worker import frames
-from pydoredis.worker.engines.base import Ask, Engine, TaskRefused
+from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskRefused
 from pydoredis.worker.frames import Frame, FrameBuffer, FrameError, Kind
 
 _READ_SIZE = 1 << 16
@@ -40,6 +40,8 @@ class Pipes:
         self._buffer = FrameBuffer()
         self._waiting: deque[Frame] = deque()
         self._requests = 0
+        self._pid = os.getpid()
+        self.task = 0  # the running one
 
     def receive(self) -> Frame | None:
         """The next frame; None once the agent has closed its end and all is read."""
@@ -52,12 +54,20 @@ class Pipes:
 
     def send(self, data: bytes) -> None:
         """Write packed frames."""
+        if os.getpid() != self._pid:
+            os._exit(0)  # a body forked, and its child has come to the end of the body
         view = memoryview(data)
         while view:
             view = view[os.write(self._out, view) :]
 
+    def keep(self, part: bytes) -> None:
+        """Tell the agent what is finished of the running task."""
+        self.send(frames.pack(Kind.PARTIAL, self.task, part))
+
     def ask(self, request: bytes) -> bytes:
         """Send a request and wait for its answer; frames that come in between are kept."""
+        if os.getpid() != self._pid:
+            return frames.Answer.ERROR.value + b"a process that a body forked has no way to Redis"
         self._requests += 1
         self.send(frames.pack(Kind.REQUEST, self._requests, request))
         kept: list[Frame] = []
@@ -79,13 +89,16 @@ def serve(engine: Engine, pipes: Pipes) -> None:
     """
     pipes.send(frames.pack(Kind.READY, 0, engine.name.encode()))
     verdicts: dict[int, dict[int, str]] = {}  # by task
+    kept: dict[int, list[bytes]] = {}  # by task
     receive, send, run, clock = pipes.receive, pipes.send, engine.run, time.perf_counter
     while (frame := receive()) is not None:
         if frame.kind == Kind.TASK:
             (number,) = frames.TASK_HEAD.unpack_from(frame.body)
+            payload = frame.body[frames.TASK_HEAD.size :]
+            pipes.task = frame.token
             began = clock()
             try:
-                result = run(number, frame.body[frames.TASK_HEAD.size :], verdicts.pop(frame.token, {}))
+                result = run(number, payload, verdicts.pop(frame.token, {}), kept.pop(frame.token, ()))
             except TaskRefused as exc:
                 send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
             else:
@@ -99,19 +112,21 @@ def serve(engine: Engine, pipes: Pipes) -> None:
             (index,) = frames.VERDICT_HEAD.unpack_from(frame.body)
             text = frame.body[frames.VERDICT_HEAD.size :].decode("utf-8", "replace")
             verdicts.setdefault(frame.token, {})[index] = text
+        elif frame.kind == Kind.KEPT:
+            kept.setdefault(frame.token, []).append(frame.body)
         elif frame.kind != Kind.ANSWER:
             raise FrameError(f"unknown frame of kind {frame.kind}")
 
 
-def _r_engine(ask: Ask) -> Engine:
+def _r_engine(ask: Ask, keep: Keep) -> Engine:
     from pydoredis.worker.engines.r import REngine
     from rinterop.runtime import embedded
 
     runtime = embedded.start()
-    return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}")
+    return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}", keep)
 
 
-def _python_engine(ask: Ask) -> Engine:
+def _python_engine(ask: Ask, keep: Keep) -> Engine:
     from pydoredis.shared_values import use_in_bodies
     from pydoredis.worker.engines.python import PythonEngine
     from pydoredis.worker.shared import AgentValues
@@ -119,10 +134,10 @@ def _python_engine(ask: Ask) -> Engine:
     # A crash in C says which Python call it was. (With R in the process, R's own handlers say so.)
     faulthandler.enable(all_threads=False)
     use_in_bodies(AgentValues(ask))
-    return PythonEngine()
+    return PythonEngine(keep)
 
 
-_ENGINES: dict[str, Callable[[Ask], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}
+_ENGINES: dict[str, Callable[[Ask, Keep], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -142,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.set_inheritable(options.fd_out, False)
     pipes = Pipes(options.fd_in, options.fd_out)
     try:
-        engine = _ENGINES[options.engine](pipes.ask)
+        engine = _ENGINES[options.engine](pipes.ask, pipes.keep)
     except RuntimeUnavailableError as exc:
         print(f"pydoredis: {exc}", file=sys.stderr)
         return ExitCode.UNAVAILABLE

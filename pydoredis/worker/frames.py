@@ -18,12 +18,18 @@ kind              sent by      token, body
 ``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then two
                                lines of UTF-8 text, a class and a message: the iteration is not to be run, its
                                result is an error of that class with this message. Never answered.
+``KEPT``          agent        number of a task that follows; the body of a ``PARTIAL`` that another executor
+                               sent of it before it died: those iterations are not run again. In the
+                               order in which they were sent. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`), then a value or text.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
                                double, then the result message, ready to be published.
 ``FAILED``        executor     number of the task; UTF-8 text that says why there is no result.
                                Only for what is not the user's doing: a message that cannot be read.
+``PARTIAL``       executor     number of the running task; int32 how many of its iterations are finished, then
+                               the values of those that no ``PARTIAL`` or ``KEPT`` held before, in a form
+                               of the engine's own. Only now and then, so that a death costs little.
 ``REQUEST``       executor     number of the request; see `Request`. The task waits for ``ANSWER``;
                                frames that come in between are kept for later.
 ================  ===========  =========================================================================
@@ -46,6 +52,7 @@ TASK_HEAD = struct.Struct("<i")
 VERDICT_HEAD = struct.Struct("<i")
 RESULT_HEAD = struct.Struct("<d")
 REQUEST_HEAD = struct.Struct("<i")
+PARTIAL_HEAD = struct.Struct("<i")
 
 MAX_BODY = 2**31 - 1
 """Largest body in bytes; Redis itself refuses values over 512 MB."""
@@ -62,10 +69,15 @@ class Kind(enum.IntEnum):
     FORGET = 3
     ANSWER = 4
     VERDICT = 5
+    KEPT = 6
     READY = 16
     RESULT = 17
     FAILED = 18
     REQUEST = 19
+    PARTIAL = 20
+
+
+_KINDS = frozenset(map(int, Kind))
 
 
 class Request(bytes, enum.Enum):
@@ -120,7 +132,7 @@ class FrameBuffer:
         try:
             while end - start >= HEADER.size:
                 kind, token, length = HEADER.unpack_from(buffer, start)
-                if length < 0:
+                if length < 0 or kind not in _KINDS:
                     raise FrameError(f"frame of kind {kind} with length {length}")
                 stop = start + HEADER.size + length
                 if stop > end:

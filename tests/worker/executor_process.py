@@ -115,6 +115,7 @@ class Executor:
         self._watchdog.daemon = True
         self._watchdog.start()
         self._numbers = 0
+        self.parts: list[Frame] = []
         ready = self.receive()
         assert ready is not None, self.end_output()
         assert ready.kind == Kind.READY
@@ -149,7 +150,10 @@ class Executor:
             view = view[os.write(self._to, view) :]
 
     def receive(self) -> Frame | None:
-        """The next frame that is not a request; requests are answered. None at the end of the pipe."""
+        """The next frame that is no request and no `parts` of a task; None at the end of the pipe.
+
+        Requests are answered.
+        """
         while True:
             while not self._frames:
                 data = os.read(self._from, 1 << 20)
@@ -157,6 +161,9 @@ class Executor:
                     return None
                 self._frames.extend(self._buffer.feed(data))
             frame = self._frames.pop(0)
+            if frame.kind == Kind.PARTIAL:
+                self.parts.append(frame)
+                continue
             if frame.kind != Kind.REQUEST:
                 return frame
             self.send(Kind.ANSWER, frame.token, self.store.answer(frame.body))

@@ -73,8 +73,13 @@ def test_backoff_doubles_up_to_its_limit_and_starts_anew() -> None:
 
 
 def test_a_task_is_tried_again_at_once_then_later_then_never() -> None:
-    assert [decide(n, 3) for n in (1, 2, 3, 4)] == ["give-back", "wait", "condemn", "condemn"]
-    assert decide(1, 1) == "condemn"
+    decisions = [decide(n, 3, some_finished=False) for n in (1, 2, 3, 4)]
+    assert decisions == ["give-back", "wait", "condemn", "condemn"]
+    assert decide(1, 1, some_finished=False) == "condemn"
+
+
+def test_a_task_that_is_partly_finished_stays_here() -> None:
+    assert [decide(n, 3, some_finished=True) for n in (1, 2, 3)] == ["again", "wait", "condemn"]
 
 
 def test_a_verdict_names_the_cause() -> None:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 Ask = Callable[[bytes], bytes]
 """The body of a REQUEST frame in, the body of the agent's ANSWER out; empty if the agent is gone."""
+
+
+Keep = Callable[[bytes], None]
+"""Sends the agent the body of a PARTIAL frame of the running task."""
+
+KEEP_AFTER_S = 0.05
+"""Seconds of work that are worth a PARTIAL frame: cheap iterations pay nothing for it."""
+
+KEEP_SHARE = 10
+"""And so many times what the last PARTIAL frame took to make: big values pay a tenth at most."""
+
+
+def keep_nothing(_: bytes) -> None:
+    """Where nobody would make use of a part of a task."""
 
 
 class TaskRefused(Exception):  # noqa: N818 - the agent's word for it
@@ -29,14 +43,17 @@ class Engine(Protocol):
         """Let a job environment go."""
         ...
 
-    def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
-        """Run every iteration of a task.
+    def run(
+        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+    ) -> bytes:
+        """Run every iteration of a task, and send what is finished from time to time (`Keep`).
 
         Arguments:
             number: The job environment, loaded before.
             payload: The task message.
             verdicts: Iterations, by index from 0, that are not run: their value is an error of this class
                 (first line) with this message (the rest).
+            kept: Bodies of PARTIAL frames: what an executor that died had finished of this task.
 
         Returns:
             The result message (protocol, section 3).

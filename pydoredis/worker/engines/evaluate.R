@@ -3,9 +3,10 @@
 # own, enclosed by base: nothing here may be seen by, or be changed by, what users run.
 #
 # The host calls
-#   load_environment(data, number), forget_environment(NULL, number), verdict(data, index)
+#   load_environment(data, number), forget_environment(NULL, number), verdict(data, index), restore(data, finished)
 #   run_task(data, number), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
-# Both return the result message as a raw vector, or a string: why there can be none.
+# Both return the result message as a raw vector, or a string: why there can be none. The host provides
+# send_partial(data): the body of a PARTIAL frame of the running task.
 
 # The job in use: an environment with expr, exportenv, kind. Its name, and the calls that mention it, are seen by
 # users: an error at the top level of a body has the call of eval() as its `call`.
@@ -24,6 +25,9 @@ at <- 0L
 marked <- FALSE
 shown <- 0L  # warnings
 verdicts <- list()
+restored <- list()  # values of iterations that another executor finished
+sent <- 0L  # how many values the agent has
+due <- 0  # when it is time to send more
 
 # Without a handler, R ends a process that isn't interactive at the first error nobody caught.
 if (is.null(getOption("error"))) options(error = expression(NULL))
@@ -42,6 +46,12 @@ forget_environment <- function(data, number) {
 # The iteration at `index` (from 0) of the next task is not run: its value is an error that says so.
 verdict <- function(data, index) verdicts[[format(index[1L])]] <<- text_of(data)
 
+# What another executor had finished of the next task; what cannot be read is run again.
+restore <- function(data, finished) {
+  values <- tryCatch(unserialize(data), error = function(e) NULL)
+  if (length(restored) + length(values) == finished[1L]) restored <<- c(restored, values)
+}
+
 text_of <- function(data) {
   text <- rawToChar(data[data != 0L])
   Encoding(text) <- "UTF-8"
@@ -57,6 +67,8 @@ run_task <- function(data, number) {
 start_task <- function(data, number) {
   refused <- verdicts
   verdicts <<- list()
+  finished <- restored
+  restored <<- list()
   shown <<- 0L
   stage <<- "reading"
   task <- unserialize(data)
@@ -72,7 +84,9 @@ start_task <- function(data, number) {
   marked <<- length(arguments) > 1L
   values <<- vector("list", length(arguments))
   names(values) <<- names(arguments)
-  at <<- 0L
+  at <<- sent <<- length(finished)
+  values[seq_len(at)] <<- finished
+  due <<- now() + 0.05
   for (key in names(refused)) {
     class <- sub("\n.*", "", refused[[key]])
     message <- substring(refused[[key]], nchar(class) + 2L)
@@ -106,9 +120,24 @@ go_on <- function() {
     at <<- at + 1L
     if (marked) cat("\036", names(arguments)[at], "\n", sep = "")
     values[at] <<- list(iteration(arguments[[at]]))
+    if (at < total && now() >= due) send_values()
   }
   stage <<- "packing"
   finish(serialize(values, NULL, version = 3L))
+}
+
+now <- function() .Internal(Sys.time())
+
+# Big values pay a tenth at most for it, small ones next to nothing.
+send_values <- function() {
+  began <- now()
+  data <- tryCatch(serialize(values[(sent + 1L):at], NULL, version = 3L), error = function(e) NULL)
+  if (!is.null(data)) {
+    send_partial(c(writeBin(at, raw(), endian = "little"), data))
+    sent <<- at
+  }
+  ended <- now()
+  due <<- ended + max(0.05, 10 * (ended - began))
 }
 
 finish <- function(result) {

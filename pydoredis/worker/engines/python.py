@@ -10,9 +10,10 @@ import os
 import platform
 import random
 import sys
+import time
 import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +26,8 @@ from pydoredis.errors import EvaluatorError, RemoteProtocolError
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.python import Outcome, Program
-from pydoredis.worker.engines.base import TaskRefused
-from pydoredis.worker.frames import OUTPUT_MARK
+from pydoredis.worker.engines.base import KEEP_AFTER_S, KEEP_SHARE, Keep, TaskRefused, keep_nothing
+from pydoredis.worker.frames import OUTPUT_MARK, PARTIAL_HEAD
 from rinterop import values
 
 
@@ -42,7 +43,8 @@ class Job:
 class PythonEngine:
     """Runs Python bodies; see `pydoredis.worker.engines.base.Engine`."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Keep = keep_nothing) -> None:
+        self._keep = keep
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
         self._jobs: dict[int, Job] = {}
         # What a body prints has to be in the pipe before its result is, line by line like a terminal's.
@@ -61,7 +63,9 @@ class PythonEngine:
     def close(self) -> None:
         """Nothing to end."""
 
-    def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
+    def run(
+        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+    ) -> bytes:
         """Run a task; see `Engine.run`."""
         job = self._jobs.get(number)
         if job is None:
@@ -73,8 +77,10 @@ class PythonEngine:
         except RemoteProtocolError as exc:
             raise TaskRefused(str(exc)) from exc
         marked = len(numbers) > 1
-        outcomes: list[Outcome | None] = []
-        for index, (name, call) in enumerate(zip(numbers, arguments, strict=True)):
+        outcomes: list[Outcome | None] = _finished(kept)
+        sent, last, due_s = len(outcomes), len(numbers) - 1, time.monotonic() + KEEP_AFTER_S
+        for index in range(sent, len(numbers)):
+            name, call = numbers[index], arguments[index]
             if marked:
                 _flush()
                 os.write(1, OUTPUT_MARK + name.encode() + b"\n")
@@ -86,6 +92,10 @@ class PythonEngine:
                 outcomes.append(job.failure)
             else:
                 outcomes.append(_evaluate(job.program, int(name), call))
+            if index < last and (began_s := time.monotonic()) >= due_s:
+                self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
+                sent, now_s = len(outcomes), time.monotonic()
+                due_s = now_s + max(KEEP_AFTER_S, KEEP_SHARE * (now_s - began_s))
         if job.program is not None and job.program.reduce is not None:
             _reduce(job.program.reduce, outcomes)
         _flush()
@@ -113,6 +123,19 @@ def _open(job: Job) -> None:
     except BaseException as exc:
         job.failure = _failure(exc)
         traceback.print_exc()
+
+
+def _finished(kept: Sequence[bytes]) -> list[Outcome | None]:
+    """Outcomes of the first iterations of a task, as another executor sent them; those that can be read."""
+    outcomes: list[Outcome | None] = []
+    with contextlib.suppress(RemoteProtocolError):
+        for part in kept:
+            (finished,) = PARTIAL_HEAD.unpack_from(part)
+            more = python.load_outcomes(part[PARTIAL_HEAD.size :])
+            if len(outcomes) + len(more) != finished:
+                break
+            outcomes += more
+    return outcomes
 
 
 def _import(name: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydoredis.worker.engines.base import Ask, TaskRefused
+from pydoredis.worker.engines.base import Ask, Keep, TaskRefused, keep_nothing
+from pydoredis.worker.frames import PARTIAL_HEAD
 from rinterop.runtime.base import RError, RJump, Runtime
 
 HERE = Path(__file__).parent
@@ -14,18 +15,24 @@ HERE = Path(__file__).parent
 class REngine:
     """R through `runtime`; see `pydoredis.worker.engines.base.Engine`."""
 
-    def __init__(self, runtime: Runtime, ask: Ask, name: str) -> None:
+    def __init__(self, runtime: Runtime, ask: Ask, name: str, keep: Keep = keep_nothing) -> None:
         self.name = name
+        self._keep = keep
         self._runtime = runtime
         self._ask = ask
         self._answer = b""
         runtime.source(
             *(HERE / name for name in ("evaluate.R", "doredis.R", "embedded.R")),
-            provide={"ask_agent": self._ask_agent, "agent_answer": self._agent_answer},
+            provide={
+                "ask_agent": self._ask_agent,
+                "agent_answer": self._agent_answer,
+                "send_partial": self._send_partial,
+            },
         )
         self._load = runtime.function("load_environment", 1)
         self._forget = runtime.function("forget_environment", 1)
         self._verdict = runtime.function("verdict", 1)
+        self._restore = runtime.function("restore", 1)
         self._run = runtime.function("run_task", 1)
         self._resume = runtime.function("resume_task")
 
@@ -37,10 +44,15 @@ class REngine:
         """Let a job environment go."""
         self._forget(b"", number)
 
-    def run(self, number: int, payload: bytes, verdicts: Mapping[int, str]) -> bytes:
+    def run(
+        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+    ) -> bytes:
         """Run a task; see `Engine.run`."""
         for index, text in verdicts.items():
             self._verdict(text.encode(), index)
+        for part in kept:
+            (finished,) = PARTIAL_HEAD.unpack_from(part)
+            self._restore(part[PARTIAL_HEAD.size :], finished)
         try:
             return self._run(payload, number)
         except RJump:
@@ -61,6 +73,10 @@ class REngine:
     def close(self) -> None:
         """End R, and the process with it."""
         self._runtime.quit()
+
+    def _send_partial(self, part: bytes) -> bytes:
+        self._keep(part)
+        return b""
 
     # The value travels apart from the status: in R, taking a byte off a big vector copies it.
 

@@ -1,7 +1,7 @@
 # Frames in, frames out: the loop of the R child (pydoredis/worker/frames.py). Sourced after evaluate.R.
 
-# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT. From here: 16 READY, 17 RESULT, 18 FAILED,
-# 19 REQUEST.
+# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT. From here: 16 READY, 17 RESULT,
+# 18 FAILED, 19 REQUEST, 20 PARTIAL.
 
 # The two pipes. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns one of them
 # must not send the whole engine along.
@@ -12,6 +12,7 @@ open_pipes <- function(fd_in, fd_out) {
   output <- file(paste0("/dev/fd/", fd_out), "wb", raw = TRUE)
   kept <- list()  # frames that came while a body waited for an answer
   requests <- 0L
+  process <- Sys.getpid()
 
   # A frame as list(kind, token, bytes, what stands before the bytes), or NULL at the end. The number or the
   # status byte in front is read apart: taking it off a big raw vector would copy that and more.
@@ -19,7 +20,8 @@ open_pipes <- function(fd_in, fd_out) {
     header <- readBin(input, "integer", 3L, endian = "little")
     if (length(header) < 3L) return(NULL)
     before <- switch(header[1L], NULL, readBin(input, "integer", 1L, endian = "little"), NULL,
-                     readBin(input, "raw", 1L), readBin(input, "integer", 1L, endian = "little"))
+                     readBin(input, "raw", 1L), readBin(input, "integer", 1L, endian = "little"),
+                     readBin(input, "integer", 1L, endian = "little"))
     size <- if (is.raw(before)) 1L else 4L * length(before)
     list(header[1L], header[2L], readBin(input, "raw", header[3L] - size), before)
   }
@@ -30,6 +32,8 @@ open_pipes <- function(fd_in, fd_out) {
     frame
   }
   send <- function(kind, token, ...) {
+    # A body forked, and its child has come to the end of the body.
+    if (Sys.getpid() != process) get("pskill", envir = asNamespace("tools"))(Sys.getpid(), 9L)
     parts <- list(...)
     writeBin(c(kind, token, sum(lengths(parts))), output, endian = "little")
     for (part in parts) writeBin(part, output)
@@ -49,11 +53,14 @@ open_pipes <- function(fd_in, fd_out) {
 }
 environment(open_pipes) <- .BaseNamespaceEnv
 
+send_partial <- NULL  # for evaluate.R, once there are pipes
+
 serve <- function(fd_in, fd_out) {
   pipes <- open_pipes(fd_in, fd_out)
   receive <- pipes$receive
   send <- pipes$send
   verdicts <- list()  # frames, by the task they belong to
+  kept <- list()  # the same
   began <- 0
   token <- 0L
   busy <- FALSE  # whether it's a task that R would jump out of
@@ -77,6 +84,11 @@ serve <- function(fd_in, fd_out) {
         for (v in verdicts[[key]]) verdict(v[[3L]], v[[4L]])
         verdicts[[key]] <<- NULL
       }
+      if (length(kept)) {
+        key <- as.character(token)
+        for (part in kept[[key]]) restore(part[[3L]], part[[4L]])
+        kept[[key]] <<- NULL
+      }
       busy <<- TRUE
       answer(run_task(frame[[3L]], frame[[4L]]))
     },
@@ -86,9 +98,14 @@ serve <- function(fd_in, fd_out) {
       key <- as.character(frame[[2L]])
       verdicts[[key]] <<- c(verdicts[[key]], list(frame))
     },
+    {
+      key <- as.character(frame[[2L]])
+      kept[[key]] <<- c(kept[[key]], list(frame))
+    },
     stop("unknown frame of kind ", frame[[1L]])
   )
 
+  send_partial <<- function(data) send(20L, token, data)
   attach_doredis(pipes$ask)
   send(16L, 0L, charToRaw(paste0("R ", R.version$major, ".", R.version$minor, " (Rscript)")))
   jumped <- FALSE
