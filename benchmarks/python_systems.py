@@ -186,9 +186,14 @@ def dask_cluster(url: str) -> Iterator[Run]:
 def joblib_pool(url: str) -> Iterator[Run]:
     """Two loky processes, kept from call to call; one task per batch, all handed over at once."""
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
-    with Parallel(n_jobs=WORKERS, backend="loky", batch_size=1, pre_dispatch="all") as parallel:
-        yield lambda tasks: parallel(delayed(same)(number) for number in range(tasks))
+    try:
+        with Parallel(n_jobs=WORKERS, backend="loky", batch_size=1, pre_dispatch="all") as parallel:
+            yield lambda tasks: parallel(delayed(same)(number) for number in range(tasks))
+    finally:
+        # Else this process would wait for them at its end, for ever.
+        get_reusable_executor().shutdown(wait=True)
 
 
 @contextlib.contextmanager
