@@ -1,4 +1,4 @@
-"""What an agent holds, whatever happens in whatever order: each task stands in exactly one place, to its end."""
+"""What an agent holds: in whatever order things happen, each task stands in one place, until its end."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PLACES = st.integers(0, 100)
 class AgentAtWork(RuleBasedStateMachine):
     """An agent with executors and a server, without processes and connections.
 
-    Its moves are those of `Agent`, in any order: which of them a real agent makes when is for other tests. Here
-    it is whether anything is forgotten, kept twice, begun too early, or begun after it was cancelled.
+    Its moves are those of `Agent`, in any order; which of them a real agent makes when is for other tests.
+    Here it is whether any task is forgotten, kept twice, begun too early, or begun after it was cancelled.
     """
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class AgentAtWork(RuleBasedStateMachine):
 
     @rule(job=st.sampled_from(JOBS))
     def a_job_is_cancelled(self, job: Job) -> None:
-        """The heart finds out, and says so in the claims that it keeps alive: those that run, wait or rest."""
+        """The heart finds out, and says so in the claims that it keeps alive."""
         hands = self.hands
         delayed = {number for number, due_s in self.due.items() if due_s > self.now_s}
         for run in (*self.running, *hands.backlog, *(item.run for item in hands._delayed)):
