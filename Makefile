@@ -3,6 +3,7 @@
 #   make demo     a coordinator and workers on one queue, on this machine, in a few seconds
 #   make test     lint, types, all tests; pytest's closing line comes last
 #   make fast     the same without the slow tests: what to run before every commit
+#   make chaos    loops on a pool that is never left in peace (CHAOS_ARGS="--seed 1 --minutes 3")
 #   make bench    all benchmarks, a table each
 #   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
 #   make lint | types | format | setup | clean | distclean
@@ -19,10 +20,11 @@ RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
 # processors do. By file: what a file's tests share, such as a pool that replays recordings, is made only once.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 FUZZ_SECONDS ?= 60
+CHAOS_ARGS ?= --seed 1 --minutes 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest format bench sanitize setup clean distclean
+.PHONY: demo test fast lint types pytest format chaos bench sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -50,6 +52,9 @@ pytest: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+chaos: $(READY)
+	$(BIN)/python -m tests.faults.chaos $(CHAOS_ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
