@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from integration import images
-from integration.machines import left_behind
+from integration.machines import left_behind, sweep
 from integration.site import KINDS, Site, r_peer_mounts
 
 SUITE = Path(__file__).parent
@@ -45,6 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def built() -> Iterator[None]:
     """The images, built if need be; and at the end no container is left."""
+    sweep()
     images.build()
     yield
     assert not left_behind(), f"containers are left: {left_behind()}"

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 RELEASE = "bookworm"
 PYTHON = "3.11"
 """Of that release."""
-MIRROR = "http://deb.debian.org/debian"
+MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 PULLED_BASE = f"debian:{RELEASE}-slim"
 OWN_BASE = f"pydoredis/base:{RELEASE}"
 CRAN = "https://cloud.r-project.org"

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -45,6 +46,24 @@ def left_behind() -> list[str]:
     try:
         mine = {"label": f"{LABEL}={os.getpid()}"}
         return [str(container.name) for container in client.containers.list(all=True, filters=mine)]
+    finally:
+        client.close()
+
+
+def sweep() -> None:
+    """Remove what runs that were killed have left behind."""
+    client = docker.from_env()
+    try:
+        marked = {"label": LABEL}
+        containers = client.containers.list(all=True, filters=marked)
+        for leftover in [*containers, *client.networks.list(filters=marked)]:
+            attributes = leftover.attrs.get("Config") or leftover.attrs
+            if Path("/proc", attributes["Labels"][LABEL]).exists():
+                continue  # it is at work
+            if leftover in containers:
+                leftover.remove(force=True, v=True)
+            else:
+                leftover.remove()
     finally:
         client.close()
 
@@ -208,6 +227,13 @@ class Machine:
         self._wire.network._unwrap_network.connect(
             self._container, aliases=[self.name], ipv4_address=self._address
         )
+
+    def take_name(self, name: str) -> None:
+        """From now on it is found by this name, too: what a DNS entry or a floating address does."""
+        address = self.address
+        network = self._wire.network._unwrap_network
+        network.disconnect(self._container)
+        network.connect(self._container, aliases=[self.name, name], ipv4_address=address)
 
     def close(self) -> None:
         """Remove it, whatever it is doing."""

@@ -3,7 +3,7 @@ ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 ENV LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 RUN apt-get update -q \
-    && apt-get install -y -q --no-install-recommends redis-sentinel redis-server tini \
+    && apt-get install -y -q --no-install-recommends openssl redis-sentinel redis-server tini \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 USER redis
 WORKDIR /var/lib/redis

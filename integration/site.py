@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 
+import rinterop
 from integration import images
 from integration.machines import Machine, Wire, wait_for
 from tests.conftest import has_r, missing_r_packages
@@ -236,26 +237,33 @@ queue = dr.Queue({self.queue!r}, chunk_size={chunk_size}, ftinterval={ftinterval
             "r", images.WORKER, [R_TELL + program], entrypoint=["tini", "--", "Rscript", "-e"]
         )
 
-    def job(self, coordinator: str, iterations: int, seconds: float) -> Session:
+    def job(
+        self, coordinator: str, iterations: int, seconds: float, *, until_hurried: bool = False
+    ) -> Session:
         """A coordinator, `R` or `Python`, that wants `iterations` tasks done that take so long each.
 
-        It tells `expected(iterations)`.
+        It tells `expected(iterations)`. If `until_hurried`, tasks take no time any more after `hurry()`: so a
+        job lasts as long as a case needs it, on machines of any speed. That takes workers of ours and a Redis
+        that stays.
         """
         if coordinator == "R":
-            return self.coordinator(
-                f"tell(foreach(i = 1:{iterations}, .combine = c) %dopar% {{ Sys.sleep({seconds}); i * 11 }})",
-                ftinterval=3,
-            )
-        return self.python_coordinator(
-            f"""
+            unless = 'if (is.null(redisGet("hurry"))) ' if until_hurried else ""
+            body = f"{{ {unless}Sys.sleep({seconds}); i * 11 }}"
+            program = f"tell(foreach(i = 1:{iterations}, .combine = c) %dopar% {body})"
+            return self.coordinator(program, ftinterval=3)
+        program = f"""
 def body(i):
-    time.sleep({seconds})
+    if not {until_hurried} or dr.redis_get("hurry") is None:
+        time.sleep({seconds})
     return i * 11
 
 tell(queue.foreach(i=range(1, {iterations} + 1)).dopar(body))
-""",
-            ftinterval=3,
-        )
+"""
+        return self.python_coordinator(program, ftinterval=3)
+
+    def hurry(self) -> None:
+        """Let the rest of a job that runs `until_hurried` take no time."""
+        self.client.set("hurry", rinterop.dumps(rinterop.to_r(True)), ex=600)
 
     def _session(self, name: str, image: str, command: Sequence[str], **options: Any) -> Session:
         session = Session(self.wire, name, image, command, **options)

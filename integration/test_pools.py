@@ -55,11 +55,13 @@ def test_under_r(
 def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
     job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(4); i })")
     pool.wait_for(lambda: len(pool.keys("start")) == 2, "both tasks run")
+    # Of this job alone: the keys of tasks that are done stay for some seconds.
+    job_id = pool.keys("env")[0].removeprefix(f"{pool.queue}.env.").split("_")[0]
     count, shown, hosts = pool.coordinator(
-        """
+        f"""
         say(as.numeric(getDoParWorkers()))
         say(as.character(jobs()$queue))
-        seen <- tasks()
+        seen <- tasks(id = "{job_id}")
         say(as.character(seen$host[order(seen$iter)]))
         """
     ).values()

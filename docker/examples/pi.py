@@ -16,7 +16,7 @@ def hits(task: int) -> int:
 
 
 queue = dr.register(os.environ.get("PYDOREDIS_QUEUE", "RJOBS"))
-print("Workers:", queue.workers())
+print("Workers:", sum(row.workers for row in queue.workers()))
 
 inside = dr.foreach(range(TASKS), combine="+", inorder=False, seed=1).dopar(hits)
 print(f"Python's pi is about {4 * inside / (TASKS * POINTS):.7f}")
