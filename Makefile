@@ -3,6 +3,7 @@
 #   make demo     a coordinator and workers on one queue, on this machine, in a few seconds
 #   make test     lint, types, all tests; pytest's closing line comes last
 #   make fast     the same without the slow tests: what to run before every commit
+#   make integration   workers, R peers and Redis as containers, and what happens when one is lost
 #   make chaos    loops on a pool that is never left in peace (CHAOS_ARGS="--seed 1 --minutes 3")
 #   make bench    all benchmarks, a table each
 #   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
@@ -24,7 +25,7 @@ CHAOS_ARGS ?= --seed 1 --minutes 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest format chaos bench sanitize setup clean distclean
+.PHONY: demo test fast lint types pytest integration format chaos bench sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -44,10 +45,15 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/mypy -p pydoredis -p rinterop -p tests -p benchmarks
+	$(BIN)/mypy -p pydoredis -p rinterop -p tests -p benchmarks -p integration
 
 pytest: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# One case after the other: they are timed by what Redis lets expire, and share the engine's two or three pools.
+integration: $(READY)
+	@$(BIN)/python -c 'import testcontainers' 2>/dev/null || $(BIN)/pip install --quiet -e '.[integration]'
+	$(BIN)/python -m pytest integration $(INTEGRATION_ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
