@@ -61,6 +61,7 @@ class WorkerStore(Store):
     ) -> None:
         super().__init__(connection, timeout_s=timeout_s, reconnects=reconnects)
         self._publish = Script.read("publish")
+        self._mark = Script.read("mark")
         self._beat = Script.read("beat")
         self._give_back = Script.read("give_back")
         self._leave = Script.read("leave")
@@ -136,17 +137,10 @@ class WorkerStore(Store):
             What became of each result (None: the server would not take it just now, try again), and the
             tasks taken. A result whose reply is lost can be sent again.
         """
-        calls: list[Call] = [
-            (
-                self._publish,
-                (claim.env, claim.out, claim.start, claim.alive, claim.published),
-                (
-                    *(result, claim.block, claim.name, int(claim.lapsed)),
-                    *(0 if claim.ours else ALIVE_AFTER_PUBLISH_MS, RECORD_TTL_S),
-                ),
-            )
-            for claim, result in results
-        ]
+        by_queue: dict[QueueKeys, list[tuple[Claim, bytes]]] = {}
+        for result in results:
+            by_queue.setdefault(result[0].keys, []).append(result)
+        calls = [self._publication(batch) for batch in by_queue.values()]
         if wanted > 0:
             calls.append((self._take, tuple(lists), (wanted,)))
         replies = self._run(calls)
@@ -159,10 +153,22 @@ class WorkerStore(Store):
             taken = [
                 (queues[index - 1], payload) for index, payload in zip(last[::2], last[1::2], strict=True)
             ]
-        outcomes = [
-            None if isinstance(reply, Exception) else cast("Outcome", reply.decode()) for reply in replies
-        ]
-        return outcomes, taken
+        outcomes: dict[int, Outcome | None] = {}
+        for batch, reply in zip(by_queue.values(), replies, strict=True):
+            for n, (claim, _) in enumerate(batch):
+                said = "error" if isinstance(reply, Exception) else reply[n].decode()
+                outcomes[id(claim)] = None if said.startswith("error") else cast("Outcome", said)
+        return [outcomes[id(claim)] for claim, _ in results], taken
+
+    def _publication(self, batch: Sequence[tuple[Claim, bytes]]) -> Call:
+        """Publishes results of one queue. One script for all: the client's cost is by the command."""
+        keys: list[str] = []
+        arguments: list[str | bytes | int] = [RECORD_TTL_S]
+        for claim, result in batch:
+            keys += (claim.env, claim.out, claim.start, claim.alive, claim.published)
+            stay_ms = 0 if claim.ours else ALIVE_AFTER_PUBLISH_MS
+            arguments += (result, claim.block, claim.name, int(claim.lapsed), stay_ms)
+        return self._publish, keys, arguments
 
     def mark(self, claims: Sequence[Claim], known: Mapping[str, bytes]) -> Marked:
         """Say that these tasks were taken and run, and read the environments of their jobs.
@@ -178,9 +184,10 @@ class WorkerStore(Store):
         keys = list(dict.fromkeys(claim.env for claim in claims))
         with self._translated():
             pipe = self._client.pipeline(transaction=True)
-            for claim in claims:
-                pipe.set(claim.alive, wire.FIRST_ALIVE_VALUE, ex=ALIVE_TTL_S)
-                pipe.set(claim.start, claim.start_value)
+            marks = [key for claim in claims for key in (claim.alive, claim.start)]
+            starts = [claim.start_value for claim in claims]
+            # One command for all: the client needs several times as long for a command as Redis does.
+            pipe.eval(self._mark.source, len(marks), *marks, wire.FIRST_ALIVE_VALUE, ALIVE_TTL_S, *starts)
             for key in keys:
                 if len(known.get(key, b"")) > SMALL_ENVIRONMENT:
                     lengths.append(key)
@@ -195,7 +202,7 @@ class WorkerStore(Store):
                 pipe.hmget(queue.crashes, fields)
             replies = pipe.execute()
             environments: dict[str, bytes | None] = {}
-            for key, reply in zip(keys, replies[2 * len(claims) :], strict=False):
+            for key, reply in zip(keys, replies[1:], strict=False):
                 if key not in lengths:
                     environments[key] = reply
                 elif reply == len(known[key]):
@@ -203,8 +210,7 @@ class WorkerStore(Store):
                 else:
                     environments[key] = cast("bytes | None", self._client.get(key))
         counts = {
-            queue: iter(values)
-            for queue, values in zip(by_queue, replies[2 * len(claims) + len(keys) :], strict=True)
+            queue: iter(values) for queue, values in zip(by_queue, replies[1 + len(keys) :], strict=True)
         }
         return Marked(environments, [next(counts[claim.keys]) is not None for claim in claims])
 
@@ -308,13 +314,15 @@ class WorkerStore(Store):
             if count and int(count)
         ]
 
-    def keep_record(self, keys: QueueKeys, job: str) -> bool:
-        """Keep the record of the job's published blocks while the job lives; False once both are gone."""
+    def keep_records(self, jobs: Sequence[tuple[QueueKeys, str]]) -> list[bool]:
+        """Keep the records of published blocks of jobs that live; whether each one does. The others go."""
         with self._translated():
-            pipe = self._client.pipeline(transaction=True)
-            pipe.exists(keys.env(job))
-            pipe.expire(keys.published(job), RECORD_TTL_S)
-            lives, _ = pipe.execute()
-            if not lives:
-                self._client.delete(keys.published(job))
-        return bool(lives)
+            pipe = self._client.pipeline(transaction=False)
+            for keys, job in jobs:
+                pipe.exists(keys.env(job))
+                pipe.expire(keys.published(job), RECORD_TTL_S)
+            lives = [bool(found) for found in pipe.execute()[::2]]
+            gone = [keys.published(job) for (keys, job), alive in zip(jobs, lives, strict=True) if not alive]
+            if gone:
+                self._client.unlink(*gone)
+        return lives

@@ -149,7 +149,7 @@ class Child:
     # --- to the executor ----------------------------------------------------------------------------------
 
     def send(self, run: Run) -> None:
-        """Put a task into the executor's pipe, its environment before it if it has not got it."""
+        """Line up a task for the executor, its environment before it if it is new; `flush` sends it."""
         number = run.job.number
         if number in self._environments:
             self._environments.move_to_end(number)
@@ -167,7 +167,6 @@ class Child:
             self._iteration = None
         self.runs.append(run)
         self._post(Kind.TASK, run.number, TASK_HEAD.pack(number) + run.claim.task.payload)
-        self.flush()
 
     def answer(self, number: int, status: bytes, value: bytes = b"") -> None:
         """Answer a request of the running body."""

@@ -237,12 +237,18 @@ class Crew:
     def assign(self, backlog: Iterable[Run]) -> deque[Run]:
         """Hand tasks to executors; return those that have to wait."""
         waiting: deque[Run] = deque()
+        full: set[int] = set()  # jobs for which there is no room
+        sent: set[Child] = set()
         for run in backlog:
-            child = self._choose(run)
+            child = None if run.job.number in full else self._choose(run)
             if child is None:
                 waiting.append(run)
+                full.add(run.job.number)
             else:
                 child.send(run)
+                sent.add(child)
+        for child in sent:
+            child.flush()
         return waiting
 
     def _choose(self, run: Run) -> Child | None:

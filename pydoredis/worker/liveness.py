@@ -68,10 +68,10 @@ class Heart:
         with self._lock:
             jobs = list(self._jobs)
             busy = {(claim.keys, claim.task.job) for claim in self._claims.values()}
-        for keys, job in jobs:
-            if not self._store.keep_record(keys, job) and (keys, job) not in busy:
+        for job, lives in zip(jobs, self._store.keep_records(jobs), strict=True):
+            if not lives and job not in busy:
                 with self._lock:
-                    self._jobs.pop((keys, job), None)
+                    self._jobs.pop(job, None)
 
     def _run(self) -> None:
         pause_s = BEAT_INTERVAL_S
@@ -93,7 +93,12 @@ class Heart:
         with self._lock:
             claims = list(self._claims.values())
         lapsed_before = {id(claim) for claim in claims if claim.lapsed}
-        for claim, beat in zip(claims, self._store.beat(claims), strict=True):
+        beats = self._store.beat(claims)
+        with self._lock:
+            held = set(self._claims)  # without those that were published meanwhile, whose keys may be gone
+        for claim, beat in zip(claims, beats, strict=True):
+            if id(claim) not in held:
+                continue
             if beat == "lapsed" and id(claim) not in lapsed_before:
                 log.warning("task %s of job %s lapsed: it may be resubmitted", claim.block, claim.task.job)
             elif beat == "cancelled":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Lists, WorkerStore
+
+log = logging.getLogger(__name__)
 
 _ANSWER_S = 10.0
 """How long after the end of a blocking command its answer may take before the connection counts as lost."""
@@ -48,6 +51,7 @@ class Waiter:
         self._linger_s = linger_s
         self._wake = wake
         self._client_id: int | None = None
+        self._told = False
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[Waited] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="waiter", daemon=True)
@@ -71,7 +75,13 @@ class Waiter:
     def interrupt(self, store: WorkerStore) -> None:
         """End a wait now, through another connection: a task that was on its way is still delivered."""
         if self.waiting and self._client_id is not None:
-            store.unblock(self._client_id)
+            try:
+                store.unblock(self._client_id)
+            except StoreUnavailable as error:
+                # Not allowed to (an ACL without `client|unblock`), or Redis is away: the wait ends by itself.
+                if not self._told:
+                    log.warning("waiting up to %g s for a task to come or not: %s", self._linger_s, error)
+                    self._told = True
 
     def close(self) -> None:
         """End the thread, which must not be waiting."""

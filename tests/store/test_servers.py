@@ -37,7 +37,7 @@ def work(url: str) -> None:
     assert store.count_crash(claims[1], 2, "killed") == 1
     assert [crash.deaths for crash in store.crashes(claims[1])] == [1]
     store.bury(KEYS, b"bad")
-    assert store.keep_record(KEYS, "J")
+    assert store.keep_records([(KEYS, "J")]) == [True]
     store.leave([KEYS], 2)
     assert store.get_value(b"Q.count") == b"0"
     store.close()

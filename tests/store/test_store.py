@@ -314,6 +314,30 @@ class TestBeating:
         assert marked.lapsed
 
 
+class TestForOurCoordinators:
+    def test_leaves_neither_marks_nor_a_record(
+        self, store: Store, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        marked.ours = True
+        redis_client.expire(marked.env, 100)
+        assert store.exchange([(marked, b"result")], LISTS, 0)[0] == ["published"]
+        assert not redis_client.exists(marked.start, marked.alive, marked.published)
+        assert 0 < int(redis_client.ttl(marked.out)) <= 100
+
+    def test_one_that_cannot_be_published_does_not_hold_up_the_others(
+        self, store: Store, redis_client: redis.Redis
+    ) -> None:
+        bad = Claim(KEYS, Task("J2", (1,), b"task"), "bad")
+        good = make_claim(2, tag="good")
+        for claim in (bad, good):
+            redis_client.set(claim.env, b"environment")
+        store.mark([bad, good], {})
+        redis_client.set(bad.out, "no list")
+        assert store.exchange([(bad, b"1"), (good, b"2")], LISTS, 0)[0] == [None, "published"]
+        redis_client.delete(bad.out)
+        assert store.exchange([(bad, b"1")], LISTS, 0)[0] == ["published"]
+
+
 class TestGivingBack:
     def test_to_the_head_in_order(self, store: Store, redis_client: redis.Redis) -> None:
         claims = [make_claim(n, tag=f"tag {n}", payload=b"%d" % n) for n in (1, 2, 3)]
@@ -365,10 +389,10 @@ class TestRecords:
     ) -> None:
         store.exchange([(marked, b"result")], LISTS, 0)
         redis_client.expire(KEYS.published(JOB), 5)
-        assert store.keep_record(KEYS, JOB)
+        assert store.keep_records([(KEYS, JOB)])[0]
         assert redis_client.ttl(KEYS.published(JOB)) > 100
         redis_client.delete(KEYS.env(JOB))
-        assert not store.keep_record(KEYS, JOB)
+        assert not store.keep_records([(KEYS, JOB)])[0]
         assert not redis_client.exists(KEYS.published(JOB))
 
     def test_dead_letters_are_bounded(
