@@ -15,9 +15,11 @@ result          a list with an element per iteration: the first is raw (a pickle
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import pickle
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -90,6 +92,7 @@ class PythonCodec:
         return wire.encode_environment(
             expression=values.character(DECLINED),
             timelimit_s=self.timelimit_s,
+            sizes=self._sizes,
             codec=values.character("cloudpickle"),
             body=values.raw(self._pickled_program()),
             modules=values.character(*self.modules),
@@ -114,10 +117,19 @@ class PythonCodec:
                 cloudpickle.unregister_pickle_by_value(module)
         return pickled
 
+    def _sizes(self) -> dict[str, int]:
+        """Of the variables that go with the body."""
+        variables = dict(self.program.exports)
+        with contextlib.suppress(TypeError):  # no Python function
+            used = inspect.getclosurevars(self.program.body)
+            variables = {**used.globals, **used.nonlocals, **variables}
+        return _pickled_sizes(variables.items())
+
     def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:
         """A task message."""
         message = splice.task(job, range(first, first + len(arguments)), dump(arguments))
-        return wire.sendable(message, f"the arguments of task {first}")
+        named = [(name, value) for _, variables in arguments for name, value in variables.items()]
+        return wire.sendable(message, f"the message of task {first}", lambda: _pickled_sizes(named))
 
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""
@@ -250,3 +262,12 @@ def with_remote_traceback(error: BaseException, text: str) -> BaseException:
     if error.__cause__ is None and not isinstance(error, WorkerCrashed):
         error.__cause__ = RemoteTraceback(text)
     return error
+
+
+def _pickled_sizes(variables: Iterable[tuple[str, Any]]) -> dict[str, int]:
+    """Bytes by name; what cannot be pickled by itself counts for nothing."""
+    sizes: dict[str, int] = {}
+    for name, value in variables:
+        with contextlib.suppress(Exception):
+            sizes[name] = sizes.get(name, 0) + len(cloudpickle.dumps(value))
+    return sizes

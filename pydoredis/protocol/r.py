@@ -80,9 +80,15 @@ class RCodec:
         return wire.encode_environment(
             expression=self.body.call if isinstance(self.body, RExpression) else self.body,
             timelimit_s=self.timelimit_s,
+            sizes=self._sizes,
             exportenv=environment,
             packages=values.character(*self.packages) if self.packages else values.NULL,
         )
+
+    def _sizes(self) -> dict[str, int]:
+        """Of the exports that are values: source text is never large."""
+        named = {name: value for name, value in self.exports.items() if not isinstance(value, RExpression)}
+        return {name: len(rinterop.dumps(rinterop.to_r(value))) for name, value in named.items()}
 
     def _environment(self) -> Environment:
         if self.seed is not None and "set.seed.worker" in self.exports:

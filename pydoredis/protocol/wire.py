@@ -6,8 +6,8 @@ values: `rinterop.serialize.outline` checks every byte of a payload and reports 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, cast
 
 import rinterop
 from pydoredis.errors import (
@@ -51,6 +51,9 @@ _LIMIT = 2**31
 
 MAX_MESSAGE = 512 * 1024 * 1024
 """Largest value in bytes that Redis takes (its default `proto-max-bulk-len`)."""
+
+Sizes: TypeAlias = Callable[[], Mapping[str, int]]
+"""Tells how many bytes the variables of a message have; asked only when it is too large."""
 
 
 def decode_task(payload: bytes) -> Task:
@@ -99,13 +102,18 @@ def decode_environment(payload: bytes) -> JobEnvironment:
 
 
 def encode_environment(
-    *, expression: values.RValue, timelimit_s: float | None = None, **fields: values.RValue
+    *,
+    expression: values.RValue,
+    timelimit_s: float | None = None,
+    sizes: Sizes = dict,
+    **fields: values.RValue,
 ) -> bytes:
     """The value of an environment key, as a coordinator of ours writes it.
 
     Args:
         expression: What an R worker evaluates for each iteration.
         timelimit_s: Seconds that a task may take; only our workers heed it.
+        sizes: Of the variables in it.
         fields: What the codec adds, or has instead of the defaults of `exportenv` and `packages`.
 
     Raises:
@@ -120,7 +128,8 @@ def encode_environment(
     }
     if timelimit_s is not None:
         standard["timelimit"] = values.character(repr(float(timelimit_s)))
-    return sendable(rinterop.dumps(values.named_list(**{**standard, **fields})), "the job's environment")
+    message = rinterop.dumps(values.named_list(**{**standard, **fields}))
+    return sendable(message, "the job's environment", sizes)
 
 
 def export_environment(bindings: Mapping[str, values.RValue], kind: str = "Mersenne-Twister") -> Environment:
@@ -142,8 +151,17 @@ def encode_task(job: str, elements: Sequence[tuple[str, values.RValue]], **field
     Raises:
         LocalProtocolError: If it is larger than Redis takes.
     """
+
+    def sizes() -> dict[str, int]:
+        found: dict[str, int] = {}
+        for _, element in elements:
+            assert isinstance(element, values.List)
+            for name, value in zip(values.names(element) or (), element, strict=True):
+                found[str(name)] = found.get(str(name), 0) + len(rinterop.dumps(value))
+        return found
+
     message = values.named_list(ID=values.character(job), argsList=values.named_list(elements), **fields)
-    return sendable(rinterop.dumps(message), f"the arguments of task {elements[0][0]}")
+    return sendable(rinterop.dumps(message), f"the message of task {elements[0][0]}", sizes)
 
 
 def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]:
@@ -187,16 +205,18 @@ def condition_message(element: values.RValue) -> str:
     return str(found[0]) if found else ""
 
 
-def sendable(message: bytes, what: str) -> bytes:
+def sendable(message: bytes, what: str, sizes: Sizes = dict) -> bytes:
     """The message, if Redis takes it.
 
     Raises:
-        LocalProtocolError: If it is too large; `what` says what that is.
+        LocalProtocolError: If it is too large, with what is the largest of its variables.
     """
     if len(message) > MAX_MESSAGE:
+        name, size = max(sizes().items(), key=lambda item: item[1], default=("", 0))
+        of_them = f", {size:,} of them for {name!r}" if name else ""
         raise LocalProtocolError(
-            f"{what} has {len(message):,} bytes; Redis takes {MAX_MESSAGE:,}. Put big data where workers can "
-            "read it (a file, an object store, redis_set in pieces) and send where it is"
+            f"{what} has {len(message):,} bytes{of_them}; Redis takes {MAX_MESSAGE:,}. Put big data where "
+            "workers can read it (a file, an object store, redis_set in pieces) and send where it is"
         )
     return message
 

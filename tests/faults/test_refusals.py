@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import pytest
 import redis
 
+from pydoredis.bodies import rexpr
 from pydoredis.errors import LocalProtocolError, StoreUnavailable, TaskError
 from pydoredis.protocol import wire
 from pydoredis.queue import Queue
@@ -62,10 +64,13 @@ def small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_messages")
 def test_arguments_that_are_too_large(redis_url: str, redis_client: redis.Redis) -> None:
+    bodies: list[Any] = [lambda small, large: small, rexpr("small")]
+    too_large = r"task 3 has 2,09\d,\d+ bytes, 2,097,\d+ of them for 'large'; Redis takes 1,048,576"
     with Queue("Q", redis_url) as queue:
-        loop = queue.foreach(small=[1, 2, 3], large=[b"", b"", bytes(2 * MEGABYTE)])
-        with pytest.raises(LocalProtocolError, match=r"task 3 .*2,097,\d+ bytes; Redis takes 1,048,576"):
-            loop.dopar(lambda small, large: small)
+        for body in bodies:
+            loop = queue.foreach(small=[1, 2, 3], large=[b"", b"", bytes(2 * MEGABYTE)])
+            with pytest.raises(LocalProtocolError, match=too_large):
+                loop.dopar(body)
     assert lasting_keys(redis_client, "Q") == set()
     assert not redis_client.exists("Q"), "its other tasks are still queued"
 
@@ -73,11 +78,14 @@ def test_arguments_that_are_too_large(redis_url: str, redis_client: redis.Redis)
 @pytest.mark.usefixtures("small_messages")
 def test_a_body_that_is_too_large(redis_url: str, redis_client: redis.Redis) -> None:
     table = bytes(2 * MEGABYTE)
-    too_large = pytest.raises(
-        LocalProtocolError, match=r"environment .*2,09\d,\d+ bytes; Redis takes 1,048,576"
-    )
-    with Queue("Q", redis_url) as queue, too_large:
-        queue.foreach(x=range(3)).dopar(lambda x: table[x])
+    bodies: list[Any] = [lambda x: table[x], rexpr("table[x]")]
+    too_large = r"environment has 2,09\d,\d+ bytes, .* for 'table'; Redis takes 1,048,576"
+    with Queue("Q", redis_url) as queue:
+        for body in bodies:
+            with pytest.raises(LocalProtocolError, match=too_large):
+                queue.foreach(x=range(3), export={"table": table}).dopar(body)
+        with pytest.raises(LocalProtocolError, match=too_large):
+            queue.foreach(x=range(3)).dopar(bodies[0])
     assert lasting_keys(redis_client, "Q") == set()
 
 
