@@ -79,9 +79,9 @@ class Tally:
 class Phase:
     """One server, one queue, machines, and loops that follow one another until the time is over."""
 
-    def __init__(self, dice: random.Random, number: int, *, harsh: bool, with_r: bool) -> None:
+    def __init__(self, seed: int, number: int, *, harsh: bool, with_r: bool) -> None:
         self.name = f"phase {number}, {'harsh' if harsh else 'mixed'}"
-        self._dice = dice
+        self._dice = random.Random(f"{seed}/{number}")
         self._number = number
         self._names = itertools.count(1)
         self._server = RedisProcess(appendonly="yes", appendfsync="always")
@@ -91,7 +91,7 @@ class Phase:
         # Python coordinators share the fate of the machines, R's have a way of their own.
         self._queue = Queue(QUEUE, self._proxy.url, ftinterval=FTINTERVAL_S)
         self._monkey = Monkey(
-            dice,
+            self._dice,
             self._server,
             self._proxy,
             self._pool,
@@ -105,6 +105,8 @@ class Phase:
         if with_r and not harsh:
             self._slots.append(("R", self._r))
         self._loops: list[tuple[str, Loop]] = []
+        # Dice of their own: which kind of loop ends first is not to decide what is thrown for the others.
+        self._plans = {kind: random.Random(f"{seed}/{number}/{kind}") for kind, _ in self._slots}
 
     def run(self, seconds: float, tally: Tally) -> None:
         """Let loops run and the monkey strike; then look whether all is as it should be."""
@@ -177,7 +179,7 @@ class Phase:
     # --- loops --------------------------------------------------------------------------------------------
 
     def _plan(self, kind: str) -> Plan:
-        dice = self._dice
+        dice = self._plans[kind]
         return Plan(
             name=f"{self._number}-{next(self._names)}",
             iterations=dice.choice([1, 7, 40, 150]),
@@ -214,8 +216,7 @@ def main() -> int:
         left_s = end_s - time.monotonic()
         if left_s <= 0 and number > 2:
             break
-        dice = random.Random(f"{options.seed}/{number}")
-        phase = Phase(dice, number, harsh=number % 2 == 0, with_r=with_r)
+        phase = Phase(options.seed, number, harsh=number % 2 == 0, with_r=with_r)
         problems = len(tally.problems)
         try:
             phase.run(min(PHASE_S, max(10.0, left_s)), tally)

@@ -8,13 +8,7 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.peers.processes import Peer, children, command_line, descendants
-
-
-def executors(agent: Peer) -> list[int]:
-    """The agent's children that run tasks, not those that Python's multiprocessing keeps for itself."""
-    helpers = ("resource_tracker", "forkserver")
-    return [pid for pid in children(agent.pid) if not any(name in command_line(pid) for name in helpers)]
+from tests.peers.processes import Peer, command_line, descendants
 
 
 def signal_machine(peer: Peer, number: signal.Signals) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
 import os
 import random
 import signal
@@ -14,15 +15,15 @@ from collections.abc import Callable, Sequence
 import redis
 
 from tests.faults.chaos_loops import ENDLESS, Loop, PythonLoop
-from tests.faults.machines import executors, signal_machine
+from tests.faults.machines import signal_machine
 from tests.faults.proxy import Proxy
 from tests.peers.pool import Pool, Session
-from tests.peers.processes import Peer, pydoredis_worker
+from tests.peers.processes import Peer, executors, pydoredis_worker
 from tests.redis_process import RedisProcess
 
 
 class Monkey:
-    """Strikes at random, but reproducibly: with the same seed it chooses the same strikes.
+    """Strikes at random. With the same dice it chooses the same strikes; what they hit depends on the moment.
 
     Attributes:
         strikes: How often it did what.
@@ -34,8 +35,9 @@ class Monkey:
         proxy: Through which our machines reach it.
         pool: The queue.
         codec: What our machines serve.
-        harsh: Whether R peers are spared nothing: servers restart, connections of everybody are cut, and R's
-            `removeJob` is called. doRedis's own coordinators and workers do not survive that.
+        r_sessions: Whether R, with doRedis, is there to be called.
+        harsh: Whether the server is restarted, all connections are cut, and R's `removeJob` is called: what
+            doRedis's own coordinators do not survive.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Monkey:
         self._pool = pool
         self._codec = codec
         self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()  # so that no two in `_later` are equal
         self._sessions: list[Session] = []
         self._strikes: list[tuple[int, Callable[[Sequence[Loop]], bool]]] = [
             (6, self.kill_an_executor),
@@ -168,7 +171,7 @@ class Monkey:
     # --- details ------------------------------------------------------------------------------------------
 
     def _in(self, seconds: float, work: Callable[[], None]) -> None:
-        heapq.heappush(self._later, (time.monotonic() + seconds, len(self.strikes) + id(work), work))
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._numbers), work))
 
     def _end_delay(self) -> None:
         self._proxy.delay_s = 0.0

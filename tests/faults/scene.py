@@ -19,10 +19,10 @@ import redis
 from pydoredis.bodies import rexpr
 from pydoredis.coordinator.job import Job
 from pydoredis.queue import Queue
-from tests.faults.machines import executors, left_running
+from tests.faults.machines import left_running
 from tests.faults.proxy import Proxy
 from tests.peers.pool import Pool, Session
-from tests.peers.processes import Peer, r_string
+from tests.peers.processes import Peer, executors, r_string
 from tests.redis_process import RedisProcess
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

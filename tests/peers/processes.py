@@ -176,6 +176,12 @@ def command_line(pid: int) -> str:
     return ""
 
 
+def executors(agent: Peer) -> list[int]:
+    """The agent's children that run tasks, not those that Python's multiprocessing keeps for itself."""
+    helpers = ("resource_tracker", "forkserver")
+    return [pid for pid in children(agent.pid) if not any(name in command_line(pid) for name in helpers)]
+
+
 def exists(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:

@@ -14,18 +14,12 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.peers.pool import Pool, Session
-from tests.peers.processes import Peer, children, command_line, descendants, exists, r_string
+from tests.peers.processes import descendants, executors, exists, r_string
 
 pytestmark = [pytest.mark.rpeer, pytest.mark.timeout(120)]
 
 FOUR_SHORT = "say(foreach(i = 1:4, .combine = c) %dopar% { Sys.sleep(1.5); i * 11 })"
 FOUR_VALUES = "c(11, 22, 33, 44)"
-
-
-def executors(agent: Peer) -> list[int]:
-    """The agent's children that run tasks, not those that Python's multiprocessing keeps for itself."""
-    helpers = ("resource_tracker", "forkserver")
-    return [pid for pid in children(agent.pid) if not any(name in command_line(pid) for name in helpers)]
 
 
 def two_run(pool: Pool) -> bool:
