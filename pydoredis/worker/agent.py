@@ -13,13 +13,13 @@ import itertools
 import logging
 import platform
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
-from pydoredis.protocol.messages import Codec
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Claim, End, Lists, WorkerStore
 from pydoredis.worker import requests, served
@@ -30,7 +30,8 @@ from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
 from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
-from pydoredis.worker.pace import Backoff, Pace, Refusals
+from pydoredis.worker.outage import Server
+from pydoredis.worker.pace import Pace, Refusals
 from pydoredis.worker.shutdown import Shutdown
 from pydoredis.worker.waiter import Waiter
 from pydoredis.worker.wear import Limits
@@ -65,11 +66,9 @@ class Agent:
         self._hands = Hands()
         self._pace = Pace()  # of the job that was served last
         self._tasks_left = None if settings.iter is None else settings.iter * settings.workers
-        self._outage = Backoff()
+        self._server = Server(self._store, self._queues, settings.workers)
         self._refusals = Refusals()
-        self._refused_jobs: set[str] = set()
-        self._server_run = ""
-        self._connections = 0
+        self._refused_jobs: deque[str] = deque(maxlen=100)
         self._shutdown = Shutdown(settings.grace_s)
         self._deaths = Deaths(self._store, self._hands, settings.max_crashes, self._let_go)
         self._lists: Lists
@@ -93,15 +92,13 @@ class Agent:
         chosen = served.choose(settings.codec, settings.r_engine)
         self._crew = Crew(chosen, settings.workers, Limits.of(settings))
         self._heart = Heart(self._connection, self._crew.wake)
-        self._lists = self._lists_for(self._crew.codecs)
+        self._lists = served.lists(self._queues, self._crew.codecs)
         self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
         try:
             with self._shutdown.at_signals(self._crew.wake_fd):
                 self._gather()
                 if not self._shutdown.begun:
-                    self._server_run = self._store.run_id()
-                    self._connections = self._store.connections
-                    self._store.join(self._queues, settings.workers)
+                    self._server.join()
                     log.info(
                         "up: %d workers (%s) on queue %s, Redis %s at %s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),
@@ -138,18 +135,7 @@ class Agent:
         while not self._finished():
             self._hear(self._crew.events(self._timeout()))
             self._enforce_limits(time.monotonic())
-            if self._outage.over(time.monotonic()):
-                try:
-                    if self._outage.active:
-                        self._find_server()
-                    self._turn(time.monotonic())
-                    if self._store.connections != self._connections:
-                        self._find_server()
-                except StoreUnavailable as error:
-                    self._lost(error)
-                else:
-                    if self._outage.reset():
-                        log.info("Redis is back")
+            self._server.use(self._turn, staying=not self._shutdown.begun)
             self._dispatch()
 
     def _hear(self, events: Iterable[Event]) -> None:
@@ -167,8 +153,8 @@ class Agent:
     def _timeout(self) -> float | None:
         """Seconds until the clock, and nothing else, gives a reason to act; None for never."""
         now_s = time.monotonic()
-        due = [self._outage.due_s, self._shutdown.due_s]
-        if not self._outage.active:
+        due = [self._server.due_s, self._shutdown.due_s]
+        if not self._server.away:
             due += [self._refusals.due_s, self._hands.next_retry_s()]
             if self._hands.outbox:
                 due.append(now_s)
@@ -182,7 +168,7 @@ class Agent:
         """Whether a shutdown, for whatever reason, is complete."""
         if not self._shutdown.begun:
             return False
-        if self._shutdown.cold and self._outage.active:
+        if self._shutdown.cold and self._server.away:
             self.undelivered = self._in_hand()
             log.error("Redis is away: %d tasks and results could not be brought back", self.undelivered)
             return True
@@ -229,7 +215,7 @@ class Agent:
             self._accept()
             if refused:
                 raise StoreUnavailable(self._connection.safe_url, "it does not take results just now")
-        if waited is not None and waited.error is not None and not self._outage.active:
+        if waited is not None and waited.error is not None and not self._server.away:
             raise waited.error
         if waited is not None and not came and not self._in_hand() and not self._shutdown.begun:
             self._look_whether_queues_live()
@@ -302,15 +288,6 @@ class Agent:
         elif not (arrived.crashed and self._deaths.condemned(run)):
             self._hands.backlog.append(run)
 
-    def _lists_for(self, codecs: Sequence[Codec]) -> Lists:
-        """Where tasks come from: the queues, each after its list of tasks for Python workers alone."""
-        lists: dict[str, QueueKeys] = {}
-        for keys in self._queues:
-            if "cloudpickle" in codecs:
-                lists[keys.python] = keys
-            lists[keys.queue] = keys
-        return lists
-
     def _tag(self, first: int, last: int) -> str:
         """Name the executor that will probably run the task: R's `tasks()` shows its process number."""
         return str(TaskTag(first, last, self._host, self._crew.next_pid(), format_begin(datetime.now())))
@@ -324,7 +301,7 @@ class Agent:
         self._refusals.note(run.claim.task.job, run.claim.block, time.monotonic())
         job, codec = run.claim.task.job, run.job.environment.codec
         if job not in self._refused_jobs:
-            self._refused_jobs.add(job)
+            self._refused_jobs.append(job)
             served = self._settings.codec
             log.warning(
                 "job %s is in %s, not served here (--codec %s): its tasks go back", job, codec, served
@@ -359,26 +336,6 @@ class Agent:
                 self._heart.remove(claim)
                 log.info("dropped task %s of job %s: cancelled", claim.block, claim.task.job)
             self._hands.cancelled = []
-
-    def _find_server(self) -> None:
-        """See whether Redis is back, and with all it knew.
-
-        Raises:
-            StoreUnavailable: If it is not.
-        """
-        run_id = self._store.run_id()
-        self._connections = self._store.connections
-        if run_id == self._server_run:
-            return
-        if not self._shutdown.begun:
-            for keys in self._store.rejoin(self._queues, self._settings.workers, run_id):
-                log.warning("Redis was restarted without its data: joined queue %s again", keys.queue)
-        self._server_run = run_id
-
-    def _lost(self, error: StoreUnavailable) -> None:
-        if not self._outage.active:
-            log.warning("%s; going on without it", error)
-        self._outage.begin(time.monotonic())
 
     # --- executors ----------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from pydoredis.backoff import Backoff
 
 PIPE_AHEAD_S = 0.005
 """Seconds of work that wait in an executor's pipe. They hide the agent's own latency; a task that turns out
@@ -96,39 +96,3 @@ class Refusals:
     def served(self) -> None:
         """A task for us was there: the next pause is a short one."""
         self._pause.reset()
-
-
-class Backoff:
-    """Pauses that double while something keeps failing, with jitter, so that many workers spread out."""
-
-    def __init__(self, first_s: float = 0.1, longest_s: float = 5.0) -> None:
-        self._first_s = first_s
-        self._longest_s = longest_s
-        self._pause_s = 0.0
-        self._due_s = float("inf")
-
-    @property
-    def active(self) -> bool:
-        """Whether the last attempt failed."""
-        return self._pause_s > 0
-
-    @property
-    def due_s(self) -> float:
-        """When (monotonic) the pause is over; infinity while there is none."""
-        return self._due_s
-
-    def begin(self, now_s: float) -> None:
-        """An attempt failed."""
-        self._pause_s = min(max(2 * self._pause_s, self._first_s), self._longest_s)
-        self._due_s = now_s + self._pause_s * random.uniform(0.5, 1.0)
-
-    def over(self, now_s: float) -> bool:
-        """Whether no pause is under way (any more)."""
-        if now_s >= self._due_s:
-            self._due_s = float("inf")
-        return self._due_s == float("inf")
-
-    def reset(self) -> bool:
-        """An attempt succeeded; returns whether that is news."""
-        was, self._pause_s, self._due_s = self.active, 0.0, float("inf")
-        return was

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydoredis.errors import EvaluatorError
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Codec
+from pydoredis.store import Lists
 from pydoredis.worker import engines
 
 log = logging.getLogger(__name__)
@@ -37,3 +40,13 @@ def choose(codec: str, r_engine: str) -> Served:
         return Served(("cloudpickle",), "rscript")
     log.info("R engine %s: %s", choice.engine, choice.reason)
     return Served(("r",) if codec == "r" else ("r", "cloudpickle"), choice.engine)
+
+
+def lists(queues: Sequence[QueueKeys], codecs: Sequence[Codec]) -> Lists:
+    """Where tasks come from: the queues, each after its list of tasks for Python workers alone."""
+    found: dict[str, QueueKeys] = {}
+    for keys in queues:
+        if "cloudpickle" in codecs:
+            found[keys.python] = keys
+        found[keys.queue] = keys
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pydoredis.backoff import Backoff
 from pydoredis.protocol.messages import Verdict
 from pydoredis.worker.crashes import decide, verdict
 from pydoredis.worker.pace import (
@@ -12,7 +13,6 @@ from pydoredis.worker.pace import (
     MAX_IN_AGENT,
     MAX_IN_PIPE,
     PIPE_AHEAD_S,
-    Backoff,
     Pace,
     Refusals,
 )
