@@ -89,7 +89,8 @@ def test_results_that_come_twice_and_from_strangers(queue: Queue, client: redis.
         assert job.result(30) == list(range(60))
 
 
-@pytest.mark.parametrize("keeps_data", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("keeps_data", [False, True])
 def test_a_restarted_server(keeps_data: bool) -> None:
     with RedisProcess(appendonly="yes" if keeps_data else "no", appendfsync="always") as server:
         queue = Queue("Q", server.url, ftinterval=FTINTERVAL)
