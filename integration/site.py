@@ -125,12 +125,13 @@ class Site:
                 mounts=self.server.mounts,
             )
             self.machines.append(self.redis)
-            wait_for(self._answers, f"Redis answers\n{self.redis.tail()}")
+            wait_for(self.answers, f"Redis answers\n{self.redis.tail()}")
         except BaseException:
             self.close()
             raise
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether Redis does."""
         try:
             return bool(self.client.ping())
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):

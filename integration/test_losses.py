@@ -20,7 +20,9 @@ def test_a_worker_is_killed(coordinator: str, site: Site) -> None:
     assert job.found_faults, "nobody else could have noticed"
 
 
-def test_an_r_worker_is_killed(site: Site, r_peer: None) -> None:
+@pytest.mark.usefixtures("r_peer")
+@pytest.mark.parametrize("coordinator", ["Python"])
+def test_an_r_worker_is_killed(coordinator: str, site: Site) -> None:
     lost, _ = site.add("R", "ours")
     body = "dr.rexpr('{ Sys.sleep(1.5); i * 11 }')"
     job = site.python_coordinator(f"tell(queue.foreach(i=range(1, 9)).dopar({body}))", ftinterval=3)

@@ -54,7 +54,10 @@ def test_under_r(
 @pytest.mark.parametrize("kind", ["ours", "mixed"])
 def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
     job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(4); i })")
-    pool.wait_for(lambda: len(pool.keys("start")) == 2, "both tasks run")
+    # A worker without R may take a task, too, but only to put it back.
+    able = [machine for machine in pool.machines if not machine.name.startswith("python")]
+    pool.wait_for(lambda: sum(map(pool.works, able)) == 2, "both tasks run")
+    running = {machine.name for machine in able if pool.works(machine)}
     # Of this job alone: the keys of tasks that are done stay for some seconds.
     job_id = pool.keys("env")[0].removeprefix(f"{pool.queue}.env.").split("_")[0]
     count, shown, hosts = pool.coordinator(
@@ -67,9 +70,8 @@ def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
     ).values()
     assert count == str(pool.count)
     assert shown == f'"{pool.queue}"'
-    names = {machine.name for machine in pool.machines}
     found = set(hosts.removeprefix("c(").removesuffix(")").replace('"', "").split(", "))
-    assert len(found) == 2
-    assert found <= names
+    # What was put back leaves a mark for some seconds, as everything does that ended.
+    assert running <= found <= {machine.name for machine in pool.machines}
     assert job.value() == "1:2"
     pool.check()

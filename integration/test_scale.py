@@ -69,10 +69,10 @@ def test_the_engine_sees_whether_a_worker_is_healthy(coordinator: str, site: Sit
     check = ["python", "/opt/pydoredis/health.py"]
     worker.run(*check)
     assert worker.run("id", "-un").strip() == "pydoredis"
-    site.redis.pause()
-    try:
-        with pytest.raises(AssertionError, match="redis"):
-            worker.run(*check)
-    finally:
-        site.redis.unpause()
+    site.redis.kill()
+    site.redis.wait()
+    with pytest.raises(AssertionError, match="redis:6379"):
+        worker.run(*check)
+    site.redis.start_again()
+    site.wait_for(site.answers, "Redis is back")
     worker.run(*check)
