@@ -323,7 +323,8 @@ class Agent:
         self._hands.outbox.append((claim, wire.encode_failures(claim.task.iterations, message)))
 
     def _look_whether_queues_live(self) -> None:
-        if not self._store.any_live(self._queues):
+        # A restart may fall between two waits, so that neither of them fails.
+        if not self._store.any_live(self._queues) and not self._server.is_another():
             log.info("the queue was removed: leaving")
             self._shutdown.begin()
 

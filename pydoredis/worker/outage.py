@@ -51,6 +51,14 @@ class Server:
         self._connections = self._store.connections
         self._store.join(self._queues, self._workers)
 
+    def is_another(self) -> bool:
+        """Whether it was restarted since we counted in: then what it lacks was lost, not removed.
+
+        Raises:
+            StoreUnavailable: If it is not there.
+        """
+        return self._store.run_id() != self._run_id
+
     def use(self, turn: Callable[[float], None], *, staying: bool) -> None:
         """Let `turn` (called with the time) do what it has to, unless the server has failed a moment ago.
 

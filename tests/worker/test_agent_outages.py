@@ -102,6 +102,17 @@ def test_a_restart_without_data(forgetful: RedisProcess, gate: Gate) -> None:
             assert client.keys(f"{QUEUE}.start.*") == []
 
 
+@pytest.mark.slow
+def test_restarts_without_data_between_two_waits(forgetful: RedisProcess) -> None:
+    """A queue that was lost is not taken for one that was removed, whenever the restart comes."""
+    with worker(forgetful.url, "--linger", "0.02") as agent, forgetful.client() as client:
+        for _ in range(40):
+            forgetful.stop()
+            forgetful.start()
+            wait_until(lambda: client.get(KEYS.count) == b"1", "the worker is counted again")
+        assert agent.running
+
+
 def test_cut_connections_lose_nothing(redis_url: str, redis_client: redis.Redis, gate: Gate) -> None:
     with worker(redis_url) as agent:
         job = Job(redis_client, through_gate)
