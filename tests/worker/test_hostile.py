@@ -124,6 +124,7 @@ def then_waits(i: int, mark: str) -> None:
         signal.pause()
 
 
+@pytest.mark.slow
 def test_a_body_that_ignores_all_signals(redis_url: str, redis_client: redis.Redis, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with tidy_worker(redis_url, redis_client, "--timelimit", "5"):
@@ -178,6 +179,7 @@ def floods(i: int, stream: int) -> int:
     return i
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_body_that_prints_100_mb(redis_url: str, redis_client: redis.Redis, stream: int) -> None:
     with tidy_worker(redis_url, redis_client) as agent:
@@ -332,6 +334,7 @@ BODIES_IN_R = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.needs_r
 @pytest.mark.parametrize("engine", R_ENGINES)
 @pytest.mark.parametrize("name", BODIES_IN_R)
