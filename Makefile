@@ -20,6 +20,7 @@ RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
 # Tests use separate processes and Redis servers, so two at a time get in each other's way no more than the
 # processors do. By file: what a file's tests share, such as a pool that replays recordings, is made only once.
 PYTEST_ARGS ?= -n 2 --dist loadfile
+INTEGRATION_ARGS ?= -n 4 --dist loadgroup
 FUZZ_SECONDS ?= 60
 CHAOS_ARGS ?= --seed 1 --minutes 3
 
@@ -50,7 +51,7 @@ types: $(READY)
 pytest: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# One case after the other: they are timed by what Redis lets expire, and share the engine's two or three pools.
+# Four at a time: they mostly wait for what Redis lets expire. Cases that share a pool stay together.
 integration: $(READY)
 	@$(BIN)/python -c 'import testcontainers' 2>/dev/null || $(BIN)/pip install --quiet -e '.[integration]'
 	$(BIN)/python -m pytest integration $(INTEGRATION_ARGS)

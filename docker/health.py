@@ -36,4 +36,5 @@ def main() -> None:
         sys.exit("the agent has no executors (yet)")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -42,11 +42,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=problem))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def built() -> Iterator[None]:
-    """The images, built if need be; and at the end no container is left."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Build the images: here, since it may take longer than any case, and once for all of xdist's processes."""
+    is_xdist_worker = hasattr(session.config, "workerinput")
+    if is_xdist_worker or session.config.option.collectonly or engine_problem():
+        return
     sweep()
-    images.build()
+    try:
+        images.build()
+    except (RuntimeError, OSError) as error:
+        pytest.exit(f"integration: {error}", 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """At the end no container is left."""
     yield
     assert not left_behind(), f"containers are left: {left_behind()}"
 
@@ -108,5 +118,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("cases")
     for nodeid, (outcome, seconds) in sorted(rows.items()):
         file, _, case = nodeid.partition("::")
-        name = case.removeprefix("test_").replace("_", " ")
+        name = case.partition("@")[0].removeprefix("test_").replace("_", " ")
         terminalreporter.write_line(f"{outcome:8} {seconds:6.1f} s  {Path(file).stem[5:]:10} {name}")

@@ -118,7 +118,8 @@ def build() -> None:
     debian = f"BASE={base()}"
     _say("filling docker/wheelhouse")
     fill = [sys.executable, str(REPOSITORY / "docker" / "fill_wheelhouse.py"), "--python", PYTHON]
-    subprocess.run(fill, check=True)
+    if subprocess.run(fill, check=False).returncode != 0:
+        raise RuntimeError("docker/wheelhouse cannot be filled")
     _build(REDIS, "integration/redis.Dockerfile", debian)
     _build(WORKER, "docker/worker.Dockerfile", debian, R_PACKAGES)
     _build(WORKER_PYTHON, "docker/worker-python.Dockerfile", debian)

@@ -10,7 +10,7 @@ import pytest
 from integration.site import Site
 from tests.peers import test_examples as examples
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("pools")]
 
 # The examples of doRedis's vignette and manual, which the fast suite runs on processes of one machine.
 EXAMPLES: list[tuple[Callable[..., None], dict[str, Any]]] = [

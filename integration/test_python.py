@@ -10,7 +10,7 @@ import pytest
 
 from integration.site import Site
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("python")]
 
 
 @dataclass(frozen=True)

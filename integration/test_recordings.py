@@ -17,7 +17,7 @@ SCENARIOS = [
     *("basic_sqrt", "chunk3", "pi_icount", "packages_boot", "err_conditions", "export_closures", "rng_kinds")
 ]
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("recordings")]
 
 
 @pytest.fixture(scope="module")

