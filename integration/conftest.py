@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Build the images: here, since it may take longer than any case, and once for all of xdist's processes."""
+    """Build the images: here, since it may take longer than any case, and once for all xdist workers."""
     is_xdist_worker = hasattr(session.config, "workerinput")
     if is_xdist_worker or session.config.option.collectonly or engine_problem():
         return
