@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
+from docker.errors import DockerException
 
 from integration import images
 from integration.machines import left_behind, sweep
@@ -17,9 +19,6 @@ SUITE = Path(__file__).parent
 
 def engine_problem() -> str:
     """Why no containers can be run here; "" if they can."""
-    import docker
-    from docker.errors import DockerException
-
     try:
         client = docker.from_env()
         client.ping()
@@ -30,22 +29,21 @@ def engine_problem() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, with the reason; in CI an engine must be there."""
+    """Skip everything, with the reason, where there is no engine."""
     mine = [item for item in items if SUITE in item.path.parents]
-    if not mine:
-        return
-    problem = engine_problem()
-    if problem and os.environ.get("CI"):
-        pytest.exit(f"integration: {problem}", 1)
-    for item in mine:
-        if problem:
+    if mine and (problem := engine_problem()):
+        for item in mine:
             item.add_marker(pytest.mark.skip(reason=problem))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Build the images: here, since it may take longer than any case, and once for all xdist workers."""
     is_xdist_worker = hasattr(session.config, "workerinput")
-    if is_xdist_worker or session.config.option.collectonly or engine_problem():
+    if is_xdist_worker or session.config.option.collectonly:
+        return
+    if problem := engine_problem():
+        if os.environ.get("CI"):
+            pytest.exit(f"integration: {problem}", 1)
         return
     sweep()
     try:
@@ -90,7 +88,7 @@ def pools() -> Iterator[dict[str, Site]]:
     yield made
     for site in made.values():
         with site:
-            pass
+            pass  # at its end it looks whether all is well
 
 
 @pytest.fixture
