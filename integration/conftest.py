@@ -117,4 +117,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for nodeid, (outcome, seconds) in sorted(rows.items()):
         file, _, case = nodeid.partition("::")
         name = case.partition("@")[0].removeprefix("test_").replace("_", " ")
-        terminalreporter.write_line(f"{outcome:8} {seconds:6.1f} s  {Path(file).stem[5:]:10} {name}")
+        terminalreporter.write_line(f"{outcome:8} {seconds:6.1f} s  {Path(file).stem[5:]:13} {name}")
