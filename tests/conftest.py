@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.redis_process import RedisProcess, redis_binary
+
+# Machines may be busy; how long an example takes says nothing about whether it is right.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 R_PEER_PACKAGES = ("doRedis", "redux", "foreach", "iterators")
 

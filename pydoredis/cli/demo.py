@@ -33,6 +33,7 @@ def demo(
     """
     # Imported late, here and below: the other commands need none of it.
     from pydoredis.demo.pool import Pool
+    from pydoredis.interrupts import noticed_interrupts
     from pydoredis.worker.engines import choose_r_engine
 
     told = Console(stderr=True, highlight=False)
@@ -43,11 +44,12 @@ def demo(
             engine = None
             told.print(f"No R job: {error}", markup=False)
         try:
-            with Pool(workers, engine) as pool:
+            with noticed_interrupts() as check, Pool(workers, engine) as pool:
                 r = f"R through {engine}" if engine else "no R"
                 told.print(f"Up: {pool.server.version}, {workers} workers ({r}).")
                 reports = []
                 for report in _reports(pool, workers, engine, replay):
+                    check()
                     reports.append(report)
                     told.print(f"Done: the {report.language} job, submitted by {report.coordinator}.")
         except StoreUnavailable as error:

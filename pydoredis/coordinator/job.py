@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.nesting import Nest
 from pydoredis.errors import JobCancelled, TaskError
+from pydoredis.interrupts import noticed_interrupts
 from pydoredis.protocol.codec import FOLDED, Item
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -135,8 +136,9 @@ class Job:
 
     def run(self) -> Any:
         """Run here and now; return the combined value. Raises what `result` and `start` raise."""
-        self._driver.begin()
-        self._run()
+        with noticed_interrupts() as check:
+            self._driver.begin()
+            self._run(check)
         return self._value
 
     def _run_quietly(self) -> None:
@@ -145,10 +147,11 @@ class Job:
         except BaseException as error:
             self._error = error
 
-    def _run(self) -> None:
+    def _run(self, check: Callable[[], None] = lambda: None) -> None:
         self._set_status("running")
         try:
             while not self._driver.finished:
+                check()
                 if self._cancel.is_set():
                     raise JobCancelled(self.id, "by its coordinator")
                 self._driver.step()
