@@ -9,7 +9,7 @@ from pydoredis.errors import EvaluatorError
 from pydoredis.job_options import JobOptions
 from pydoredis.worker.engines.r import REngine
 from pydoredis.worker.frames import Answer
-from rinterop.runtime import RuntimeUnavailableError, embedded
+from rinterop.runtime import RuntimeUnavailableError, embedded, start
 
 _JOB = "do"
 _ENVIRONMENT = 1
@@ -25,6 +25,7 @@ class LocalR:
     def __init__(self, body: Body, options: JobOptions) -> None:
         self._codec = codec_for(body, options)
         try:
+            start()  # which leaves this program's signal handlers alone
             runtime = embedded.start()
         except RuntimeUnavailableError as error:
             raise EvaluatorError("rpy2", str(error)) from error

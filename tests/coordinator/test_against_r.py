@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,8 @@ def test_worker_init(queue: Queue) -> None:
     np.testing.assert_array_equal(loop.dopar(body), [8, 9])
 
 
-def test_do_gives_the_same() -> None:
+def test_do_gives_the_same_and_leaves_ctrl_c_alone() -> None:
+    before = signal.getsignal(signal.SIGINT)
     loop = foreach(x=range(1, 5), combine="c")
     np.testing.assert_array_equal(loop.do(rexpr("x^2")), [1, 4, 9, 16])
+    assert signal.getsignal(signal.SIGINT) is before
