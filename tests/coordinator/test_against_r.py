@@ -43,7 +43,13 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return [rinterop.to_python(value) for value in values]
 
 
-@pytest.fixture(scope="module", params=POOLS)
+def pools() -> Iterator[Any]:
+    """Pools with R workers take as long as R does."""
+    for pool in POOLS:
+        yield pytest.param(pool, marks=[pytest.mark.slow] if "R" in pool else [])
+
+
+@pytest.fixture(scope="module", params=pools())
 def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
     with RedisProcess() as server, server.client() as client:
         workers = Pool(server.url, client, "Q")

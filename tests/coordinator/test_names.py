@@ -31,7 +31,7 @@ def test_nothing_is_registered() -> None:
 
 def test_a_registered_queue() -> None:
     with RedisProcess() as server:
-        queue = dr.register("Q", server.url, chunk_size=5)
+        queue = dr.register("Q", server.url, chunk_size=5, ftinterval=3)
         with dr.start_local_workers(1, codec="cloudpickle") as workers:
             assert len(workers.pids) == len(workers) == 1
             dr.redis_set("A", np.arange(4.0))
