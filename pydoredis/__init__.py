@@ -16,6 +16,7 @@ from pydoredis._version import __version__
 if TYPE_CHECKING:
     from pydoredis.admin import jobs, remove_job, remove_queue, tasks, workers
     from pydoredis.bodies import rexpr
+    from pydoredis.body_log import logger
     from pydoredis.coordinator.job import Job
     from pydoredis.errors import (
         ConfigError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
         TaskError,
         TaskTimeout,
+        UnknownJob,
         WorkerCrashed,
     )
     from pydoredis.iterators import cells, chunks, columns, icount, idiv, rows
@@ -45,10 +47,11 @@ if TYPE_CHECKING:
 _PLACES = {
     "admin": ("jobs", "remove_job", "remove_queue", "tasks", "workers"),
     "bodies": ("rexpr",),
+    "body_log": ("logger",),
     "coordinator.job": ("Job",),
     "errors": (
         *("ConfigError", "DoRedisError", "EvaluatorError", "JobCancelled", "StoreUnavailable", "TaskError"),
-        *("TaskTimeout", "WorkerCrashed"),
+        *("TaskTimeout", "UnknownJob", "WorkerCrashed"),
     ),
     "loops": ("Foreach", "foreach"),
     "iterators": ("cells", "chunks", "columns", "icount", "idiv", "rows"),
@@ -74,6 +77,7 @@ __all__ = [
     "StoreUnavailable",
     "TaskError",
     "TaskTimeout",
+    "UnknownJob",
     "WorkerCrashed",
     "__version__",
     "cells",
@@ -84,6 +88,7 @@ __all__ = [
     "idiv",
     "jobs",
     "local",
+    "logger",
     "options",
     "redis_delete",
     "redis_get",
