@@ -71,6 +71,7 @@ def test_our_columns_are_those_of_r(new_pool: NewPool, admin: Admin, tmp_path: P
     assert [(row.state, row.workers) for row in admin.workers()] == [("idle", 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["agent", "R worker"])
 def test_one_of_two_jobs_is_removed_and_the_other_comes_out_right(
     kind: str, new_pool: NewPool, admin: Admin

@@ -123,6 +123,7 @@ def check_jobs(answer: str, *expected: tuple[str, str]) -> None:
         assert report["tasks_per_second"] == pytest.approx(jobs.TASKS / report["seconds"])
 
 
+@pytest.mark.slow
 @pytest.mark.rpeer
 def test_driven_by_doredis(demos: list[Demo], tmp_path: Path) -> None:
     demo = start(demos, tmp_path, "--json")
@@ -158,6 +159,7 @@ def test_without_r(demos: list[Demo], tmp_path: Path) -> None:
     assert demo.left_nothing()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"),
     [
@@ -175,6 +177,7 @@ def test_ended_in_the_middle(demos: list[Demo], tmp_path: Path, number: signal.S
     wait_until(demo.left_nothing, "its processes and files are gone", 30)
 
 
+@pytest.mark.slow
 def test_workers_that_die_fail_the_job(demos: list[Demo], tmp_path: Path) -> None:
     demo = start(demos, tmp_path)
     demo.wait_for_line("Up:")

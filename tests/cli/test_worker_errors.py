@@ -72,6 +72,7 @@ def test_wrong_or_missing_password() -> None:
         assert "falsch" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_a_password_is_not_in_the_log(tmp_path: Path) -> None:
     with RedisProcess(password="geheim") as server:
         command = [sys.executable, "-m", "pydoredis", "worker", "--queue", "Q", "--codec", "cloudpickle"]

@@ -61,6 +61,7 @@ def slow(x: int) -> int:
     return x
 
 
+@pytest.mark.slow
 def test_tasks_that_vanish_from_the_queue(queue: Queue, client: redis.Redis) -> None:
     job = queue.foreach(x=range(4)).submit(slow)
     wait_until(lambda: client.llen("Q") == 4, "the tasks are there")
@@ -113,6 +114,7 @@ def test_connections_that_are_cut(queue: Queue, client: redis.Redis) -> None:
         assert job.result(60) == sum(range(300))
 
 
+@pytest.mark.slow
 def test_a_job_that_is_removed(queue: Queue, client: redis.Redis) -> None:
     job = queue.foreach(x=range(10)).submit(slow)
     wait_until(lambda: client.llen("Q") > 0, "tasks are there")

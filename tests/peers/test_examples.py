@@ -16,7 +16,7 @@ from tests.peers.processes import descendants
 
 PoolOf = Callable[[str], Pool]
 
-pytestmark = [pytest.mark.rpeer, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.rpeer, pytest.mark.slow, pytest.mark.timeout(120)]
 each_pool = pytest.mark.parametrize("kind", POOLS)
 
 

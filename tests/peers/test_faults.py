@@ -157,6 +157,7 @@ def test_a_second_sigterm_gives_running_tasks_back(pool: Pool, tmp_path: Path) -
     assert not had_to_resubmit(job), "somebody waited for the tasks that had been given back"
 
 
+@pytest.mark.slow
 def test_remove_queue_sends_the_workers_home(pool: Pool) -> None:
     r_worker = pool.add_r_worker()
     agent = pool.add_agent(2)

@@ -255,6 +255,7 @@ SEEDS = [one.read() for one in recordings() if one.path.stat().st_size < 3000 an
 WORDS = (-1, -2, 2**31 - 1, -(2**31), 0, 1, 2, 21, 238, 254, 255, 0x1FF, 0x2FF, 2**20, 0x402, 0x200)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SEEDS), st.data())
 def test_damaged_recordings(data: bytes, choose: st.DataObject) -> None:

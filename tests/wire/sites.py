@@ -9,6 +9,8 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import pytest
+
 from tests.peers.processes import Peer, pydoredis_worker, r_worker
 from tests.redis_process import RedisProcess
 from tests.wire.driver import Outcome, Replay
@@ -16,6 +18,13 @@ from tests.wire.recording import Recording
 
 R_PEER = "R"
 ENGINES = (R_PEER,) if os.environ.get("PYDOREDIS_WORKER") == R_PEER else ("rpy2", "rscript")
+MARKS = {
+    R_PEER: [pytest.mark.rpeer],
+    "rpy2": [pytest.mark.needs_r],
+    # Both engines run the same R code: the fast suite is content with the usual one.
+    "rscript": [pytest.mark.needs_r, pytest.mark.slow],
+}
+each_engine = pytest.mark.parametrize("engine", [pytest.param(name, marks=MARKS[name]) for name in ENGINES])
 
 # What sleeps longer than this is played beside others, on a pool of its own.
 LONG_S = 1.5

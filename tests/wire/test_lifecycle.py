@@ -19,14 +19,13 @@ from tests.peers.processes import Peer, clean_environment
 from tests.wire.compare import Comparer
 from tests.wire.driver import Replay, as_bytes
 from tests.wire.recording import RecordedTask, Recording, load_all
-from tests.wire.sites import ENGINES, R_PEER, start_workers
+from tests.wire.sites import ENGINES, R_PEER, each_engine, start_workers
 from tests.wire.table import BAD_QUEUE_NAMES
 
 RECORDINGS = load_all()
 QUEUE = "golden"
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.rpeer if R_PEER in ENGINES else pytest.mark.needs_r]
-each_engine = pytest.mark.parametrize("engine", ENGINES)
+pytestmark = pytest.mark.timeout(120)
 ours_only = pytest.mark.skipif(R_PEER in ENGINES, reason="R's worker does not do this")
 
 
@@ -237,6 +236,7 @@ def test_an_unreadable_environment_costs_its_own_job_only(
 
 
 @ours_only
+@pytest.mark.needs_r
 @pytest.mark.parametrize("scenario", sorted(BAD_QUEUE_NAMES))
 def test_queue_names_that_break_r_coordinators_are_refused(scenario: str, redis_url: str) -> None:
     queue = RECORDINGS[scenario].queues[0]

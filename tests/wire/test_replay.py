@@ -5,7 +5,7 @@ With PYDOREDIS_WORKER=R in the environment the worker under test is R's own, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,19 +13,18 @@ from tests.conftest import has_r, missing_r_packages
 from tests.wire.compare import Comparer
 from tests.wire.driver import as_bytes, is_r_empty_string
 from tests.wire.recording import load_all
-from tests.wire.sites import ENGINES, R_PEER, Place, Theatre, is_long
+from tests.wire.sites import R_PEER, Place, Theatre, each_engine, is_long
 from tests.wire.table import BAD_QUEUE_NAMES, DIFFERENCES, NOT_REPLAYED
 
 RECORDINGS = load_all()
 
 
-def _engine(name: str) -> object:
-    return pytest.param(name, marks=pytest.mark.rpeer if name == R_PEER else pytest.mark.needs_r)
-
-
-def _scenarios() -> list[str]:
+def _scenarios() -> Iterator[object]:
     """Those with tasks, the quick ones first: the long ones are played in one go."""
-    return sorted(set(RECORDINGS) - set(NOT_REPLAYED), key=lambda name: (is_long(RECORDINGS[name]), name))
+    for name in sorted(
+        set(RECORDINGS) - set(NOT_REPLAYED), key=lambda name: (is_long(RECORDINGS[name]), name)
+    ):
+        yield pytest.param(name, marks=[pytest.mark.slow] if is_long(RECORDINGS[name]) else [])
 
 
 def test_each_recording_without_tasks_is_accounted_for() -> None:
@@ -56,7 +55,7 @@ def test_comparison_finds_recorded_results_of_other_tasks_different(comparer: Co
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("scenario", _scenarios())
-@pytest.mark.parametrize("engine", [_engine(name) for name in ENGINES])
+@each_engine
 def test_results_are_those_of_rs_worker(
     engine: str, scenario: str, theatre: Callable[[str], Theatre], comparer: Comparer
 ) -> None:
@@ -73,7 +72,7 @@ def test_results_are_those_of_rs_worker(
     assert not [*wrong, *outcome.problems], "\n".join([*wrong, *outcome.problems])
 
 
-@pytest.mark.parametrize("engine", [_engine(name) for name in ENGINES])
+@each_engine
 def test_queue_is_open_and_its_workers_counted_after_many_jobs(
     engine: str, theatre: Callable[[str], Theatre]
 ) -> None:

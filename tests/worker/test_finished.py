@@ -99,6 +99,7 @@ def test_only_what_was_not_finished_is_run_again(
     assert runs(path) == {1: 1, 2: 1, 3: 1, 4: 2, 5: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.needs_r
 @pytest.mark.parametrize("engine", R_ENGINES)
 def test_only_what_was_not_finished_is_run_again_in_r(
@@ -119,6 +120,7 @@ def test_only_what_was_not_finished_is_run_again_in_r(
     assert peer().show(message, "class(value[[5]])") == '"function"'
 
 
+@pytest.mark.slow
 def test_a_condemned_iteration_lets_the_finished_ones_stand(
     redis_url: str, redis_client: redis.Redis, path: Path
 ) -> None:
@@ -131,6 +133,7 @@ def test_a_condemned_iteration_lets_the_finished_ones_stand(
     assert runs(path) == {1: 1, 2: 1, 3: 2, 4: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.needs_r
 @pytest.mark.parametrize("engine", R_ENGINES)
 def test_a_condemned_iteration_lets_the_finished_ones_stand_in_r(
@@ -145,6 +148,7 @@ def test_a_condemned_iteration_lets_the_finished_ones_stand_in_r(
     assert runs(path) == {1: 1, 2: 1, 3: 2, 4: 1}
 
 
+@pytest.mark.slow
 def test_a_time_limit_lets_the_finished_ones_stand(
     redis_url: str, redis_client: redis.Redis, path: Path
 ) -> None:
@@ -157,6 +161,7 @@ def test_a_time_limit_lets_the_finished_ones_stand(
     assert runs(path) == {1: 1, 2: 1, 3: 1, 4: 1}
 
 
+@pytest.mark.slow
 def test_values_of_a_task_are_folded_whichever_process_they_are_from(
     redis_url: str, redis_client: redis.Redis, path: Path
 ) -> None:
@@ -191,6 +196,7 @@ def homebody(i: int, path: str) -> Any:
     return Homebody(i)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_run_again(redis_url: str, redis_client: redis.Redis, path: Path) -> None:
     job = Job(redis_client, homebody)
     with worker(redis_url):
@@ -217,6 +223,7 @@ def bomb(i: int, path: str) -> Any:
     return Bomb()
 
 
+@pytest.mark.slow
 def test_what_kills_its_reader_is_run_again(redis_url: str, redis_client: redis.Redis, path: Path) -> None:
     job = Job(redis_client, bomb)
     with worker(redis_url, "--max-crashes", "4"):
@@ -232,6 +239,7 @@ def through_gate(i: int, path: str, gate: str) -> int:
     return i
 
 
+@pytest.mark.slow
 def test_a_block_that_is_given_back_starts_again(
     redis_url: str, redis_client: redis.Redis, path: Path, tmp_path: Path
 ) -> None:
@@ -251,6 +259,7 @@ def test_a_block_that_is_given_back_starts_again(
     assert runs(path) == {1: 2, 2: 2, 3: 2}
 
 
+@pytest.mark.slow
 @pytest.mark.needs_r
 @pytest.mark.parametrize("engine", ["cloudpickle", *R_ENGINES])
 def test_how_often_it_is_sent(engine: str) -> None:

@@ -148,6 +148,7 @@ def forks(i: int) -> int:
     return child
 
 
+@pytest.mark.slow
 def test_a_body_whose_child_lives_on(redis_url: str, redis_client: redis.Redis) -> None:
     """As long as its executor does."""
     with tidy_worker(redis_url, redis_client):
@@ -165,6 +166,7 @@ def both_return(i: int) -> int:
     return i
 
 
+@pytest.mark.slow
 def test_a_body_that_returns_in_two_processes(redis_url: str, redis_client: redis.Redis) -> None:
     with tidy_worker(redis_url, redis_client) as agent:
         assert outcome(redis_client, both_return) == ("ok", 1)
@@ -196,6 +198,7 @@ def prints_rubbish(i: int) -> int:
     return i
 
 
+@pytest.mark.slow
 def test_a_body_that_prints_rubbish(redis_url: str, redis_client: redis.Redis) -> None:
     with tidy_worker(redis_url, redis_client):
         job = Job(redis_client, prints_rubbish)
@@ -210,6 +213,7 @@ def dies_under_a_false_name(i: int) -> int:
     return i
 
 
+@pytest.mark.slow
 def test_a_body_that_dies_under_a_false_name(redis_url: str, redis_client: redis.Redis) -> None:
     """It may get others into trouble, but the block is answered."""
     with tidy_worker(redis_url, redis_client):
@@ -258,6 +262,7 @@ def is_out_of_memory(i: int) -> None:
         hoard.append(os.urandom(10 << 20))
 
 
+@pytest.mark.slow
 def test_a_body_that_takes_all_memory(redis_url: str, redis_client: redis.Redis) -> None:
     with tidy_worker(redis_url, redis_client):
         status, error, _ = outcome(redis_client, allocates, limit=4 << 30)
@@ -265,6 +270,7 @@ def test_a_body_that_takes_all_memory(redis_url: str, redis_client: redis.Redis)
         assert isinstance(error, MemoryError)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.access("/sys/fs/cgroup/memory/cgroup.procs", os.W_OK), reason="no cgroup (v1) can be made here"
 )
@@ -297,6 +303,7 @@ def starts_threads(i: int) -> int:
     return i
 
 
+@pytest.mark.slow
 def test_a_body_whose_threads_never_end(redis_url: str, redis_client: redis.Redis) -> None:
     with tidy_worker(redis_url, redis_client):
         assert outcome(redis_client, starts_threads) == ("ok", 1)
@@ -309,6 +316,7 @@ def writes_frames(i: int) -> int:
         signal.pause()
 
 
+@pytest.mark.slow
 def test_a_body_that_writes_into_the_agents_pipe(redis_url: str, redis_client: redis.Redis) -> None:
     with tidy_worker(redis_url, redis_client):
         kind, message = outcome(redis_client, writes_frames)

@@ -55,6 +55,7 @@ def test_no_executor_runs_more_tasks_than_it_may(
     assert not redis_client.exists(f"pydoredis:{{{QUEUE}}}:crashes")
 
 
+@pytest.mark.slow
 def test_an_executor_that_leaked_is_replaced(redis_url: str, redis_client: redis.Redis) -> None:
     small, large = Job(redis_client, process_number), Job(redis_client, kept_megabytes)
     with worker(redis_url, "--max-memory", "400") as agent:
@@ -69,6 +70,7 @@ def test_an_executor_that_leaked_is_replaced(redis_url: str, redis_client: redis
         assert processes_of(again, 1) == executors(agent)
 
 
+@pytest.mark.slow
 def test_an_executor_is_replaced_after_the_first_task_beyond_its_age(
     redis_url: str, redis_client: redis.Redis
 ) -> None:
@@ -83,6 +85,7 @@ def test_an_executor_is_replaced_after_the_first_task_beyond_its_age(
         assert "died" not in agent.output
 
 
+@pytest.mark.slow
 def test_one_that_does_not_end_by_itself_is_ended(redis_url: str, redis_client: redis.Redis) -> None:
     job = Job(redis_client, never_ending_thread)
     with worker(redis_url, "--max-tasks", "1") as agent:
@@ -94,6 +97,7 @@ def test_one_that_does_not_end_by_itself_is_ended(redis_url: str, redis_client: 
         assert "WARNING executor" not in agent.output
 
 
+@pytest.mark.slow
 @pytest.mark.needs_r
 @pytest.mark.parametrize("engine", ["rpy2", "rscript"])
 def test_r_executors_too(engine: str, redis_url: str, redis_client: redis.Redis) -> None:
