@@ -49,7 +49,10 @@ def tasks(
     queue: Queue = None,
     job: Annotated[
         str | None,
-        typer.Option(metavar="JOB", help="Only this job: its ID, or its coordinator's process number."),
+        typer.Option(
+            metavar="JOB",
+            help="Only this job: its ID, the beginning of it, or its coordinator's process number.",
+        ),
     ] = None,
     as_json: Json = False,
     url: Url = None,

@@ -1,4 +1,7 @@
-"""Options that several commands have, with one meaning: where Redis is, and how to answer."""
+"""Options that several commands have, with one meaning: where Redis is, and how to answer.
+
+Help texts are in Rich's markup, which takes words in brackets for itself unless they are written `\\[so]`.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,18 @@ Url = Annotated[
         "\\[env: PYDOREDIS_URL, REDIS_URL] \\[default: redis://localhost:6379/0]",
     ),
 ]
-Host = Annotated[str | None, typer.Option(metavar="HOST", help="Redis server, instead of --url.")]
-Port = Annotated[int | None, typer.Option(metavar="PORT", help="Its port. \\[default: 6379]")]
+Host = Annotated[
+    str | None, typer.Option(metavar="HOST", help="Redis server: its name or address, instead of --url.")
+]
+Port = Annotated[
+    int | None, typer.Option(metavar="PORT", help="Its port, with --host or alone. \\[default: 6379]")
+]
 Password = Annotated[
     str | None,
     typer.Option(
         metavar="TEXT",
-        help="Its password. Everyone on this machine can see it here: PYDOREDIS_PASSWORD hides it.",
+        help="The server's password. Everyone on this machine can see it here; in the variable "
+        "PYDOREDIS_PASSWORD they cannot.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]

@@ -21,11 +21,14 @@ def server(
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free one.")
     ] = 6379,
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Keep the data here. Without it, data is gone at the end.")
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIRECTORY", help="Keep the data here. Without it, data is gone at the end."
+        ),
     ] = None,
     password: Annotated[
         str | None,
-        typer.Option(envvar="PYDOREDIS_PASSWORD", help="Password for clients. [default: a random one]"),
+        typer.Option(envvar="PYDOREDIS_PASSWORD", help="Password for clients. \\[default: a random one]"),
     ] = None,
     no_password: Annotated[
         bool, typer.Option("--no-password", help="Let everyone on this machine in, to run code as you.")
@@ -34,8 +37,7 @@ def server(
 ) -> None:
     """Run a Redis server for this machine until Ctrl-C, and print its address.
 
-    The address goes to standard output, how to use it to standard error. Nothing else can connect from
-    other machines.
+    The address goes to standard output, how to use it to standard error. Other machines cannot connect.
     """
     with errors_end_the_command():
         try:

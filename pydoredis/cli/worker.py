@@ -27,20 +27,26 @@ def worker(
             "--queue",
             "-q",
             metavar="NAME",
-            help="Queue to serve: the name given to registerDoRedis(). Several are served in this order, "
-            "a later one while all earlier ones are empty. [env: PYDOREDIS_QUEUE]",
+            help="Queue to serve: the name given to registerDoRedis() or register(). Once for each; a later "
+            "one is served while all earlier ones are empty. \\[env: PYDOREDIS_QUEUE]",
         ),
     ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
             metavar="auto|r|cloudpickle",
-            help="Which jobs to serve: R expressions, Python functions, or (auto) what this machine can run.",
+            help="Which jobs to serve: those in R (r), those in Python (cloudpickle), or what this machine "
+            "can run. \\[default: auto]",
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", "-n", metavar="N", help="Worker processes. [default: one per processor]"),
+        typer.Option(
+            "--workers",
+            "-n",
+            metavar="N",
+            help="How many tasks to run at a time, each in a process. \\[default: one per processor]",
+        ),
     ] = None,
     url: Url = None,
     host: Host = None,
@@ -48,61 +54,64 @@ def worker(
     password: Password = None,
     iter_: Annotated[
         int | None,
-        typer.Option("--iter", metavar="N", help="Leave after N tasks per worker. [default: no limit]"),
+        typer.Option(
+            "--iter", metavar="N", help="End after N tasks per worker process. \\[default: no limit]"
+        ),
     ] = None,
     linger: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="How long to wait for a task before looking whether the queue was removed. [default: 30]",
+            help="How long to wait for a task before looking whether the queue was removed. \\[default: 30]",
         ),
     ] = None,
     timelimit: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="End a task that runs longer. 0 means no limit. [default: 0]"),
+        typer.Option(metavar="SECONDS", help="Stop a task that runs longer; 0 for no limit. \\[default: 0]"),
     ] = None,
     log_file: Annotated[
         Path | None,
-        typer.Option("--log", metavar="FILE", help="Append the log to FILE. [default: standard error]"),
+        typer.Option("--log", metavar="FILE", help="Append the log to FILE. \\[default: standard error]"),
     ] = None,
     loglevel: Annotated[
-        str | None, typer.Option(metavar="DEBUG|INFO|WARNING|ERROR", help="What to log. [default: INFO]")
+        str | None, typer.Option(metavar="DEBUG|INFO|WARNING|ERROR", help="What to log. \\[default: INFO]")
     ] = None,
     r_engine: Annotated[
         str | None,
         typer.Option(
             metavar="auto|rpy2|rscript",
             help="How to run R: inside a Python process (rpy2, fast), as a child of its own (rscript, any R "
-            "from 3.5 on), or (auto) the first that works here.",
+            "from 3.5 on), or whichever of these works here. \\[default: auto]",
         ),
     ] = None,
     max_crashes: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Give up an iteration that killed N worker processes. [default: 3]"),
+        typer.Option(metavar="N", help="Give up an iteration that killed N worker processes. \\[default: 3]"),
     ] = None,
     max_tasks: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Replace a worker process after N tasks. [default: no limit]"),
+        typer.Option(metavar="N", help="Replace a worker process after N tasks. \\[default: no limit]"),
     ] = None,
     max_memory: Annotated[
         int | None,
         typer.Option(
             metavar="MB",
-            help="Replace a worker process that has more memory than this after a task. [default: no limit]",
+            help="Replace a worker process that has more memory than this after a task. "
+            "\\[default: no limit]",
         ),
     ] = None,
     max_age: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Replace a worker process that is older than this after a task. [default: no limit]",
+            help="Replace a worker process that is older than this after a task. \\[default: no limit]",
         ),
     ] = None,
     grace: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="At SIGTERM, how long to wait for running tasks before giving them back. [default: 30]",
+            help="At SIGTERM, how long to wait for running tasks before giving them back. \\[default: 30]",
         ),
     ] = None,
     stop_with_stdin: Annotated[
@@ -113,6 +122,8 @@ def worker(
 
     Ends when its queues are removed (removeQueue in R), after --iter tasks, or at SIGTERM or Ctrl-C: then it
     finishes running tasks and gives waiting ones back; a second signal gives back the running ones too.
+
+    Options may stand in the environment too (--max-tasks as PYDOREDIS_MAX_TASKS) or in pydoredis.toml.
     """
     with errors_end_the_command():
         connection = ConnectionSettings.load(url=url, host=host, port=port, password=password)
