@@ -117,7 +117,7 @@ def _places(name: str) -> Iterator[_Place]:
 def side_keys(keys: QueueKeys, names: Iterable[str]) -> list[str]:
     """Those of the names that are side keys of the queue.
 
-    A side key of queue `a` begins like those of queue `{a}:b`, so the rest of the name must be known.
+    Other programs may have keys that begin like them, so what follows must be known.
     """
     prefix = keys.side_prefix
     return [

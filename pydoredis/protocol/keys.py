@@ -129,10 +129,11 @@ class QueueKeys:
 
     @property
     def side_prefix(self) -> str:
-        """What the side keys of the queue begin with; one of `SIDE_KINDS` follows."""
-        # The part in braces decides the slot in a cluster. A queue that brings its own hash tag keeps it.
-        tagged = self.queue if "{" in self.queue else f"{{{self.queue}}}"
-        return f"pydoredis:{tagged}:"
+        """What the side keys of the queue, and of no other, begin with; one of `SIDE_KINDS` follows."""
+        # The part in braces decides the slot in a cluster. A queue that brings its own hash tag keeps it, in
+        # parentheses, which no name of a queue has: queue `{a}` is another one than `a`.
+        enclosed = f"({self.queue})" if is_for_python_peers_only(self.queue) else f"{{{self.queue}}}"
+        return f"pydoredis:{enclosed}:"
 
     def _side(self, name: str) -> str:
         return f"{self.side_prefix}{name}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from pydoredis.errors import ConfigError, RemoteProtocolError
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
@@ -96,10 +97,37 @@ def test_side_keys_are_out_of_reach_of_r_patterns(queue: str) -> None:
         assert side.split("{", 1)[1].split("}", 1)[0] == queue
 
 
-def test_a_hash_tag_keeps_all_keys_in_one_slot() -> None:
-    keys = QueueKeys(check_queue_name("{RJOBS}.a"))
-    for name in (keys.live, keys.env("J"), keys.dead, keys.published("J")):
-        assert name.split("{", 1)[1].split("}", 1)[0] == "RJOBS"
+@pytest.mark.parametrize("queue", ["{RJOBS}", "{RJOBS}.a", "a:{RJOBS}"])
+def test_a_hash_tag_keeps_all_keys_in_one_slot(queue: str) -> None:
+    keys = QueueKeys(check_queue_name(queue))
+    for name in (keys.queue, keys.live, keys.env("J"), keys.dead, keys.published("J")):
+        assert key_slot(name.encode()) == key_slot(b"RJOBS")
+
+
+@pytest.mark.parametrize("queue", ["RJOBS", "a:b", "my jobs"])
+def test_side_keys_are_in_the_slot_of_a_queue_without_braces(queue: str) -> None:
+    assert key_slot(QueueKeys(queue).dead.encode()) == key_slot(queue.encode())
+
+
+PIECES = st.lists(st.sampled_from(["a", "{a}", ":", "(", "dead", "py:", "}"]), min_size=1, max_size=5)
+
+
+def allowed(name: str) -> bool:
+    try:
+        check_queue_name(name)
+    except ConfigError:
+        return False
+    return True
+
+
+@settings(max_examples=1000)
+@given(*[PIECES.map("".join).filter(allowed)] * 2)
+@example("a", "{a}")
+@example("{a}", "{a}:b")
+@example("{a}", "{a}:dead")
+def test_no_side_key_belongs_to_two_queues(one: str, other: str) -> None:
+    assume(one != other)
+    assert not QueueKeys(one).dead.startswith(QueueKeys(other).side_prefix)
 
 
 @pytest.mark.parametrize("name", ["RJOBS", "my jobs", "größe", "a.b_c", "日本", "q:1", "{RJOBS}", "x{y}z"])
