@@ -100,22 +100,30 @@ class TaskError(DoRedisError):
         iterations: Numbers of the iterations that failed, counted from 1.
         message: The message of the R condition or Python exception, as the worker saw it.
         condition: The R condition (as an R value) or the Python exception itself, where there is one.
+        call: The R call that failed, on one line; None in Python, and where R names none.
     """
 
     def __init__(
-        self, job: str | None, iterations: Sequence[int], message: str, condition: object = None
+        self,
+        job: str | None,
+        iterations: Sequence[int],
+        message: str,
+        condition: object = None,
+        call: str | None = None,
     ) -> None:
         iterations = tuple(iterations)
-        super().__init__(job, iterations, message, condition)
+        super().__init__(job, iterations, message, condition, call)
         self.job = job
         self.iterations = iterations
         self.message = message
         self.condition = condition
+        self.call = call
 
     def __str__(self) -> str:
         # The wording is that of foreach in R, which people search for.
         numbers = ", ".join(map(str, self.iterations))
-        return f'task {numbers} failed - "{self.message}"'
+        where = f" (in {self.call})" if self.call else ""
+        return f'task {numbers} failed - "{self.message}"{where}'
 
 
 class WorkerCrashed(TaskError):  # noqa: N818  (named as the design names it)

@@ -377,7 +377,7 @@ class TestWorker:
         errors.StoreUnavailable("redis://h:1/0", "Connection refused"),
         errors.LocalProtocolError("no"),
         errors.RemoteProtocolError("no list", "Q.out.J"),
-        errors.TaskError("J", [3, 4], "no good", ValueError("no good")),
+        errors.TaskError("J", [3, 4], "no good", ValueError("no good"), "sqrt(x)"),
         errors.EvaluatorError("rscript", "died", -9, "bye"),
     ],
     ids=lambda error: type(error).__name__,

@@ -129,7 +129,7 @@ class RCodec:
         text = wire.condition_message(element)
         if text == _SIGPIPE:
             raise Declined([number], "its R worker lost its liveness connection")
-        return number, False, TaskError(job, [number], text, element)
+        return number, False, TaskError(job, [number], text, element, wire.condition_call(element))
 
 
 def _exported(value: object, environment: Environment) -> values.RValue:

@@ -6,6 +6,7 @@ values: `rinterop.serialize.outline` checks every byte of a payload and reports 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
@@ -43,6 +44,9 @@ TIMEOUT_CLASS = "pydoredis_timeout"
 
 FAILURE_CLASS = "pydoredis_failure"
 """First class of the condition that stands for a task that a worker of ours could not run."""
+
+_EVAL = values.symbol("eval")
+"""What workers evaluate bodies with: the call in errors of `stop()` at the top level of one."""
 
 AGENT_CLASSES = frozenset({CRASH_CLASS, TIMEOUT_CLASS, FAILURE_CLASS})
 
@@ -203,6 +207,16 @@ def condition_message(element: values.RValue) -> str:
     """The message of an R condition."""
     found = values.strings(element.get("message")) if isinstance(element, values.List) else None
     return str(found[0]) if found else ""
+
+
+def condition_call(element: values.RValue) -> str | None:
+    """The call of an R condition, on one line; None if there is none to show, or just the worker's own."""
+    found = element.get("call") if isinstance(element, values.List) else None
+    if not isinstance(found, values.Call) or found.cells[0].value == _EVAL:
+        return None
+    with contextlib.suppress(rinterop.ExpansionError):
+        return values.one_line(found)
+    return None
 
 
 def sendable(message: bytes, what: str, sizes: Sizes = dict) -> bytes:

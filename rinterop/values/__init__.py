@@ -42,7 +42,7 @@ from rinterop.values.build import (
     simple_error,
     symbol,
 )
-from rinterop.values.deparse import deparse, deparse1
+from rinterop.values.deparse import deparse, deparse1, one_line
 from rinterop.values.functions import (
     S4,
     ByteCode,
@@ -159,6 +159,7 @@ __all__ = [
     "logical",
     "named_list",
     "names",
+    "one_line",
     "pairlist",
     "plain",
     "raw",

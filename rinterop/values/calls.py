@@ -29,8 +29,8 @@ from rinterop.values.vectors import Character
 class Calls(Lines):
     """Prints calls; what else there is to print, `_value` knows."""
 
-    def __init__(self, width: int, backquote: bool, use_source: bool) -> None:
-        super().__init__(width)
+    def __init__(self, width: int, backquote: bool, use_source: bool, nlines: int | None) -> None:
+        super().__init__(width, nlines)
         self._backquote = backquote
         self._use_source = use_source
         self._in_braces = 0

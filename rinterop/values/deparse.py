@@ -7,6 +7,7 @@ the writer, the printer works off a stack of what is still to be printed, so dep
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from rinterop.values import literals
@@ -53,7 +54,12 @@ WIDTH: Final = 60
 
 
 def deparse(
-    value: RValue, *, width: int = WIDTH, backquote: bool | None = None, use_source: bool = False
+    value: RValue,
+    *,
+    width: int = WIDTH,
+    backquote: bool | None = None,
+    use_source: bool = False,
+    nlines: int | None = None,
 ) -> list[str]:
     """The lines of R code for `value`, as R's `deparse(value)` gives them.
 
@@ -66,13 +72,14 @@ def deparse(
         backquote: Whether to put odd names in backquotes; None: in calls and functions, as R does.
         use_source: Whether a function that remembers how it was written (`srcref`) is shown so, as R's
             `print` does. `deparse` does not.
+        nlines: Make no more lines than that, nor look at what they have no room for.
 
     Raises:
         ExpansionError: If a vector is a compact form of very many elements.
     """
     if backquote is None:
         backquote = isinstance(value, Call | Closure | Expression)
-    printer = _Printer(width, backquote, use_source)
+    printer = _Printer(width, backquote, use_source, nlines)
     printer.run(value)
     return printer.lines
 
@@ -86,11 +93,27 @@ def deparse1(value: RValue, *, width: int = 500, collapse: str = " ", use_source
     return collapse.join(deparse(value, width=width, use_source=use_source))
 
 
+def one_line(value: RValue, width: int = 120) -> str:
+    """The code for `value`, or its beginning and "...": for messages. Quick, however large the value is.
+
+    Args:
+        value: Any value.
+        width: About so many characters, twice as many at most.
+
+    Raises:
+        ExpansionError: If a vector is a compact form of very many elements.
+    """
+    first, *more = deparse(value, width=width, nlines=2)
+    if len(first) > 2 * width:
+        return first[: 2 * width - 3] + "..."
+    return f"{first.rstrip()} ..." if more else first
+
+
 class _Printer(Calls):
     """Prints one value."""
 
-    def __init__(self, width: int, backquote: bool, use_source: bool) -> None:
-        super().__init__(width, backquote, use_source)
+    def __init__(self, width: int, backquote: bool, use_source: bool, nlines: int | None) -> None:
+        super().__init__(width, backquote, use_source, nlines)
         self._without_attributes = 0
 
     # -- values
@@ -135,7 +158,8 @@ class _Printer(Calls):
     def _elements(self, tags: Sequence[str], values: Sequence[RValue]) -> Iterator[Item]:
         """The inside of `list(...)`."""
         breaks = Breaks(self)
-        for index, (tag, value) in enumerate(zip(tags, values, strict=True)):
+        pairs = zip(tags, values, strict=True)
+        for index, (tag, value) in enumerate(islice(pairs, self._most_elements)):
             if index:
                 yield ", "
             yield breaks.check
@@ -156,14 +180,14 @@ class _Printer(Calls):
             return (run,)
         if not len(value):
             return (literals.EMPTY[type(value)],)
-        texts = literals.elements(value)
+        texts = literals.elements(value, self._most_elements)
         tags = (
             [f"{self._tag(str(n))} = " if n else "" for n in names(value) or ()]
             if _has_nice_names(value)
             else []
         )
         if tags:
-            texts = [tag + text for tag, text in zip(tags, texts, strict=True)]
+            texts = [tag + text for tag, text in zip(tags, texts, strict=False)]  # not all may be wanted
         is_raw = isinstance(value, Raw)
         if len(texts) == 1 and not tags:
             return (f"as.raw({texts[0]})" if is_raw else texts[0],)

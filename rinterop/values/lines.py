@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -48,20 +49,23 @@ class Lines:
         indent: Levels by which new lines are indented.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, nlines: int | None = None) -> None:
         self.lines: list[str] = []
         self.indent = 0
         self._width = width
+        self._nlines = nlines if nlines is not None else sys.maxsize
+        # No element takes less than a character, and a line has few beyond the width.
+        self._most_elements = None if nlines is None else nlines * (width + 1)
         self._line: list[str] = []
         self._length = 0
         self._next_precedence = 0
         self._todo: list[Item] = []
 
     def run(self, value: RValue) -> None:
-        """Print `value` and all in it."""
+        """Print `value` and all in it, or as much as there are lines for."""
         todo = self._todo
         todo.append(value)
-        while todo:
+        while todo and len(self.lines) < self._nlines:
             item = todo.pop()
             if isinstance(item, str):
                 self._print(item)
@@ -73,8 +77,9 @@ class Lines:
                 self._value(item.value)
             else:
                 item()
-        if self._line or not self.lines:
+        if (self._line or not self.lines) and len(self.lines) < self._nlines:
             self.newline()
+        del self.lines[self._nlines :]  # an item may end several
 
     def _print(self, text: str) -> None:
         if not self._line:

@@ -93,37 +93,37 @@ def run(value: Any) -> str | None:
     return f"{numbers[0]}:{numbers[-1]}"
 
 
-def elements(value: Any) -> list[str]:
-    """The code for each element. NA has its type in its name where all elements are NA."""
-    texts = _elements(value)
+def elements(value: Any, most: int | None = None) -> list[str]:
+    """The code for the first `most` elements. NA has its type in its name where all elements are NA."""
+    texts = _elements(value, most)
+    if most is not None and len(value) > most and all(text is None for text in texts):
+        texts = _elements(value)
     if type(value) in _MISSING and all(text is None for text in texts):
         return [_MISSING[type(value)]] * len(texts)
     return ["NA" if text is None else text for text in texts]
 
 
-def _elements(value: Any) -> list[str | None]:
+def _elements(value: Any, most: int | None = None) -> list[str | None]:
     match value:
         case Logical():
             return [
                 None if x is NA else "TRUE" if x else "FALSE"
-                for x in map(value.__getitem__, range(len(value)))
+                for x in map(value.__getitem__, range(len(value))[:most])
             ]
         case Integer():
-            return [None if n == NA_INTEGER else f"{n}L" for n in value.values.tolist()]
+            return [None if n == NA_INTEGER else f"{n}L" for n in value.values[:most].tolist()]
         case Double():
-            missing = is_na_real(value.values).tolist()
-            return [
-                None if na else double_text(x) for x, na in zip(value.values.tolist(), missing, strict=True)
-            ]
+            numbers = value.values[:most]
+            missing = is_na_real(numbers).tolist()
+            return [None if na else double_text(x) for x, na in zip(numbers.tolist(), missing, strict=True)]
         case Complex():
-            missing = is_na_real(value.values.view("float64")).tolist()
-            return [
-                _complex(z, missing[2 * i], missing[2 * i + 1]) for i, z in enumerate(value.values.tolist())
-            ]
+            pairs = value.values[:most]
+            missing = is_na_real(pairs.view("float64")).tolist()
+            return [_complex(z, missing[2 * i], missing[2 * i + 1]) for i, z in enumerate(pairs.tolist())]
         case Raw():
-            return [f"0x{byte:02x}" for byte in value.values]
+            return [f"0x{byte:02x}" for byte in value.values[:most]]
         case _:
-            return [None if isinstance(text, NAType) else string(text) for text in value.values]
+            return [None if isinstance(text, NAType) else string(text) for text in value.values[:most]]
 
 
 def _complex(z: complex, real_na: bool, imaginary_na: bool) -> str | None:

@@ -122,6 +122,17 @@ def test_values_that_only_r_has(queue: Queue) -> None:
     np.testing.assert_array_equal(loop.dopar(rexpr("f(x)")), [2, 3])
 
 
+def test_an_error_says_where_it_happened(queue: Queue) -> None:
+    with pytest.raises(TaskError) as caught:
+        queue.foreach(x=[4.0, "text"]).dopar(rexpr("sqrt(x)"))
+    assert caught.value.call == "sqrt(x)"
+    message = "non-numeric argument to mathematical function"
+    assert str(caught.value) == f'task 2 failed - "{message}" (in sqrt(x))'
+    with pytest.raises(TaskError) as caught:
+        queue.foreach(x=[1]).dopar(rexpr("stop('not today')"))
+    assert str(caught.value) == 'task 1 failed - "not today"'
+
+
 def test_worker_init(queue: Queue) -> None:
     loop = queue.foreach(x=[1.0, 2.0], combine="c", worker_init=rexpr("base::options(pydoredis.test = 7)"))
     body = rexpr("x + getOption('pydoredis.test', 0)")

@@ -106,3 +106,22 @@ def test_what_is_wrong_with_an_environment_is_told() -> None:
         wire.decode_environment(rinterop.dumps(values.named_list(codec=values.character("perl"))))
     with pytest.raises(RemoteProtocolError, match="expr"):
         wire.decode_environment(rinterop.dumps(values.named_list(expr=values.NULL)))
+
+
+EVAL = values.call("eval", values.symbol("expr"))
+SQRT = values.call("sqrt", values.character("text"))
+HUGE = values.call(
+    "sum",
+    values.Altrep(values.symbol("compact_realseq"), values.symbol("base"), 14, values.double(1e10, 1.0, 1.0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"), [(SQRT, 'sqrt("text")'), (EVAL, None), (values.NULL, None), (HUGE, None)]
+)
+def test_the_call_of_an_error_is_shown_unless_it_is_the_workers(
+    call: values.RValue, shown: str | None
+) -> None:
+    condition = values.simple_error("no", call)
+    assert wire.condition_call(condition) == shown
+    assert wire.condition_call(values.double(1.0)) is None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rinterop
 from rinterop import RValue
 from rinterop import values as v
-from rinterop.values import deparse, deparse1
+from rinterop.values import deparse, deparse1, one_line
+from rinterop.values.lines import Lines
 from tests.rinterop.recordings import recordings
 from tests.rinterop.rscript import run_r
 
@@ -185,3 +187,50 @@ def test_any_value_has_lines(recording: object) -> None:
             deparse(value)
     else:
         assert all(isinstance(line, str) for line in deparse(value))
+
+
+def test_some_lines_are_the_first_of_all() -> None:
+    for recording in recordings(form="xdr"):
+        if "huge" in recording.name or "mmap" in recording.name:  # refused
+            continue
+        value = rinterop.loads(recording.read())
+        lines = deparse(value, width=20)
+        for nlines in (1, 2, 5):
+            assert deparse(value, width=20, nlines=nlines) == lines[:nlines], recording.name
+
+
+def test_a_line_is_cut_where_there_is_more() -> None:
+    assert one_line(v.call("sqrt", v.character("text"))) == 'sqrt("text")'
+    sums = v.call("f", *[v.call("+", v.symbol("one"), v.symbol("another"))] * 20)
+    assert one_line(sums, 30) == "f(one + another, one + another, ..."
+    assert one_line(v.character("x" * 10_000), 30) == '"' + "x" * 56 + "..."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        v.double(*np.random.default_rng(1).random(10**6)),
+        v.integer(*([1, 3] * 500_000)),
+        v.character(*["word"] * 10**6),
+        v.list_(*[v.integer(1)] * 10**6),
+        v.raw(bytes(10**6)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_no_more_of_a_vector_is_looked_at_than_is_shown(
+    value: v.Vector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call made by do.call() holds its arguments themselves."""
+    printed: list[str] = []
+    printing = Lines._print
+
+    def count(self: Lines, text: str) -> None:
+        printed.append(text)
+        printing(self, text)
+
+    monkeypatch.setattr(Lines, "_print", count)
+    shown = one_line(v.call("mean", value))
+    assert shown.startswith("mean(")
+    assert shown.endswith(" ...")
+    assert len(shown) < 240
+    assert len(printed) < 500
