@@ -17,9 +17,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
-# Tests use separate processes and Redis servers, so two at a time get in each other's way no more than the
-# processors do. By file: what a file's tests share, such as a pool that replays recordings, is made only once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Tests have processes and Redis servers of their own, so several at a time get in each other's way no more than
+# the processors do; and many wait for something to expire. By file, but for some: see tests/schedule.py.
+PYTEST_ARGS ?= -n 4 --dist loadfile
 INTEGRATION_ARGS ?= -n 4 --dist loadgroup
 FUZZ_SECONDS ?= 60
 CHAOS_ARGS ?= --seed 1 --minutes 3

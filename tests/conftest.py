@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -46,6 +47,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="R (Rscript) is not installed"))
         elif wants_peer and (missing := missing_r_packages()):
             item.add_marker(pytest.mark.skip(reason=f"R packages not installed: {', '.join(missing)}"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Our variant of pytest-xdist's scheduler, where that is installed and `--dist loadfile` is asked for."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.schedule import FileByFile
+
+    return FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")
