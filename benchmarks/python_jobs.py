@@ -2,7 +2,7 @@
 
     python -m benchmarks.python_jobs [--rounds 3] [--share 1.0] [--no-peers]
 
-The peers come with `pip install pydoredis[bench]`; one that is missing is left out, with a note. All figures
+The peers come with `pip install -e '.[bench]'`; one that is missing is left out, with a note. All figures
 are from one run on one machine, so their ratios mean more than they do. Each system has a fresh Redis server.
 """
 
@@ -23,6 +23,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import NOT_INSTALLED
 from benchmarks.python_systems import OURS, PEERS, WORKERS, Run, System
 from pydoredis.loops import Foreach
 from pydoredis.queue import Queue
@@ -87,7 +88,7 @@ def beside_peers(rounds: int, share: float, *, with_peers: bool) -> Table:
     our_rate, our_lone = best[OURS.name]
     for system in systems:
         if system.name not in best:
-            table.add_row(system.name, "not installed")
+            table.add_row(system.name, NOT_INSTALLED)
             continue
         rate, lone = best[system.name]
         table.add_row(

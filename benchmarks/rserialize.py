@@ -2,10 +2,11 @@
 
     python -m benchmarks.rserialize [--repeat 7] [--only double,message]
 
-Needs R; rdata, rds2py and rpy2 are left out where they are not installed. Medians of one run on one machine,
-each figure in a process of its own. A result is dropped after the clock has stopped; the input is in memory,
-but for rds2py and "rinterop, file", which read an uncompressed .rds file. Reading means: up to the library's
-own values (rinterop: RValue; rdata: Python's; rds2py: dicts; R and rpy2: R's objects).
+Needs R; rdata and rds2py (`pip install -e '.[bench]'`) and rpy2 are left out, with a note, where they are not
+installed. Medians of one run on one machine, each figure in a process of its own. A result is dropped after the
+clock has stopped; the input is in memory, but for rds2py and "rinterop, file", which read an uncompressed .rds
+file. Reading means: up to the library's own values (rinterop: RValue; rdata: Python's; rds2py: dicts; R and rpy2:
+R's objects).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks import NOT_INSTALLED
 
 VALUES = {
     "double": "80 MB double",
@@ -213,7 +216,8 @@ def main() -> None:
         figures = {"r": measure_r(folder)}
         for library in USES:
             if not is_here(library):
-                print(f"{LIBRARIES[library]} is not installed: left out", file=sys.stderr)
+                left_out = "not installed: pip install -e '.[r]'" if library == "rpy2" else NOT_INSTALLED
+                print(f"{LIBRARIES[library]}: {left_out}", file=sys.stderr)
                 continue
             figures[library] = {name: measure_apart(library, folder, name, options.repeat) for name in names}
         print(f"message: {(folder / 'message.rds').stat().st_size} bytes")
