@@ -3,10 +3,10 @@
     python -m benchmarks.rserialize [--repeat 7] [--only double,message]
 
 Needs R; rdata and rds2py (`pip install -e '.[bench]'`) and rpy2 are left out, with a note, where they are not
-installed. Medians of one run on one machine, each figure in a process of its own. A result is dropped after the
-clock has stopped; the input is in memory, but for rds2py and "rinterop, file", which read an uncompressed .rds
-file. Reading means: up to the library's own values (rinterop: RValue; rdata: Python's; rds2py: dicts; R and rpy2:
-R's objects).
+installed. Medians of one run on one machine, each figure in a process of its own. A result is dropped after
+the clock has stopped; the input is in memory, but for rds2py and "rinterop, file", which read an uncompressed
+.rds file. Reading means: up to the library's own values (rinterop: RValue; rdata: Python's; rds2py: dicts; R
+and rpy2: R's objects).
 """
 
 from __future__ import annotations
