@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pydoredis.errors import RemoteProtocolError, UnknownJob
+from pydoredis.errors import ConfigError, RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
 from pydoredis.registered import connection_or_registered
@@ -28,11 +28,13 @@ class Admin:
     """Administration over one connection; a context manager that closes it.
 
     Args:
-        connection: Which server; that of the registered queue by default.
+        connection: Which server; that of the registered queue by default. In a cluster all that is asked for
+            must be of one queue, and raises ConfigError if none is named.
     """
 
     def __init__(self, connection: ConnectionSettings | None = None) -> None:
-        self._store = AdminStore(connection_or_registered(connection))
+        self._connection = connection_or_registered(connection)
+        self._store = AdminStore(self._connection)
 
     def __enter__(self) -> Admin:
         return self
@@ -112,9 +114,19 @@ class Admin:
 
     def _families(self, queue: str | None) -> list[Family]:
         if queue is not None:
-            return [self._store.family(check_queue_name(queue))]
+            self._go_to(check_queue_name(queue))
+            return [self._store.family(queue)]
+        if self._connection.kind == "cluster":
+            raise ConfigError("queue", None, "the name of one: in a Redis Cluster they are on many nodes")
         # Many a program has keys like `page.count`; a count alone makes no queue.
         return [family for _, family in sorted(self._store.families().items()) if family.is_queue]
+
+    def _go_to(self, queue: str) -> None:
+        """Speak to the server that has the queue: in a cluster it may be another one than before."""
+        connection = self._connection.at(queue)
+        if connection != self._store.connection:
+            self._store.close()
+            self._store = AdminStore(connection)
 
     def _jobs_of(self, family: Family) -> list[JobRow]:
         queued, exact = self._queued(family)
@@ -227,6 +239,7 @@ class Admin:
             StoreUnavailable: If Redis is lost; what is left can be removed once more.
         """
         keys = QueueKeys(check_queue_name(queue))
+        self._go_to(queue)
         tasks = self._store.length(keys.queue) + self._store.length(keys.python)
         running = sum(state == "running" for _, state in self._states(self._store.family(queue)))
         # First what calls workers to the queue, then what tells them about its jobs, then the rest.

@@ -51,7 +51,7 @@ class Queue:
         resolve(options)
         self.options: Mapping[str, Any] = options
         self._server: EmbeddedServer | None = None
-        self.connection = ConnectionSettings.load(url=url)
+        self.connection = ConnectionSettings.load(url=url).at(name)
         store = Store(self.connection)
         try:
             store.check()

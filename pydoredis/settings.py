@@ -12,12 +12,15 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast, get_args
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from pydoredis import addresses
+from pydoredis.addresses import DEFAULT_PORT, Kind, Node
 from pydoredis.errors import ConfigError
+from pydoredis.protocol.keys import hash_tag
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +32,6 @@ REngine = Literal["auto", "rpy2", "rscript"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 DEFAULT_URL: Final = "redis://localhost:6379/0"
-DEFAULT_PORT: Final = 6379
 CONFIG_NAME: Final = "pydoredis.toml"
 PREFIX: Final = "PYDOREDIS_"
 
@@ -115,16 +117,21 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class ConnectionSettings:
-    """Which Redis server, and who we are there.
+    """Where Redis is, and who we are there.
 
-    `url` is what `redis.Redis.from_url` takes, password included; whatever is shown to people or logged
-    is `safe_url`, and that is also what `repr` and `str` show.
+    `url` is the address, password included: of one server, of Sentinels or of a cluster (`addresses`).
+    Whatever is shown to people or logged is `safe_url`, and that is also what `repr` and `str` show.
+
+    Attributes:
+        url: The address.
+        tag: The hash tag of the queues that it is for, which says which node of a cluster has them (`at`).
     """
 
     url: str = field(default=DEFAULT_URL, repr=False)
+    tag: str = ""
 
     def __post_init__(self) -> None:
-        _check_url(self.url, "")
+        addresses.check_url(self.url, "")
 
     @classmethod
     def load(
@@ -164,52 +171,102 @@ class ConnectionSettings:
         if found is None:
             config = ConfigFile.find(environ) if config is None else config
             found, source = _url_from_file(config)
-        parts = _check_url(found, source)
-        if password is None and parts.password is None and not _query(parts).get("password"):
+        parts = addresses.check_url(found, source)
+        if password is None and parts.password is None and not addresses.query(parts).get("password"):
             password = environ.get(PREFIX + "PASSWORD") or None
-        return cls(_with_parts(parts, username, password, db))
+        if db is not None:
+            _whole("db", db, "", minimum=0)
+        return cls(addresses.with_parts(parts, username, password, db))
+
+    def at(self, *queues: str) -> ConnectionSettings:
+        """The same for whoever deals with these queues: in a cluster, at the node that has their keys.
+
+        Raises:
+            ConfigError: If it is a cluster, and the names don't see to it that there is one such node.
+        """
+        if self.kind != "cluster":
+            return self
+        tags = {hash_tag(queue): queue for queue in queues}
+        if None in tags:
+            raise ConfigError(
+                *("queue", tags[None]),
+                f"a name with a hash tag, as '{{{tags[None]}}}': a Redis Cluster then keeps all that belongs "
+                "to the queue on one node",
+            )
+        if len(tags) > 1:
+            raise ConfigError(
+                *("queues", ", ".join(queues)),
+                "names with the same hash tag, as '{jobs}' and '{jobs}:urgent': in a Redis Cluster others "
+                "may be on other nodes, and need workers of their own",
+            )
+        return replace(self, tag=next(iter(tags)) or "")
 
     @property
     def safe_url(self) -> str:
         """The address without its password: for people, logs and error messages."""
-        return _without_password(self.url)
+        return addresses.without_password(self.url)
 
     @property
-    def scheme(self) -> Literal["redis", "rediss", "unix"]:
-        """``redis`` (TCP), ``rediss`` (TLS) or ``unix`` (a socket file)."""
-        return cast(Literal["redis", "rediss", "unix"], urlsplit(self.url).scheme)
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.url)
+
+    @property
+    def kind(self) -> Kind:
+        """What the address leads to: one ``server``, a ``sentinel`` that knows it, or a ``cluster``."""
+        return addresses.kind_of(self._parts)
+
+    @property
+    def scheme(self) -> str:
+        """``redis`` (TCP), ``rediss`` (TLS), ``unix`` (a socket file); with ``+sentinel`` or ``+cluster``."""
+        return self._parts.scheme
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Hosts and ports that the address names: a server, Sentinels, nodes; none for a unix socket."""
+        return () if self.scheme == "unix" else addresses.nodes(self._parts)
 
     @property
     def host(self) -> str | None:
-        """The server's name or address; None for a unix socket."""
-        return None if self.scheme == "unix" else urlsplit(self.url).hostname or "localhost"
+        """Name or address of the first of these; None for a unix socket."""
+        return self.nodes[0][0] if self.nodes else None
 
     @property
     def port(self) -> int | None:
-        """The TCP port; None for a unix socket."""
-        return None if self.scheme == "unix" else urlsplit(self.url).port or DEFAULT_PORT
+        """Its TCP port; None for a unix socket."""
+        return self.nodes[0][1] if self.nodes else None
+
+    @property
+    def service(self) -> str:
+        """The name under which Sentinels know the master."""
+        return addresses.service(self._parts)
 
     @property
     def path(self) -> str | None:
         """The socket's file name; None for TCP."""
-        return unquote(urlsplit(self.url).path) if self.scheme == "unix" else None
+        return unquote(self._parts.path) if self.scheme == "unix" else None
 
     @property
     def username(self) -> str | None:
         """The ACL user; None means Redis's default user."""
-        parts = urlsplit(self.url)
-        return unquote(parts.username or "") or _query(parts).get("username") or None
+        return unquote(self._parts.username or "") or addresses.query(self._parts).get("username") or None
 
     @property
     def password(self) -> str | None:
         """The password, or None. For connecting, never for showing."""
-        parts = urlsplit(self.url)
-        return unquote(parts.password or "") or _query(parts).get("password") or None
+        return unquote(self._parts.password or "") or addresses.query(self._parts).get("password") or None
 
     @property
     def db(self) -> int:
         """Number of the database."""
-        return _db_of(urlsplit(self.url))
+        return addresses.database(self._parts)
+
+    def server_url(self, node: Node) -> str:
+        """The address of one server there, password included: the master, or a node of the cluster."""
+        return addresses.server_url(self._parts, node)
+
+    def sentinel_url(self, node: Node) -> str:
+        """The address of one Sentinel, with the password for it."""
+        return addresses.sentinel_url(self._parts, node)
 
     def __repr__(self) -> str:
         return f"ConnectionSettings(url={self.safe_url!r})"
@@ -245,90 +302,8 @@ def _url_from_file(config: ConfigFile) -> tuple[str, str]:
             raise ConfigError(name, shown, "text in quotes", source)
         text[name] = value
     db = None if table.get("db") is None else _whole("db", table["db"], source, minimum=0)
-    return _with_parts(_check_url(url, source), text["username"], text["password"], db), source
-
-
-def _check_url(url: str, source: str) -> SplitResult:
-    """Take `url` apart, or say what is wrong with it without showing its password."""
-    allowed = "an address like redis://[user:password@]host:6379/0, rediss://… or unix:///path?db=0"
-    try:
-        parts = urlsplit(url)
-        # Reading the port is what checks it.
-        well_formed = parts.port != 0 and _db_of(parts) >= 0
-    except ValueError as error:
-        raise ConfigError("url", _without_password(url), allowed, source) from error
-    if parts.scheme == "unix":
-        well_formed = well_formed and len(parts.path) > 1 and parts.hostname is None
-    elif parts.scheme not in ("redis", "rediss"):
-        well_formed = False
-    if not well_formed:
-        raise ConfigError("url", _without_password(url), allowed, source)
-    return parts
-
-
-def _query(parts: SplitResult) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-
-
-def _db_of(parts: SplitResult) -> int:
-    """The database's number, as redis-py reads it: ``?db=`` before the path.
-
-    Raises:
-        ValueError: If it is not a number.
-    """
-    text = _query(parts).get("db")
-    if text is None:
-        text = "" if parts.scheme == "unix" else parts.path.strip("/")
-    if text == "":
-        return 0
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("the database is not a number")
-    return int(text)
-
-
-def _with_parts(parts: SplitResult, username: str | None, password: str | None, db: int | None) -> str:
-    """The URL of `parts` with those of the three that are not None put in."""
-    query = _query(parts)
-    user = parts.username if username is None else quote(username, safe="")
-    word = parts.password if password is None else quote(password, safe="")
-    if username is not None:
-        query.pop("username", None)
-    if password is not None:
-        query.pop("password", None)
-    where = parts.netloc.rpartition("@")[2]
-    if word is not None:
-        where = f"{user or ''}:{word}@{where}"
-    elif user:
-        where = f"{user}@{where}"
-    path = parts.path
-    if db is not None:
-        _whole("db", db, "", minimum=0)
-        query.pop("db", None)
-        if parts.scheme == "unix":
-            query["db"] = str(db)
-        else:
-            path = f"/{db}"
-    asked = f"?{urlencode(query)}" if query else ""
-    return f"{parts.scheme}://{where}{path}{asked}"
-
-
-def _without_password(url: str) -> str:
-    """`url` for the eyes of everyone, even if it is no address at all."""
-    try:
-        parts = urlsplit(url)
-        query = _query(parts)
-    except ValueError:
-        return "<not an address>"
-    if not parts.scheme or ("@" in url and "@" not in parts.netloc):
-        # Something is out of place, and the part that we would blot out may not be the password.
-        return "<not an address>" if "@" in url or "password" in url else url
-    login, at, where = parts.netloc.rpartition("@")
-    user, colon, _ = login.partition(":")
-    shown = f"{user}{':***' if colon else ''}{at}{where}"
-    if "password" in query:
-        query["password"] = "***"
-        return f"{parts.scheme}://{shown}{parts.path}?{urlencode(query, safe='*')}"
-    return f"{parts.scheme}://{shown}{parts.path}{'?' if parts.query else ''}{parts.query}"
+    parts = addresses.check_url(url, source)
+    return addresses.with_parts(parts, text["username"], text["password"], db), source
 
 
 # --- the worker -------------------------------------------------------------------------------------------

@@ -161,6 +161,104 @@ class TestConnection:
         assert f":{quote(password, safe='')}@" not in settings.safe_url
 
 
+SENTINELS = "redis+sentinel://ann:{}@s1,s2:5/pool/3?sentinel_password={}"
+
+
+class TestSeveralServers:
+    def test_sentinels(self) -> None:
+        word = quote(SECRET, safe="")
+        settings = connect({"PYDOREDIS_URL": SENTINELS.format(word, word) + "&ssl_ca_certs=x"})
+        assert (settings.kind, settings.scheme) == ("sentinel", "redis+sentinel")
+        assert settings.nodes == (("s1", 26379), ("s2", 5))
+        assert (settings.host, settings.port) == settings.nodes[0]
+        assert (settings.service, settings.db, settings.username, settings.password) == (
+            *("pool", 3),
+            *("ann", SECRET),
+        )
+        parse: Any = redis.connection.parse_url
+        master = parse(settings.server_url(("::1", 7)))
+        assert (master["host"], master["port"], master["db"]) == ("::1", 7, 3)
+        assert (master["username"], master["password"]) == ("ann", SECRET)
+        assert "sentinel_password" not in master
+        sentinel = parse(settings.sentinel_url(("s2", 5)))
+        assert (sentinel["host"], sentinel["port"], sentinel["password"]) == ("s2", 5, SECRET)
+        assert "username" not in sentinel
+        assert "db" not in sentinel
+        assert "connection_class" not in sentinel
+
+    def test_tls_to_the_master_or_to_sentinels_or_both(self) -> None:
+        for scheme, asked, expected in [
+            ("rediss+sentinel", "no", ("rediss", "redis")),
+            ("rediss+sentinel", "yes", ("rediss", "rediss")),
+            ("redis+sentinel", "yes", ("redis", "rediss")),
+        ]:
+            settings = connect(url=f"{scheme}://s/pool?sentinel_tls={asked}&ssl_ca_certs=ca.pem")
+            urls = settings.server_url(("m", 1)), settings.sentinel_url(("s", 2))
+            assert tuple(url.partition(":")[0] for url in urls) == expected
+            assert all("ssl_ca_certs=ca.pem" in url for url in urls if url.startswith("rediss"))
+
+    def test_a_cluster(self) -> None:
+        settings = connect(url="rediss+cluster://:x@[::1]:7000,[::2]:7001?ssl_cert_reqs=none")
+        assert (settings.kind, settings.nodes) == ("cluster", (("::1", 7000), ("::2", 7001)))
+        assert settings.server_url(("n", 1)) == "rediss://:x@n:1?ssl_cert_reqs=none&db=0"
+
+    def test_login_and_database_are_put_in(self) -> None:
+        settings = connect(url="redis+sentinel://s1:1,s2:2/pool", username="ann", password="p", db=4)
+        assert settings.url == "redis+sentinel://ann:p@s1:1,s2:2/pool/4"
+        settings = connect({"PYDOREDIS_PASSWORD": "p"}, url="redis+cluster://a,b")
+        assert settings.url == "redis+cluster://:p@a,b"
+
+    @pytest.mark.parametrize(
+        ("url", "form"),
+        [
+            *[
+                (f"redis+sentinel://{rest}", "name-of-the-master")
+                for rest in ("s", "s/", "/pool", "s,/pool", "s:0/pool", "s/pool/x", "s/pool/0/1")
+            ],
+            ("redis+sentinel://s/pool?sentinel_pasword=x", "sentinel_password="),
+            ("redis+sentinel://s/pool?sentinel_tls=maybe", "sentinel_tls=yes"),
+            *[(f"redis+cluster://{rest}", "no database but 0") for rest in ("", "a,:1", "a/1", "a?db=1")],
+            ("redis+cluster://a?sentinel_password=x", "no database but 0"),
+            *[(f"redis://{rest}", r"redis\+sentinel") for rest in ("a,b", "a:1,b:2", "a?sentinel_tls=yes")],
+            ("redis+ring://a", r"redis\+sentinel"),
+        ],
+    )
+    def test_no_address(self, url: str, form: str) -> None:
+        with pytest.raises(ConfigError, match=form):
+            connect(url=url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *(SENTINELS, "redis+sentinel://s/pool?sentinel_password={}&password={}"),
+            *("redis+cluster://:{}@a,b", "rediss+cluster://:{}@a?ssl_password={}"),
+        ],
+    )
+    def test_no_password_is_shown(self, url: str) -> None:
+        word = quote(SECRET, safe="")
+        settings = connect(url=url.format(word, word))
+        for shown in (repr(settings), str(settings), settings.safe_url):
+            assert "s3cr3t" not in shown
+            assert shown.count("***") == url.count("{}")
+        with pytest.raises(ConfigError) as caught:
+            connect(url=f"{url.format(word, word)}{'&' if '?' in url else '?'}db=x")
+        assert "s3cr3t" not in f"{caught.value!r} {caught.value}"
+
+    def test_queues_of_a_cluster_need_one_hash_tag(self) -> None:
+        cluster = connect(url="redis+cluster://a")
+        assert cluster.at("{jobs}").tag == cluster.at("{jobs}", "{jobs}:urgent").tag == "jobs"
+        with pytest.raises(
+            ConfigError, match=r"queue = 'jobs': must be a name with a hash tag, as '\{jobs\}'"
+        ):
+            cluster.at("jobs")
+        with pytest.raises(
+            ConfigError, match=r"queues = '\{a\}, \{b\}': must be names with the same hash tag"
+        ):
+            cluster.at("{a}", "{b}")
+        plain = connect(url="redis://a")
+        assert plain.at("jobs", "{a}", "{b}") == plain
+
+
 class TestFile:
     def write(self, path: Path, text: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,8 @@ Url = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Redis: redis://\\[user:password@]host:6379/0, rediss:// (TLS) or unix:///path?db=0. "
+        help="Redis: redis://\\[user:password@]host:6379/0, rediss:// (TLS), unix:///path?db=0, "
+        "redis+sentinel://host1,host2/name-of-the-master or redis+cluster://host1,host2. "
         "\\[env: PYDOREDIS_URL, REDIS_URL] \\[default: redis://localhost:6379/0]",
     ),
 ]

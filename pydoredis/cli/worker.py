@@ -152,7 +152,7 @@ def worker(
         # Imported late: `pydoredis worker --help` needs none of it.
         from pydoredis.worker.agent import Agent
 
-        agent = Agent(connection, settings)
+        agent = Agent(connection.at(*settings.queues), settings)
         if stop_with_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
         ended_by = agent.run()

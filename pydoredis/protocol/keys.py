@@ -60,6 +60,12 @@ def is_for_python_peers_only(name: str) -> bool:
     return "{" in name
 
 
+def hash_tag(name: str) -> str | None:
+    """The part of an allowed queue name that says where a cluster keeps its keys; None if there is none."""
+    found = _HASH_TAG.search(name)
+    return found[0][1:-1] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class QueueKeys:
     """The keys of one queue, as doRedis 3.0.2 spells them, and the side keys of ours.

@@ -16,8 +16,11 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
+    MovedError,
     NoPermissionError,
     NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -27,6 +30,7 @@ from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import places
 
 CONNECT_TIMEOUT_S = 10.0
 """How long a server may take to accept a connection."""
@@ -71,17 +75,32 @@ class Store:
     @cached_property
     def _client(self) -> redis.Redis:
         # Made when it is first needed: it connects at once, and failures belong to the command that needs it.
-        return redis.Redis.from_url(
-            self.connection.url,
+        pool = places.connection_pool(
+            self.connection,
             # RESP2, as R peers speak it: the same replies from every server version.
             protocol=2,
             decode_responses=False,
-            single_connection_client=True,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
             redis_connect_func=self._connected,
             # One attempt mends a connection that the server closed while it was idle.
             retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
+        )
+        client = redis.Redis(connection_pool=pool, single_connection_client=True)
+        client.auto_close_connection_pool = True
+        return client
+
+    @cached_property
+    def _values(self) -> redis.Redis | redis.RedisCluster:
+        """For values of users, which may have any names: in a cluster these may be on any of its nodes."""
+        if self.connection.kind != "cluster":
+            return self._client
+        return places.whole_cluster(
+            self.connection,
+            protocol=2,
+            decode_responses=False,
+            socket_timeout=self._timeout_s,
+            socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
         )
 
     def _connected(self, connection: redis.Connection) -> None:
@@ -90,10 +109,10 @@ class Store:
 
     def close(self) -> None:
         """Close the connection."""
-        if "_client" not in self.__dict__:
-            return
-        with contextlib.suppress(RedisError, OSError):
-            self._client.close()
+        for name in ("_client", "_values"):
+            if name in self.__dict__:
+                with contextlib.suppress(RedisError, OSError):
+                    getattr(self, name).close()
 
     def check(self) -> str:
         """Reach the server and return its version.
@@ -137,17 +156,17 @@ class Store:
     def get_value(self, key: bytes) -> bytes | None:
         """What a user stored under `key`."""
         with self._translated():
-            return cast("bytes | None", self._client.get(key))
+            return cast("bytes | None", self._values.get(key))
 
     def set_value(self, key: bytes, value: bytes) -> None:
         """Store a user's value."""
         with self._translated():
-            self._client.set(key, value)
+            self._values.set(key, value)
 
     def delete_value(self, key: bytes) -> int:
         """Remove a user's value; how many there were: 0 or 1."""
         with self._translated():
-            return int(self._client.delete(key))
+            return int(self._values.delete(key))
 
     # --- the connection -----------------------------------------------------------------------------------
 
@@ -183,12 +202,23 @@ class Store:
         """Turn the client's errors into ours."""
         try:
             yield
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+        except (
+            *(redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError),
+            RedisClusterException,
+        ) as error:
             raise StoreUnavailable(self.connection.safe_url, str(error)) from error
         except InvalidResponse as error:
             raise StoreUnavailable(
                 self.connection.safe_url, f"what answers there is no Redis ({error})"
             ) from error
+        except MovedError as error:
+            raise StoreUnavailable(
+                self.connection.safe_url,
+                f"it is a node of a Redis Cluster, and {error.host}:{error.port} has the key: an address "
+                "redis+cluster://… finds the right one",
+            ) from error
         except ResponseError as error:
+            if isinstance(error, ReadOnlyError):
+                self.disconnect()  # a name or an address that follows the master may lead elsewhere by now
             # OOM, READONLY, LOADING, MISCONF, NOPERM …: the server is there, but will not do this now.
             raise StoreUnavailable(self.connection.safe_url, str(error)) from error

@@ -19,6 +19,7 @@ from pydoredis.protocol.keys import QueueKeys, TaskTag
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import CANCELLED_TTL_S
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script, Store
+from pydoredis.store.places import WrongServer, connection_pool
 
 LEASE_S = 6 * 3600
 """How long a job's keys outlive the last sign of life of its coordinator: time enough to debug one."""
@@ -73,11 +74,19 @@ class JobStore(Store):
             What `workers` tells; None if the job's ID is taken.
         """
         with self._translated():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.set(self._keys.env(self._job), environment, nx=True, ex=LEASE_S)
-            pipe.get(self._keys.count)
-            stored, count = pipe.execute()
+            try:
+                stored, count = self._open(environment)
+            except WrongServer:
+                # The connection is from a time when the queue was there.
+                self.disconnect()
+                stored, count = self._open(environment)
         return _number(count) if stored else None
+
+    def _open(self, environment: bytes) -> Any:
+        pipe = self._client.pipeline(transaction=False)
+        pipe.set(self._keys.env(self._job), environment, nx=True, ex=LEASE_S)
+        pipe.get(self._keys.count)
+        return pipe.execute()
 
     def restore(self, environment: bytes) -> None:
         """Store the environment again: the server lost it."""
@@ -214,8 +223,8 @@ def _pool(connection: ConnectionSettings) -> redis.ConnectionPool:
     A connection is for one command or pipeline at a time, so that jobs in several threads may share them. One
     that the server closed meanwhile is noticed when it is taken out, and made anew.
     """
-    return redis.ConnectionPool.from_url(
-        connection.url,
+    return connection_pool(
+        connection,
         protocol=2,  # as R peers speak it
         decode_responses=False,
         socket_timeout=ANSWER_TIMEOUT_S,

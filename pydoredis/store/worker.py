@@ -158,6 +158,8 @@ class WorkerStore(Store):
             for n, (claim, _) in enumerate(batch):
                 said = "error" if isinstance(reply, Exception) else reply[n].decode()
                 outcomes[id(claim)] = None if said.startswith("error") else cast("Outcome", said)
+        if None in outcomes.values():
+            self.disconnect()  # it may be that the master is another one by now
         return [outcomes[id(claim)] for claim, _ in results], taken
 
     def _publication(self, batch: Sequence[tuple[Claim, bytes]]) -> Call:

@@ -1,0 +1,202 @@
+"""Where a connection leads: to a given server, the master that Sentinel names, or the node of a cluster.
+
+A server that moves is looked up each time a connection to it is made. One that answers that it is not the
+right one any more counts as lost. So whoever can bear a lost connection follows a failover, or a slot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from abc import ABC, abstractmethod
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    MasterDownError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.retry import Retry
+
+from pydoredis.addresses import Node
+from pydoredis.settings import ConnectionSettings
+
+LOOKUP_TIMEOUT_S = 3.0
+"""How long one Sentinel, or one node of a cluster, may take to say where to go, before the next is asked."""
+
+# Moved is a kind of Ask.
+_ELSEWHERE = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError)
+
+
+class WrongServer(redis.exceptions.ConnectionError):
+    """The server of an open connection is not, or not any more, the one that has the queue."""
+
+
+def connection_pool(connection: ConnectionSettings, **options: Any) -> redis.ConnectionPool:
+    """A pool of connections to wherever the server is when they are made.
+
+    Args:
+        connection: Which server.
+        options: For redis-py's connections.
+    """
+    if connection.kind == "server":
+        return redis.ConnectionPool.from_url(connection.url, **options)
+    place = Master(connection) if connection.kind == "sentinel" else SlotOwner(connection)
+    url = connection.server_url(connection.nodes[0])  # the place puts others for host and port
+    kind = _FollowingTLS if urlsplit(url).scheme == "rediss" else _Following
+    return redis.ConnectionPool.from_url(url, connection_class=kind, place=place, **options)
+
+
+def whole_cluster(connection: ConnectionSettings, **options: Any) -> redis.RedisCluster:
+    """A client for keys anywhere in a cluster."""
+    first, *others = connection.nodes
+    startup = [ClusterNode(*node) for node in others]  # type: ignore[no-untyped-call]
+    return redis.RedisCluster(url=connection.server_url(first), startup_nodes=startup, **options)
+
+
+# --- looking up -------------------------------------------------------------------------------------------
+
+
+class Place(ABC):
+    """Where some server is now, as others tell. Safe to use from several threads.
+
+    Args:
+        connection: Names those who know, and the login.
+    """
+
+    def __init__(self, connection: ConnectionSettings) -> None:
+        self._connection = connection
+        self._informants = list(connection.nodes)
+        self._lock = threading.Lock()
+
+    def find(self) -> Node:
+        """Ask one after the other, beginning with whoever knew it last.
+
+        Raises:
+            redis.exceptions.AuthenticationError: If none of them lets us in.
+            redis.exceptions.ConnectionError: If none of them knows.
+        """
+        failures: list[tuple[Node, Exception]] = []
+        with self._lock:
+            for node in list(self._informants):
+                try:
+                    with redis.Redis.from_url(
+                        self._url(node),
+                        protocol=2,
+                        socket_timeout=LOOKUP_TIMEOUT_S,
+                        socket_connect_timeout=LOOKUP_TIMEOUT_S,
+                        retry=Retry(NoBackoff(), 0),
+                    ) as client:
+                        found = self._ask(client, node)
+                except (RedisError, OSError, LookupError) as error:
+                    failures.append((node, error))
+                    continue
+                self._informants.remove(node)
+                self._informants.insert(0, node)
+                return found
+        said = "; ".join(f"{host}:{port}: {error}" for (host, port), error in failures)
+        if all(isinstance(error, AuthenticationError) for _, error in failures):
+            raise AuthenticationError(said)
+        raise redis.exceptions.ConnectionError(f"nobody says where it is ({said})")
+
+    def distrust(self) -> None:
+        """What was found last was wrong: ask somebody else first."""
+        with self._lock:
+            self._informants.append(self._informants.pop(0))
+
+    @abstractmethod
+    def _url(self, informant: Node) -> str:
+        """The address at which to ask."""
+
+    @abstractmethod
+    def _ask(self, client: redis.Redis, informant: Node) -> Node:
+        """Ask; raise LookupError, with the reason, if it does not know."""
+
+
+class Master(Place):
+    """The master of a service, as Sentinels see it."""
+
+    def _url(self, informant: Node) -> str:
+        return self._connection.sentinel_url(informant)
+
+    def _ask(self, client: redis.Redis, informant: Node) -> Node:
+        masters = cast("dict[str, dict[str, Any]]", client.sentinel_masters())
+        state = masters.get(self._connection.service)
+        if state is None:
+            known = ", ".join(map(repr, sorted(masters))) or "none"
+            raise LookupError(f"knows no master {self._connection.service!r} ({known})")
+        if state["is_sdown"] or state["is_odown"] or not state["is_master"]:
+            raise LookupError("the master is down")
+        return state["ip"], int(state["port"])
+
+
+class SlotOwner(Place):
+    """The node of a cluster that has the slot of a hash tag; without one, any of its masters."""
+
+    def __init__(self, connection: ConnectionSettings) -> None:
+        super().__init__(connection)
+        self._slot = key_slot(connection.tag.encode()) if connection.tag else None
+
+    def _url(self, informant: Node) -> str:
+        return self._connection.server_url(informant)
+
+    def _ask(self, client: redis.Redis, informant: Node) -> Node:
+        # As two words: for them redis-py has no form of its own, which changed with its versions.
+        owners: list[Any] = client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+        found = None
+        for first, last, (host, port, *_), *_ in owners:
+            # A node that does not know its own name, or is not to tell it, means "where you reach me".
+            node = (host.decode() if host else informant[0], int(port))
+            if node not in self._informants:
+                self._informants.append(node)
+            if found is None and (self._slot is None or first <= self._slot <= last):
+                found = node
+        if found is None:
+            raise LookupError(f"knows no node for slot {self._slot}" if owners else "knows of no slots")
+        return found
+
+
+# --- connections ------------------------------------------------------------------------------------------
+
+
+class _Following(redis.Connection):
+    """A connection to wherever its place says that the server is."""
+
+    def __init__(self, *, place: Place, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._place = place
+
+    def _connect(self) -> Any:
+        self.host, self.port = self._place.find()
+        return super()._connect()  # type: ignore[no-untyped-call]
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """A reply; if it says that the server is the wrong one by now, a lost connection."""
+        try:
+            return super().read_response(*arguments, **options)
+        except ResponseError as error:
+            if not is_wrong_server(error):
+                raise
+            self._place.distrust()
+            with contextlib.suppress(OSError):
+                self.disconnect()  # type: ignore[no-untyped-call]
+            raise WrongServer(f"{type(error).__name__}: {error}") from error
+
+
+class _FollowingTLS(_Following, redis.SSLConnection):
+    """The same with TLS."""
+
+
+def is_wrong_server(error: ResponseError) -> bool:
+    """Whether a reply says that another server, or none just now, has the queue."""
+    return isinstance(error, _ELSEWHERE) or str(error).startswith("NOREPLICAS")
