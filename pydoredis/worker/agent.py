@@ -37,7 +37,6 @@ from pydoredis.worker.waiter import Waiter
 from pydoredis.worker.wear import Limits
 
 log = logging.getLogger(__name__)
-output_log = logging.getLogger("pydoredis.worker.output")
 
 
 class Agent:
@@ -141,7 +140,7 @@ class Agent:
     def _hear(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event.what, OutputLine):
-                self._log_output(event.what)
+                event.what.log()
             elif isinstance(event.what, Frame):
                 try:
                     self._answered(event.child, event.what)
@@ -180,7 +179,7 @@ class Agent:
     def _enforce_limits(self, now_s: float) -> None:
         """End what has run too long: tasks, and a shutdown's patience."""
         self._crew.kill_overdue(now_s, self._settings.timelimit_s)
-        self._crew.kill_cancelled()
+        self._crew.stop_cancelled(now_s)
         if not self._shutdown.begun:
             self._crew.retire_worn(now_s)
         if self._tasks_left is not None and self._tasks_left <= 0 and not self._shutdown.begun:
@@ -361,6 +360,9 @@ class Agent:
         if frame.kind == Kind.PARTIAL:
             child.running(frame.token).keep(frame.body)
             return
+        if frame.kind == Kind.INTERRUPTED:
+            self._hands.interrupted(child.dropped(frame.token))
+            return
         run = child.finish(frame.token)
         claim = run.claim
         if frame.kind == Kind.RESULT:
@@ -379,14 +381,6 @@ class Agent:
         self._refusals.served()
         if self._tasks_left is not None:
             self._tasks_left -= 1
-
-    def _log_output(self, line: OutputLine) -> None:
-        if line.run is None:
-            output_log.info("%s", line.text)
-        else:
-            claim = line.run.claim
-            where = claim.block if line.iteration is None else line.iteration
-            output_log.info("[%s %s %s] %s", claim.keys.queue, claim.task.job, where, line.text)
 
     def _room(self) -> int:
         """How many more tasks to take: one for each free executor, and some ahead while tasks are short."""

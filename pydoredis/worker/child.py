@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import time
 from collections import OrderedDict, deque
@@ -27,6 +28,8 @@ from pydoredis.worker.frames import (
 from pydoredis.worker.jobs import Job
 from pydoredis.worker.process import Process
 
+_output_log = logging.getLogger("pydoredis.worker.output")
+
 KEPT_ENVIRONMENTS = 4
 """Job environments that an executor keeps, least recently used out: several jobs may alternate on a queue."""
 
@@ -39,6 +42,9 @@ _LONGEST_MARK = 12  # a sign, ten digits, the mark
 
 _LAST_WORDS = ("Fatal Python error", " *** caught ")
 """How Python's and R's reports of a crash begin: first what they were doing, then how it came to that."""
+
+INTERRUPT_GRACE_S = 2.0
+"""How long a body may take to end, and to tidy up, after its job was cancelled."""
 
 _LAST_MOMENTS_S = 0.5
 _F_SETPIPE_SZ = 1031  # Linux; fcntl names it only from Python 3.10 on some builds
@@ -87,6 +93,15 @@ class OutputLine:
     run: Run | None
     iteration: int | None
 
+    def log(self) -> None:
+        """Write it to the log of what bodies print, with queue, job and iteration."""
+        if self.run is None:
+            _output_log.info("%s", self.text)
+        else:
+            claim = self.run.claim
+            where = claim.block if self.iteration is None else self.iteration
+            _output_log.info("[%s %s %s] %s", claim.keys.queue, claim.task.job, where, self.text)
+
 
 class Child:
     """Starts one executor process and talks to it without ever blocking.
@@ -120,6 +135,8 @@ class Child:
         self.tasks_looked_at = 0
         self.dismissed_s = float("inf")
         self.output_ended = False
+        self._stopping_since_s: float | None = None  # since when its running task is to be stopped
+        self._interrupted = False  # whether a SIGINT is on its way to the tasks in its pipe
         self._frames = FrameBuffer()
         self._environments: OrderedDict[int, None] = OrderedDict()
         self._outgoing = bytearray()
@@ -237,8 +254,21 @@ class Child:
         self.head_since_s = time.monotonic()
         run = self.runs.popleft()
         self.tasks_done += 1
+        self._stopping_since_s = None
+        if not self.runs:
+            self._interrupted = False
         if self._iteration in run.claim.task.iterations:
             self._iteration = None  # else it is that of the next task, whose output came before this answer
+        return run
+
+    def dropped(self, number: int) -> Run:
+        """The task with this number, the first in the pipe, was interrupted.
+
+        Raises:
+            FrameError: If it is not the first.
+        """
+        run = self.finish(number)
+        self._interrupted = False
         return run
 
     @property
@@ -289,6 +319,39 @@ class Child:
         yield OutputLine(text, self.runs[0] if self.runs else None, self.iteration)
 
     # --- its end ------------------------------------------------------------------------------------------
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be given one more task, as far as that is for itself to say."""
+        return bool(self.ready) and not self.killed_for and not self.is_cancelled
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its running task belongs to a job that was cancelled."""
+        return bool(self.runs) and self.runs[0].claim.cancelled
+
+    @property
+    def patience_s(self) -> float:
+        """Until when (monotonic) its cancelled task may still end; infinity if it has none."""
+        if not self.is_cancelled or self.killed_for:
+            return float("inf")
+        return (self._stopping_since_s or 0.0) + INTERRUPT_GRACE_S
+
+    def stop(self, now_s: float) -> None:
+        """Have it drop its running task, which was cancelled: by SIGINT; if that does not help, by SIGKILL.
+
+        The signal may come when the task has just ended, and hit the next one. So there is one at a time, and
+        none where tasks of living jobs wait in the pipe; a frame after it says that it is over.
+        """
+        if self._stopping_since_s is None:
+            self._stopping_since_s = now_s
+        if now_s >= self.patience_s:
+            self.kill("its job was cancelled")
+        elif not self._interrupted and all(run.claim.cancelled for run in self.runs):
+            self._interrupted = True
+            self.process.interrupt()
+            self._post(Kind.BARRIER, 0, b"")
+            self.flush()
 
     def kill(self, reason: str) -> None:
         """End the process now; `reason` is what its death will be put down to."""

@@ -152,16 +152,17 @@ class Crew:
                 child.kill("did not end by itself")
 
     def next_overdue_s(self, limit_s: float) -> float:
-        """When (monotonic) `kill_overdue` will have something to do; infinity for never."""
+        """When (monotonic) `kill_overdue` or `stop_cancelled` will have to kill; infinity for never."""
         due = [child.head_since_s + seconds for child, seconds in self.time_limits(limit_s)]
+        due += [child.patience_s for child in self.children]
         due += [child.dismissed_s + DISMISS_TIMEOUT_S for child in self.children if not child.killed_for]
         return min(due, default=float("inf"))
 
-    def kill_cancelled(self) -> None:
-        """End those whose task belongs to a job that was cancelled."""
+    def stop_cancelled(self, now_s: float) -> None:
+        """Stop the tasks of jobs that were cancelled."""
         for child in self.children:
-            if child.runs and child.runs[0].claim.cancelled and not child.killed_for:
-                child.kill("its job was cancelled")
+            if child.is_cancelled and not child.killed_for:
+                child.stop(now_s)
 
     def kill_all(self, reason: str) -> None:
         """End all that were not ended before."""
@@ -258,7 +259,7 @@ class Crew:
         if not able:
             self.fill(codec)
         child = min(
-            (c for c in able if c.ready and not c.killed_for and self._limits.room(c) > 0),
+            (c for c in able if c.is_free and self._limits.room(c) > 0),
             key=lambda child: len(child.runs),
             default=None,
         )
@@ -297,7 +298,7 @@ class Crew:
         # In this order: what a body printed is in the pipe before its answer is.
         for line in child.output():
             yield Event(child, line)
-        if any(frame.kind in (Kind.RESULT, Kind.FAILED) for frame in frames):
+        if any(frame.kind in (Kind.RESULT, Kind.FAILED, Kind.INTERRUPTED) for frame in frames):
             for line in child.unfinished_line():
                 yield Event(child, line)
         if child.output_ended:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from pydoredis.worker import frames
-from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskRefused
+from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskInterrupted, TaskRefused
 from pydoredis.worker.frames import Frame, FrameBuffer, FrameError, Kind
 
 _READ_SIZE = 1 << 16
@@ -101,6 +101,8 @@ def serve(engine: Engine, pipes: Pipes) -> None:
                 result = run(number, payload, verdicts.pop(frame.token, {}), kept.pop(frame.token, ()))
             except TaskRefused as exc:
                 send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
+            except TaskInterrupted:
+                send(frames.pack(Kind.INTERRUPTED, frame.token))
             else:
                 head = frames.RESULT_HEAD.pack(clock() - began)
                 send(frames.HEADER.pack(Kind.RESULT, frame.token, len(head) + len(result)) + head + result)
@@ -108,6 +110,8 @@ def serve(engine: Engine, pipes: Pipes) -> None:
             engine.load(frame.token, frame.body)
         elif frame.kind == Kind.FORGET:
             engine.forget(frame.token)
+        elif frame.kind == Kind.BARRIER:
+            engine.forget_interrupt()
         elif frame.kind == Kind.VERDICT:
             (index,) = frames.VERDICT_HEAD.unpack_from(frame.body)
             text = frame.body[frames.VERDICT_HEAD.size :].decode("utf-8", "replace")
@@ -123,18 +127,22 @@ def _r_engine(ask: Ask, keep: Keep) -> Engine:
     from rinterop.runtime import embedded
 
     runtime = embedded.start()
+    runtime.hold_interrupts()
     return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}", keep)
 
 
 def _python_engine(ask: Ask, keep: Keep) -> Engine:
     from pydoredis.shared_values import use_in_bodies
+    from pydoredis.worker.engines.interrupts import Interrupts
     from pydoredis.worker.engines.python import PythonEngine
     from pydoredis.worker.shared import AgentValues
 
     # A crash in C says which Python call it was. (With R in the process, R's own handlers say so.)
     faulthandler.enable(all_threads=False)
-    use_in_bodies(AgentValues(ask))
-    return PythonEngine(keep)
+    interrupts = Interrupts()
+    interrupts.install()
+    use_in_bodies(AgentValues(interrupts.shielded(ask)))
+    return PythonEngine(keep, interrupts)
 
 
 _ENGINES: dict[str, Callable[[Ask, Keep], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}

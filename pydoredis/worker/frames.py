@@ -14,19 +14,23 @@ kind              sent by      token, body
                                The executor keeps it until ``FORGET``. Never answered.
 ``FORGET``        agent        number of a job environment that is no longer needed; empty. Never answered.
 ``TASK``          agent        number of the task; int32 number of its job environment, then the task message.
-                               Answered by ``RESULT`` or ``FAILED``. Several may wait in the pipe.
+                               Answered by ``RESULT``, ``FAILED`` or ``INTERRUPTED``. Several may wait
+                               in the pipe.
 ``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then two
                                lines of UTF-8 text, a class and a message: the iteration is not to be run, its
                                result is an error of that class with this message. Never answered.
 ``KEPT``          agent        number of a task that follows; the body of a ``PARTIAL`` that another executor
                                sent of it before it died: those iterations are not run again. In the
                                order in which they were sent. Never answered.
+``BARRIER``       agent        0; empty. A SIGINT was sent before it, for the tasks before it: one that has
+                               met none of their bodies is forgotten. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`), then a value or text.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
                                double, then the result message, ready to be published.
 ``FAILED``        executor     number of the task; UTF-8 text that says why there is no result.
                                Only for what is not the user's doing: a message that cannot be read.
+``INTERRUPTED``   executor     number of the task; empty. SIGINT came while its body ran: it is given up.
 ``PARTIAL``       executor     number of the running task; int32 how many of its iterations are finished, then
                                the values of those that no ``PARTIAL`` or ``KEPT`` held before, in a form
                                of the engine's own. Only now and then, so that a death costs little.
@@ -34,10 +38,10 @@ kind              sent by      token, body
                                frames that come in between are kept for later.
 ================  ===========  =========================================================================
 
-The agent closing its end means: finish what you have and exit with status 0. Whatever the process writes
-to its standard output and error belongs to the user: the agent logs it. A line that consists of the byte 0x1e
-and a decimal number says which iteration the output that follows belongs to; it is sent only for tasks of
-more than one iteration.
+SIGINT interrupts the body that runs, or else the next one that does. The agent closing its end means: finish
+what you have and exit with status 0. Whatever the process writes to its standard output and error belongs to
+the user: the agent logs it. A line that consists of the byte 0x1e and a decimal number says which iteration
+the output that follows belongs to; it is sent only for tasks of more than one iteration.
 """
 
 from __future__ import annotations
@@ -70,11 +74,13 @@ class Kind(enum.IntEnum):
     ANSWER = 4
     VERDICT = 5
     KEPT = 6
+    BARRIER = 7
     READY = 16
     RESULT = 17
     FAILED = 18
     REQUEST = 19
     PARTIAL = 20
+    INTERRUPTED = 21
 
 
 _KINDS = frozenset(map(int, Kind))

@@ -95,6 +95,13 @@ class Hands:
         while self._delayed and self._delayed[0].due_s <= now_s:
             self.backlog.append(heapq.heappop(self._delayed).run)
 
+    def interrupted(self, run: Run) -> None:
+        """An executor has dropped this task. It runs again if its job lives: then the SIGINT was not ours."""
+        if run.claim.cancelled:
+            self.cancelled.append(run.claim)
+        else:
+            self.backlog.appendleft(run)
+
     def withdraw_cancelled(self) -> None:
         """Move tasks of cancelled jobs that no executor has begun to `cancelled`."""
         gone = [run for run in (*self.backlog, *(item.run for item in self._delayed)) if run.claim.cancelled]

@@ -74,6 +74,11 @@ class Process:
         if not self.ended():
             os.kill(self.pid, signal.SIGKILL)
 
+    def interrupt(self) -> None:
+        """Send it SIGINT; not to what it started."""
+        if not self.ended():
+            os.kill(self.pid, signal.SIGINT)
+
     def memory_bytes(self) -> int:
         """Memory that it has now (resident); 0 if that is not known here."""
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -54,6 +54,10 @@ class Runtime(Protocol):
         """The function `name(data, numbers)` of the sourced environment; `numbers` of them are passed."""
         ...
 
+    def forget_interrupt(self) -> None:
+        """Take back an interrupt that R has been asked for and has not carried out."""
+        ...
+
     def quit(self) -> None:
         """End R and the process with status 0, as `quit()` does: finalizers, `.Last`, temporary directory."""
         ...

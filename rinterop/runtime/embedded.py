@@ -146,6 +146,15 @@ class EmbeddedR:
 
         return call_r
 
+    def hold_interrupts(self) -> None:
+        """Let R have SIGINT for good, and suspend it but where R code calls `interruptsSuspended(FALSE)`."""
+        self.evaluate(".Internal(interruptsSuspended(TRUE))", self.rlib.R_BaseEnv)
+        interrupts.leave_to_r()
+
+    def forget_interrupt(self) -> None:
+        """Take back an interrupt that R has been asked for; see `Runtime.forget_interrupt`."""
+        self.rlib.R_interrupts_pending = 0
+
     def quit(self) -> None:
         """End R and the process; see `Runtime.quit`."""
         self.evaluate("quit('no', 0)", self.rlib.R_BaseEnv)

@@ -27,6 +27,11 @@ def remember_handler_of_r() -> None:
     _libc.sigaction(_SIGINT, None, _of_r)
 
 
+def leave_to_r() -> None:
+    """Let R's handler have SIGINT for good, in a process that runs R and little else."""
+    _libc.sigaction(_SIGINT, _of_r, None)
+
+
 class Interrupts:
     """Gives SIGINT to R and back to Python. Nests: R calls Python, which calls R."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -337,40 +335,9 @@ def test_quit_in_a_body_is_the_exit_status(engine: engines.REngine) -> None:
         assert executor.end_output().endswith("bye")
 
 
-def test_interrupts_are_ignored(engine: engines.REngine) -> None:
+def test_a_terminal_cannot_interrupt_it(engine: engines.REngine) -> None:
     with Executor("r", engine) as executor:
-        assert os.getpgid(executor.process.pid) == executor.process.pid
-        executor.process.send_signal(signal.SIGINT)
-        body = (
-            "{ cat('at work\\n'); until <- proc.time()[[3]] + 0.3; while (proc.time()[[3]] < until) NULL; i }"
-        )
-        executor.load(1, peer().make(f"job({body})"))
-        executor.submit(1, peer().make("task(i = 1)"))
-        executor.wait_for_output("at work")
-        executor.process.send_signal(signal.SIGINT)
-        assert peer().show(executor.next_result()[1]) == "list(`1` = 1)"
-
-
-def test_an_interrupted_sleep_costs_one_iteration(engine: engines.REngine) -> None:
-    with Executor("r", engine) as executor:
-        executor.load(1, peer().make("job({ if (i == 1) { cat('asleep\\n'); Sys.sleep(20) }; i })"))
-        executor.submit(1, peer().make("task(i = 1:2)"))
-        executor.wait_for_output("asleep")
-        answered = threading.Event()
-
-        def interrupt() -> None:
-            # One that comes before the sleep has begun is ignored.
-            executor.process.send_signal(signal.SIGINT)
-            while not answered.wait(0.2):
-                executor.process.send_signal(signal.SIGINT)
-
-        interrupter = threading.Thread(target=interrupt)
-        interrupter.start()
-        result = executor.next_result()[1]
-        answered.set()
-        interrupter.join()
-        shown = peer().show(result, "list(class(value[[1]])[2], value[[2]])")
-        assert shown == 'list("error", 2L)'
+        assert os.getsid(executor.process.pid) == executor.process.pid
 
 
 def test_profile_is_read_as_by_rscript(engine: engines.REngine, tmp_path: Path) -> None:

@@ -89,6 +89,12 @@ class AgentAtWork(RuleBasedStateMachine):
         else:
             self.hands.deaths.append(Death(run, None, "SIGKILL"))
 
+    @precondition(lambda self: self.running)
+    @rule(at=PLACES)
+    def is_interrupted(self, at: int) -> None:
+        """By us, because its job was cancelled, or by somebody else."""
+        self.hands.interrupted(self.running.pop(at % len(self.running)))
+
     @precondition(lambda self: self.hands.deaths)
     @rule(decision=st.sampled_from(["give-back", "again", "wait", "condemn"]), pause_s=st.floats(0, 10))
     def settles_a_death(self, decision: str, pause_s: float) -> None:

@@ -27,6 +27,10 @@ class TaskRefused(Exception):  # noqa: N818 - the agent's word for it
     """A message can't be read, so that there is no result; the text says why. Never the body's doing."""
 
 
+class TaskInterrupted(KeyboardInterrupt):
+    """SIGINT came while a body ran; the task is given up."""
+
+
 class Engine(Protocol):
     """Runs the tasks of any number of jobs, one at a time, in the process's main thread."""
 
@@ -60,7 +64,12 @@ class Engine(Protocol):
 
         Raises:
             TaskRefused: If there can be no result.
+            TaskInterrupted: If SIGINT came while a body ran. At any other time it waits for the next body.
         """
+        ...
+
+    def forget_interrupt(self) -> None:
+        """A SIGINT that waits for a body is not meant for those to come."""
         ...
 
     def close(self) -> None:

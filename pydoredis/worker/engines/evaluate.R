@@ -5,7 +5,8 @@
 # The host calls
 #   load_environment(data, number), forget_environment(NULL, number), verdict(data, index), restore(data, finished)
 #   run_task(data, number), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
-# Both return the result message as a raw vector, or a string: why there can be none. The host provides
+# Both return the result message as a raw vector, an empty one if the task was interrupted, or a string: why there
+# can be none. Bodies can be interrupted, nothing else can, if the host has suspended interrupts. The host provides
 # send_partial(data): the body of a PARTIAL frame of the running task.
 
 # The job in use: an environment with expr, exportenv, kind. Its name, and the calls that mention it, are seen by
@@ -26,6 +27,7 @@ marked <- FALSE
 shown <- 0L  # warnings
 verdicts <- list()
 restored <- list()  # values of iterations that another executor finished
+struck <- FALSE  # whether the task was interrupted
 sent <- 0L  # how many values the agent has
 due <- 0  # when it is time to send more
 
@@ -61,7 +63,7 @@ text_of <- function(data) {
 # A tryCatch() costs 4 microseconds, as much as all else that is done for a small task. So there is one for each
 # iteration, and what goes wrong with R's own functions in between leaves by a jump and is told by resume_task().
 run_task <- function(data, number) {
-  withCallingHandlers(start_task(data, number), warning = on_warning, error = on_error)
+  withCallingHandlers(start_task(data, number), warning = on_warning, error = on_error, interrupt = on_interrupt)
 }
 
 start_task <- function(data, number) {
@@ -70,6 +72,7 @@ start_task <- function(data, number) {
   finished <- restored
   restored <<- list()
   shown <<- 0L
+  struck <<- FALSE
   stage <<- "reading"
   task <- unserialize(data)
   if (!is.list(task)) return("the task is not a list")
@@ -99,14 +102,18 @@ start_task <- function(data, number) {
 # R left run_task by a jump to top level. In a body that is invokeRestart("abort"), or stop() with a condition that
 # is no error (a redisWorker dies of that one): that iteration's value is an error, and the next one has its turn.
 resume_task <- function(data, number) {
+  if (struck) return(finish(raw()))
   if (stage == "reading") return(paste("R cannot read the task:", reason))
   if (stage == "packing") return(finish(serialize_each()))
   said <- sub("\n$", "", geterrmessage())
   .Internal(seterrmessage(""))  # or a later jump would be put down to this error
   text <- paste0("the evaluation jumped to top level", if (nzchar(said)) ": ", said)
   values[[at]] <<- simpleError(text, quote(eval(.doRedisGlobals[["expr"]], envir = .doRedisGlobals[["exportenv"]])))
-  withCallingHandlers(go_on(), warning = on_warning, error = on_error)
+  withCallingHandlers(go_on(), warning = on_warning, error = on_error, interrupt = on_interrupt)
 }
+
+# A body that catches its interrupt itself goes on.
+on_interrupt <- function(e) struck <<- TRUE
 
 on_error <- function(e) {
   if (stage == "running") return(NULL)  # iteration() takes care
@@ -116,10 +123,13 @@ on_error <- function(e) {
 
 go_on <- function() {
   total <- length(arguments)
+  suspended <- .Internal(interruptsSuspended())
   while (at < total) {
     at <<- at + 1L
     if (marked) cat("\036", names(arguments)[at], "\n", sep = "")
+    .Internal(interruptsSuspended(FALSE))
     values[at] <<- list(iteration(arguments[[at]]))
+    .Internal(interruptsSuspended(suspended))
     if (at < total && now() >= due) send_values()
   }
   stage <<- "packing"

@@ -19,8 +19,8 @@ def settle(agent: int) -> None:
 
     - A session of its own: Ctrl-C and a closed terminal reach the agent, not the executors nor what bodies
       start; and the agent can end a body's children with it (`killpg`).
-    - SIGINT is ignored all the same. (Not blocked: what bodies start would inherit that, and tools that
-      interrupt their children would wait for ever.)
+    - SIGINT is ignored until an engine has bodies interrupted by it. (Not blocked: what bodies start would
+      inherit that, and tools that interrupt their children would wait for ever.)
     - SIGKILL when the agent dies (Linux), for bodies that are busy then; an idle executor sees its pipe
       close. The kernel looks at the *thread* that started the process: agents do that in their main thread.
     - Standard input is empty.

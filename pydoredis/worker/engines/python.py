@@ -26,7 +26,15 @@ from pydoredis.errors import EvaluatorError, RemoteProtocolError
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.python import Outcome, Program
-from pydoredis.worker.engines.base import KEEP_AFTER_S, KEEP_SHARE, Keep, TaskRefused, keep_nothing
+from pydoredis.worker.engines.base import (
+    KEEP_AFTER_S,
+    KEEP_SHARE,
+    Keep,
+    TaskInterrupted,
+    TaskRefused,
+    keep_nothing,
+)
+from pydoredis.worker.engines.interrupts import Interrupts
 from pydoredis.worker.frames import OUTPUT_MARK, PARTIAL_HEAD
 from rinterop import values
 
@@ -43,8 +51,9 @@ class Job:
 class PythonEngine:
     """Runs Python bodies; see `pydoredis.worker.engines.base.Engine`."""
 
-    def __init__(self, keep: Keep = keep_nothing) -> None:
+    def __init__(self, keep: Keep = keep_nothing, interrupts: Interrupts | None = None) -> None:
         self._keep = keep
+        self._interrupts = interrupts or Interrupts()
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
         self._jobs: dict[int, Job] = {}
         # What a body prints has to be in the pipe before its result is, line by line like a terminal's.
@@ -59,6 +68,10 @@ class PythonEngine:
     def forget(self, number: int) -> None:
         """Let a job environment go."""
         self._jobs.pop(number, None)
+
+    def forget_interrupt(self) -> None:
+        """A SIGINT that waits for a body is not meant for those to come."""
+        self._interrupts.forget()
 
     def close(self) -> None:
         """Nothing to end."""
@@ -77,6 +90,8 @@ class PythonEngine:
         except RemoteProtocolError as exc:
             raise TaskRefused(str(exc)) from exc
         marked = len(numbers) > 1
+        interrupts = self._interrupts
+        interrupts.struck = False
         outcomes: list[Outcome | None] = _finished(kept)
         sent, last, due_s = len(outcomes), len(numbers) - 1, time.monotonic() + KEEP_AFTER_S
         for index in range(sent, len(numbers)):
@@ -91,7 +106,10 @@ class PythonEngine:
             elif job.program is None:
                 outcomes.append(job.failure)
             else:
-                outcomes.append(_evaluate(job.program, int(name), call))
+                outcomes.append(_evaluate(job.program, int(name), call, interrupts))
+                if interrupts.struck:
+                    _flush()
+                    raise TaskInterrupted
             if index < last and (began_s := time.monotonic()) >= due_s:
                 self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
                 sent, now_s = len(outcomes), time.monotonic()
@@ -188,7 +206,7 @@ def _underlying_function(body: Callable[..., Any]) -> types.FunctionType | None:
     return seen if isinstance(seen, types.FunctionType) else None
 
 
-def _evaluate(program: Program, number: int, call: Arguments) -> Outcome:
+def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interrupts) -> Outcome:
     """The value of one iteration, or what it raised; `sys.exit()` too is an error."""
     try:
         args, kwargs = call
@@ -198,7 +216,8 @@ def _evaluate(program: Program, number: int, call: Arguments) -> Outcome:
             np.random.seed(number % 2**32)
         else:
             streams.seed_iteration(program.seed, number)
-        return ("ok", program.body(*args, **kwargs))
+        with interrupts:
+            return ("ok", program.body(*args, **kwargs))
     except BaseException as exc:
         return _failure(exc)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydoredis.worker.engines.base import Ask, Keep, TaskRefused, keep_nothing
+from pydoredis.worker.engines.base import Ask, Keep, TaskInterrupted, TaskRefused, keep_nothing
 from pydoredis.worker.frames import PARTIAL_HEAD
 from rinterop.runtime.base import RError, RJump, Runtime
 
@@ -61,14 +61,21 @@ class REngine:
             raise TaskRefused(str(exc)) from exc
 
     def _go_on(self) -> bytes:
-        """A body jumped to top level: the rest of the task is run all the same."""
+        """A body jumped to top level: the rest of the task is run all the same, unless it was interrupted."""
         while True:
             try:
-                return self._resume(b"")
+                result = self._resume(b"")
             except RJump:
                 continue
             except RError as exc:
                 raise TaskRefused(str(exc)) from exc
+            if not result:
+                raise TaskInterrupted
+            return result
+
+    def forget_interrupt(self) -> None:
+        """A SIGINT that waits for a body is not meant for those to come."""
+        self._runtime.forget_interrupt()
 
     def close(self) -> None:
         """End R, and the process with it."""

@@ -1,7 +1,7 @@
 # Frames in, frames out: the loop of the R child (pydoredis/worker/frames.py). Sourced after evaluate.R.
 
-# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT. From here: 16 READY, 17 RESULT,
-# 18 FAILED, 19 REQUEST, 20 PARTIAL.
+# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER. From here: 16 READY,
+# 17 RESULT, 18 FAILED, 19 REQUEST, 20 PARTIAL, 21 INTERRUPTED.
 
 # The two pipes. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns one of them
 # must not send the whole engine along.
@@ -39,19 +39,24 @@ open_pipes <- function(fd_in, fd_out) {
     for (part in parts) writeBin(part, output)
     flush(output)
   }
-  ask <- function(data) {
+  # Bodies call this, and must not be interrupted in the middle of a frame.
+  ask <- function(data) suspendInterrupts({
     requests <<- requests + 1L
     send(19L, requests, data)
     repeat {
       frame <- read()
       if (is.null(frame)) quit("no", 0L)
-      if (frame[[1L]] == 4L && frame[[2L]] == requests) return(frame[4:3])
+      if (frame[[1L]] == 4L && frame[[2L]] == requests) break
       kept[[length(kept) + 1L]] <<- frame
     }
-  }
+    frame[4:3]
+  })
   list(receive = receive, send = send, ask = ask)
 }
 environment(open_pipes) <- .BaseNamespaceEnv
+
+# A sleep carries out an interrupt that R has been asked for.
+forget_interrupt <- function() tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(e) NULL)
 
 send_partial <- NULL  # for evaluate.R, once there are pipes
 
@@ -68,7 +73,9 @@ serve <- function(fd_in, fd_out) {
   answer <- function(result) {
     force(result)  # this is where the task is run
     busy <<- FALSE
-    if (is.raw(result)) {
+    if (is.raw(result) && !length(result)) {
+      send(21L, token)
+    } else if (is.raw(result)) {
       send(17L, token, writeBin(as.double(Sys.time()) - began, raw(), endian = "little"), result)
     } else {
       send(18L, token, charToRaw(enc2utf8(result)))
@@ -102,6 +109,7 @@ serve <- function(fd_in, fd_out) {
       key <- as.character(frame[[2L]])
       kept[[key]] <<- c(kept[[key]], list(frame))
     },
+    forget_interrupt(),
     stop("unknown frame of kind ", frame[[1L]])
   )
 
@@ -117,8 +125,7 @@ serve <- function(fd_in, fd_out) {
     while (!is.null(frame <- receive())) handle(frame)
     TRUE
   }
-  # An uncaught jump to top level invokes this restart on its way. Interrupts are suspended, but Sys.sleep() and
-  # others that wait let them through.
+  # An uncaught jump to top level invokes this restart on its way.
   catch <- function() tryCatch(withRestarts(loop(), abort = function(...) FALSE), interrupt = function(e) FALSE)
   while (!isTRUE(catch())) {
     if (!busy) quit("no", 1L)
