@@ -1,0 +1,86 @@
+"""Data frames and their columns as Arrow and polars have them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rinterop import ConversionError, Table, to_python, to_r
+from rinterop import values as v
+from tests.rinterop.frames_of_r import (
+    EVERYTHING,
+    ODD_FRAMES,
+    frame,
+    installed,
+    needs,
+    reordered,
+)
+
+
+@needs("pyarrow")
+class TestArrow:
+    pa = installed("pyarrow")
+
+    def test_both_ways(self) -> None:
+        table = to_python(EVERYTHING, frames="arrow")
+        assert isinstance(table, self.pa.Table)
+        assert table["dbl"].is_null().to_pylist() == [False, True, False]
+        assert table.schema.field("fct").type.ordered is False
+        assert table.schema.field("ord").type.ordered is True
+        assert table.schema.field("day").type == self.pa.date32()
+        assert reordered(to_r(table)) == reordered(EVERYTHING)
+
+    @pytest.mark.parametrize("name", ["row names", "no columns, some rows", "list column"])
+    def test_what_arrow_cannot_hold_is_a_table(self, name: str) -> None:
+        r = ODD_FRAMES[name]
+        found = to_python(r, frames="arrow")
+        assert isinstance(found, Table)
+        assert to_r(found) == r
+
+    def test_from_arrow(self) -> None:
+        pa = self.pa
+        assert to_r(pa.array([1, None])) == v.integer(1, None)
+        assert to_r(pa.chunked_array([[True], [None]])) == v.logical(True, None)
+        assert to_r(pa.chunked_array([], pa.float64())) == v.double()
+        assert to_r(pa.scalar("a")) == v.character("a")
+        assert to_r(pa.nulls(2)) == v.logical(None, None)
+        assert to_r(pa.array([[1], None])) == v.list_(v.list_(v.integer(1)), v.NULL)
+        assert to_r(pa.array([1, 1, None]).dictionary_encode()) == v.integer(1, 1, None)
+        assert to_r(pa.record_batch({"x": [1]})) == frame({"x": v.integer(1)})
+        assert to_r(pa.array([float("nan"), None])) == v.double(float("nan"), None)
+        with pytest.raises(ConversionError, match="integer64"):
+            to_r(pa.array([2**60]))
+        with pytest.raises(ConversionError, match="decimals"):
+            to_r(pa.array([1]).cast(pa.decimal128(20)))
+
+    def test_any_arrow_stream(self) -> None:
+        table = self.pa.table({"x": [1, 2]})
+
+        class Foreign:
+            column_names = ("x",)
+
+            def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+                return table.__arrow_c_stream__(requested_schema)
+
+        assert to_r(Foreign()) == frame({"x": v.integer(1, 2)})
+
+
+@needs("polars", "pyarrow")
+class TestPolars:
+    pl = installed("polars")
+
+    def test_both_ways(self) -> None:
+        found = to_python(EVERYTHING, frames="polars")
+        assert isinstance(found, self.pl.DataFrame)
+        assert found["int"].to_list() == [1, None, 3]
+        assert found["dbl"].is_null().to_list() == [False, True, False]
+        assert found["zone"].dtype == self.pl.Datetime("us", "Europe/Berlin")
+        back = to_r(found)
+        assert isinstance(back, v.List)
+        for name in v.names(EVERYTHING) or ():
+            if name != "ord":  # polars does not say whether categories are ordered
+                assert reordered(back[str(name)]) == reordered(EVERYTHING[str(name)])
+
+    def test_from_polars(self) -> None:
+        pl = self.pl
+        assert to_r(pl.Series([1.5, None])) == v.double(1.5, None)
+        assert to_r(pl.DataFrame({"s": ["a", None]})) == frame({"s": v.character("a", None)})
