@@ -190,7 +190,7 @@ class _Following(redis.Connection):
             self._place.distrust()
             with contextlib.suppress(OSError):
                 self.disconnect()  # type: ignore[no-untyped-call]
-            raise WrongServer(f"{type(error).__name__}: {error}") from error
+            raise WrongServer(f"it is the wrong server just now ({type(error).__name__}: {error})") from error
 
 
 class _FollowingTLS(_Following, redis.SSLConnection):
