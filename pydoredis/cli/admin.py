@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from pydoredis.tables import Removal, Row, Table
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-JobName = Annotated[
-    str,
-    typer.Argument(metavar="JOB", help="Its ID, the beginning of it, or its coordinator's process number."),
-]
+_NAMES_OF_A_JOB = "its ID, the beginning of it, or its coordinator's process number."
+JobName = Annotated[str, typer.Argument(metavar="JOB", help=f"Which job: {_NAMES_OF_A_JOB}")]
 
 
 def jobs(
@@ -47,13 +45,7 @@ def jobs(
 
 def tasks(
     queue: Queue = None,
-    job: Annotated[
-        str | None,
-        typer.Option(
-            metavar="JOB",
-            help="Only this job: its ID, the beginning of it, or its coordinator's process number.",
-        ),
-    ] = None,
+    job: Annotated[str | None, typer.Option(metavar="JOB", help=f"Only this job: {_NAMES_OF_A_JOB}")] = None,
     as_json: Json = False,
     url: Url = None,
     host: Host = None,

@@ -26,7 +26,6 @@ from typing import Any, TypeAlias
 
 import cloudpickle
 
-import rinterop
 from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
 from pydoredis.protocol import splice, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
@@ -166,12 +165,7 @@ def decode_task(payload: bytes) -> tuple[list[str], list[Arguments]]:
     Raises:
         RemoteProtocolError: If it is not a task of this codec.
     """
-    try:
-        task = rinterop.loads(payload)
-    except rinterop.DecodeError as error:
-        raise RemoteProtocolError(f"the task cannot be read: {error}") from error
-    if not isinstance(task, values.List):
-        raise RemoteProtocolError("the task cannot be read: it is no list")
+    task = wire.read_list(payload, "the task cannot be read")
     arguments = task.get("arguments")
     numbers = [str(name) for name in values.names(task.get("argsList")) or ()]
     if not isinstance(arguments, values.Raw):

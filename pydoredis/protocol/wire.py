@@ -168,18 +168,28 @@ def encode_task(job: str, elements: Sequence[tuple[str, values.RValue]], **field
     return sendable(rinterop.dumps(message), f"the message of task {elements[0][0]}", sizes)
 
 
+def read_list(message: bytes, complaint: str) -> values.List:
+    """The list that every message is.
+
+    Raises:
+        RemoteProtocolError: If it is none; what is wrong follows the complaint.
+    """
+    try:
+        found = rinterop.loads(message)
+    except rinterop.DecodeError as error:
+        raise RemoteProtocolError(f"{complaint}: {error}") from error
+    if not isinstance(found, values.List):
+        raise RemoteProtocolError(f"{complaint}: not a list")
+    return found
+
+
 def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]:
     """Numbers and values of a result message.
 
     Raises:
         RemoteProtocolError: If it is not a result, or answers nothing.
     """
-    try:
-        result = rinterop.loads(message)
-    except rinterop.DecodeError as error:
-        raise RemoteProtocolError(f"not a result: {error}") from error
-    if not isinstance(result, values.List):
-        raise RemoteProtocolError("not a result: not a list")
+    result = read_list(message, "not a result")
     try:
         numbers = [int(str(name)) for name in values.names(result) or ()]
     except ValueError as error:

@@ -130,12 +130,7 @@ def state_flaw(class_name: str, package: str, type_code: int, state: RValue) -> 
     if class_name in WRAPPERS:
         if type_code != WRAPPERS[class_name]:
             return "a wrapper of another type"
-        if (
-            type(state) is not PairList
-            or len(state) != 1
-            or state.cells[0].tag
-            or not _is_bare(state.cells[0])
-        ):
+        if not _is_pair(state):
             return "the state of a wrapper is not one pair"
         if _type_of(state[0]) != type_code:
             return "a wrapper around something of another type"
@@ -143,12 +138,7 @@ def state_flaw(class_name: str, package: str, type_code: int, state: RValue) -> 
     if class_name == DEFERRED:
         if type_code != CHARACTER:
             return "a deferred string of another type"
-        if (
-            type(state) is not PairList
-            or len(state) != 1
-            or state.cells[0].tag
-            or not _is_bare(state.cells[0])
-        ):
+        if not _is_pair(state):
             return "the state of a deferred string is not one pair"
         if _type_of(state[0]) not in (INTEGER, DOUBLE):
             return "a deferred string of something that is no number"
