@@ -65,7 +65,10 @@ class Admin:
         Raises:
             StoreUnavailable: If Redis is lost.
         """
-        return Table(JobRow, [row for family in self._families(queue) for row in self._jobs_of(family)])
+        families = self._families(queue)
+        for family in families:
+            self._sweep(family)
+        return Table(JobRow, [row for family in families for row in self._jobs_of(family)])
 
     def tasks(self, queue: str | None = None, job: str | None = None) -> Table[TaskRow]:
         """The tasks that workers have taken: by queue, then by time.
@@ -127,6 +130,14 @@ class Admin:
         if connection != self._store.connection:
             self._store.close()
             self._store = AdminStore(connection)
+
+    def _sweep(self, family: Family) -> None:
+        """Remove what came late of jobs that are over, and the start keys of workers that died with them."""
+        left = {*family.out, *(mark.job for mark in family.start)} - family.env
+        if left:
+            over = left & self._store.sweep(family.keys)
+            lapsed = [mark for mark, state in self._states(family) if state == "lapsed" and mark.job in over]
+            self._store.delete(family.keys.start(*mark) for mark in lapsed)
 
     def _jobs_of(self, family: Family) -> list[JobRow]:
         queued, exact = self._queued(family)
@@ -205,7 +216,7 @@ class Admin:
 
         A coordinator of ours ends with `JobCancelled`. One in R knows nothing of removals: it takes the tasks
         for lost and submits them again after `ftinterval`, so end it first. Running tasks run to their end:
-        pydoredis workers then drop the result; that of an R worker stays until the job is removed once more.
+        pydoredis workers interrupt them; what an R worker answers is swept away (`pydoredis.store.over`).
 
         Args:
             job: The job's ID, the beginning of one, or the number of the coordinator's process; there must be

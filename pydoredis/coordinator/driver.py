@@ -31,6 +31,9 @@ SLICE_S = 0.25
 RECHECK_S = 1.0
 """Pause before the second look at what the first one did not find."""
 
+REMOVAL_S = 1.0
+"""While there are no results, so often it is looked whether somebody removed the job."""
+
 MAX_BATCH = 1024
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_SUSPECTS = 16
@@ -91,6 +94,7 @@ class Driver:
         self._read = 0  # results that were read and not yet removed
         self._batch = 32
         self._check_due_s = 0.0
+        self._removal_due_s = 0.0
         self._outage = Backoff()
 
     # --- life ---------------------------------------------------------------------------------------------
@@ -200,7 +204,13 @@ class Driver:
     def _wait(self, timeout_s: float) -> list[bytes]:
         until_check_s = max(0.01, self._check_due_s - time.monotonic())
         message = self._store.wait_for_result(min(timeout_s, until_check_s, SLICE_S))
-        return [] if message is None else [message]
+        if message is not None:
+            return [message]
+        if time.monotonic() >= self._removal_due_s:
+            self._removal_due_s = time.monotonic() + REMOVAL_S
+            if self._store.was_cancelled():
+                raise JobCancelled(self.job, "it was removed")
+        return []
 
     def _take_in(self, batch: Sequence[bytes]) -> None:
         before = self.ledger.done
@@ -244,13 +254,14 @@ class Driver:
     # --- what is lost -------------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Look after the dead and the lost (protocol, section 4), and renew the job's lease."""
+        """Look after the dead and the lost (protocol, section 4), sweep, and renew the job's lease."""
         self._check_due_s = time.monotonic() + self.options.ftinterval_s
         ledger, store = self.ledger, self._store
         self._window.workers = store.workers()
         if not store.renew():
             self._restore()
             return
+        store.sweep(self.keys)
         marks = store.marks()
         for span, tag in marks.dead:
             self._bury(span[0], span, tag)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from pydoredis.errors import ConfigError, RemoteProtocolError
 
-SIDE_KINDS = frozenset({"cancelled", "crashes", "dead", "given", "published", "py", "restarted"})
+SIDE_KINDS = frozenset({"cancelled", "crashes", "dead", "given", "over", "published", "py", "restarted"})
 """First words of the names of side keys."""
 
 _PATTERN_CHARACTERS = frozenset("*?[]\\^$+()|")
@@ -132,6 +132,11 @@ class QueueKeys:
     def cancelled(self, job: str) -> str:
         """Ours: says for a while that the job was removed on purpose, so that nobody takes it for lost."""
         return self._side(f"cancelled:{job}")
+
+    @property
+    def over(self) -> str:
+        """Ours: jobs that have ended although somebody may still answer, by the time when they did."""
+        return self._side("over")
 
     @property
     def side_prefix(self) -> str:

@@ -19,10 +19,8 @@ from pydoredis.protocol.families import Family, Mark, in_pattern, side_keys, sor
 from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store.connection import Script, Store
-
-CANCELLED_TTL_S = 3600
-"""How long it is remembered that a job was removed on purpose."""
+from pydoredis.store.connection import Script
+from pydoredis.store.over import SweepingStore, note_cancelled, note_over
 
 MAX_COUNTED = 100_000
 """How many tasks of a queue are looked at to tell whose they are."""
@@ -66,7 +64,7 @@ class Removed(NamedTuple):
     keys: int
 
 
-class AdminStore(Store):
+class AdminStore(SweepingStore):
     """A `Store` for administration."""
 
     def __init__(self, connection: ConnectionSettings, *, timeout_s: float = 10.0) -> None:
@@ -240,15 +238,16 @@ class AdminStore(Store):
             pipe = self._client.pipeline(transaction=True)
             for name, tasks in batch.tasks.items():
                 pipe.eval(self._remove_tasks.source, 1, name, nothing, *tasks)
-            pipe.set(keys.cancelled(job), b"", ex=CANCELLED_TTL_S)
             pages = list(_pages(names, _PAGE))
             for page in pages:
                 pipe.unlink(*page)
             if fields:
                 pipe.hdel(keys.crashes, *(field for field, _ in fields))
+            note_cancelled(pipe, keys, job)
+            note_over(pipe, keys, job)
             replies = pipe.execute()
         lists = len(batch.tasks)
-        return dict(zip(batch.tasks, replies, strict=False)), sum(replies[lists + 1 : lists + 1 + len(pages)])
+        return dict(zip(batch.tasks, replies, strict=False)), sum(replies[lists : lists + len(pages)])
 
     def delete(self, names: Iterable[str]) -> int:
         """Delete keys; how many there were."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -17,8 +17,8 @@ from pydoredis.coordinator.ledger import Span
 from pydoredis.errors import RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, TaskTag
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store.admin import CANCELLED_TTL_S
-from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script, Store
+from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
+from pydoredis.store.over import SweepingStore, note_cancelled, note_over
 from pydoredis.store.places import WrongServer, connection_pool
 
 LEASE_S = 6 * 3600
@@ -43,7 +43,7 @@ class Marks:
     dead: Sequence[tuple[Span, str]]
 
 
-class JobStore(Store):
+class JobStore(SweepingStore):
     """The commands of one job, on a connection that the next job of this process takes over.
 
     Args:
@@ -176,24 +176,26 @@ class JobStore(Store):
             places = pipe.execute()
         return [a is not None or b is not None for a, b in zip(places[::2], places[1::2], strict=True)]
 
-    def close_job(self, copies: Iterable[bytes], *, cancelled: bool) -> None:
+    def close_job(self, copies: Sequence[bytes], *, cancelled: bool) -> None:
         """Remove the job: its messages that may be on a queue, its keys, in one transaction.
 
         Args:
-            copies: Messages to take off the queues.
+            copies: Messages to take off the queues. If there are any, somebody may be at work on one.
             cancelled: Whether running tasks are to be stopped.
         """
         keys, job = self._keys, self._job
         with self._translated():
             pipe = self._client.pipeline(transaction=True)
             if cancelled:
-                pipe.set(keys.cancelled(job), b"", ex=CANCELLED_TTL_S)
+                note_cancelled(pipe, keys, job)
+            if cancelled or copies:
+                note_over(pipe, keys, job)
             for payload in copies:
                 pipe.lrem(keys.queue, 0, cast("Any", payload))
                 pipe.lrem(keys.python, 0, cast("Any", payload))
             pipe.unlink(keys.env(job), keys.out(job), keys.published(job))
             pipe.execute()
-            if cancelled:
+            if cancelled or copies:
                 starts = [keys.start(job, tag) for tag in self._tags("start")]
                 if starts:
                     self._client.unlink(*starts)

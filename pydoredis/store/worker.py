@@ -10,7 +10,8 @@ from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.claims import Claim, Crash, Marked
-from pydoredis.store.connection import Call, Script, Store
+from pydoredis.store.connection import Call, Script
+from pydoredis.store.over import SweepingStore
 
 ALIVE_TTL_S = 10
 """How long an alive key outlives its last refresh: fixed by doRedis (protocol, section 6)."""
@@ -46,7 +47,7 @@ Lists = Mapping[str, QueueKeys]
 """Keys of lists to take tasks from, in order of preference, and the queues that they belong to."""
 
 
-class WorkerStore(Store):
+class WorkerStore(SweepingStore):
     """What an agent does with Redis, on one connection. Whatever it still holds, it can send again:
     publishing and giving back twice does it once.
 

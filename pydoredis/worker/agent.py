@@ -90,7 +90,7 @@ class Agent:
         version = self._store.check()
         chosen = served.choose(settings.codec, settings.r_engine)
         self._crew = Crew(chosen, settings.workers, Limits.of(settings))
-        self._heart = Heart(self._connection, self._crew.wake)
+        self._heart = Heart(self._connection, self._queues, self._crew.wake)
         self._lists = served.lists(self._queues, self._crew.codecs)
         self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
         try:

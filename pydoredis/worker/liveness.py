@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
@@ -18,6 +18,9 @@ from pydoredis.store import Claim, WorkerStore
 BEAT_INTERVAL_S = 3.0
 """Seconds between two beats. R beats every 5 s, which allows for one missed beat in the 10 s that the key
 lives; every 3 s allows for two."""
+
+SWEEP_BEATS = 5
+"""So many beats lie between two looks for what R workers push of jobs that are over."""
 
 _RETRY_S = 0.5
 
@@ -29,10 +32,14 @@ class Heart:
 
     Args:
         connection: Which server.
+        queues: Those that the machine serves.
         wake: Called from the thread when a claim was found to be cancelled.
     """
 
-    def __init__(self, connection: ConnectionSettings, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: ConnectionSettings, queues: Sequence[QueueKeys], wake: Callable[[], None]
+    ) -> None:
+        self._queues = queues
         self._wake = wake
         self._store = WorkerStore(connection, timeout_s=BEAT_INTERVAL_S)
         self._lock = threading.Lock()
@@ -74,11 +81,15 @@ class Heart:
                     self._jobs.pop(job, None)
 
     def _run(self) -> None:
-        pause_s = BEAT_INTERVAL_S
+        pause_s, beats = BEAT_INTERVAL_S, 0
         while not self._stop.wait(pause_s):
             try:
                 self._beat()
                 self.tidy()
+                beats += 1
+                if beats % SWEEP_BEATS == 0:
+                    for queue in self._queues:
+                        self._store.sweep(queue)
                 pause_s = BEAT_INTERVAL_S
             except StoreUnavailable as error:
                 # The agent reports the outage; here it is only retried, sooner than the next beat is due.

@@ -93,11 +93,9 @@ def test_one_of_two_jobs_is_removed_and_the_other_comes_out_right(
     assert (removal.queue, removal.job, removal.running) == ("a.b_c", row.job, 1)
     assert kept.value() == "c(11, 22, 33, 44, 55, 66, 77, 88, 99)"
     assert "resubmitting" not in kept.errors, kept.errors
-    if kind == "R worker":
-        # It pushed the result of the task that it was at, for nobody.
-        assert [left.job for left in admin.jobs()] == [row.job]
-        assert admin.remove_job(row.job).keys > 0
+    # An R worker pushed the result of the task that it was at, for nobody: who looks sweeps it away.
     assert not admin.jobs()
+    assert not pool.keys("out")
 
 
 @pytest.mark.slow

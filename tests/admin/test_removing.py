@@ -110,15 +110,29 @@ class TestOneJob:
         assert admin.remove_job(MINE).tasks == 20
         assert waiting(redis_client, "q") == [(OTHER, 0), (OTHER, 1), (OTHER, 2)]
 
-    def test_late_results_are_taken_away_by_removing_once_more(
-        self, admin: Admin, redis_client: redis.Redis
-    ) -> None:
+    def test_what_comes_late_is_swept_away(self, admin: Admin, redis_client: redis.Redis) -> None:
+        keys = QueueKeys("q")
+        for job in (MINE, OTHER):
+            submit(redis_client, "q", job, [1])
+            admin.remove_job(job)
+        for job in (MINE, OTHER):
+            redis_client.lpush(keys.out(job), b"from an R worker")
+            redis_client.set(keys.start(job, task_tag(1)), b"of one that died")
+        redis_client.set(keys.env(OTHER), b"submitted again by its coordinator")
+        (other,) = admin.jobs("q")
+        assert (other.job, other.state, other.results, other.lapsed) == (OTHER, "open", 1, 1)
+        assert keys_of(redis_client, MINE) == {keys.cancelled(MINE)}
+        redis_client.delete(keys.env(OTHER))
+        assert admin.jobs("q")[0].state == "left over", "not ours any more"
+
+    def test_what_nobody_ended_is_left_alone(self, admin: Admin, redis_client: redis.Redis) -> None:
+        keys = QueueKeys("q")
         submit(redis_client, "q", MINE, [1])
         admin.remove_job(MINE)
-        redis_client.lpush(QueueKeys("q").out(MINE), b"from an R worker")
+        redis_client.lpush(keys.out(OTHER), b"of an R coordinator that died")
+        redis_client.set(keys.start(OTHER, task_tag(1)), b"of an R coordinator that died")
         assert admin.jobs("q")[0].state == "left over"
-        assert admin.remove_job(MINE).keys == 1
-        assert keys_of(redis_client, MINE) == {QueueKeys("q").cancelled(MINE)}
+        assert redis_client.exists(keys.out(OTHER), keys.start(OTHER, task_tag(1))) == 2
 
     def test_a_job_that_nobody_knows(self, admin: Admin, redis_client: redis.Redis) -> None:
         submit(redis_client, "q", OTHER, [1])

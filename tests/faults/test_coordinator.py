@@ -15,7 +15,7 @@ import cloudpickle
 import pytest
 import redis
 
-from pydoredis.admin import Admin
+from pydoredis.admin import Admin, jobs
 from pydoredis.errors import JobCancelled, TaskError, WorkerCrashed
 from pydoredis.queue import Queue
 from tests.conftest import wait_until
@@ -115,7 +115,27 @@ def test_connections_that_are_cut(queue: Queue, client: redis.Redis) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_that_is_removed(queue: Queue, client: redis.Redis) -> None:
+def test_a_copy_that_is_answered_after_the_end(queue: Queue, client: redis.Redis) -> None:
+    """R workers that stood still between taking a task and marking it: one dies then, one answers late."""
+    job = queue.foreach(x=range(3)).submit(slow)
+    wait_until(lambda: client.llen("Q") == 3, "the tasks are there")
+    client.lpop("Q", 2)
+    wait_until(lambda: client.llen("Q") == 3, "those that are nowhere are submitted again")
+    tags = [f"iters {n}...{n} host h pid {n} begin 2026-11-23-11:45:31" for n in (1, 2)]
+    for tag in tags:
+        client.set(f"Q.start.{job.id}.{tag}", b"")
+        client.set(f"Q.alive.{job.id}.{tag}", b"OK", ex=60)
+    with queue.start_local_workers(1, codec="cloudpickle"):
+        assert job.result(60) == [0, 1, 2]
+    assert started(client) == 0
+    client.lpush(f"Q.out.{job.id}", b"late")
+    assert not jobs("Q", connection=queue.connection, as_pandas=False)
+    assert lasting_keys(client, "Q") == set()
+
+
+def test_a_job_that_is_removed(server: RedisProcess, client: redis.Redis) -> None:
+    """It ends at once, not when its coordinator looks after lost tasks."""
+    queue = Queue("Q", server.url, ftinterval=600)
     job = queue.foreach(x=range(10)).submit(slow)
     wait_until(lambda: client.llen("Q") > 0, "tasks are there")
     with Admin(queue.connection) as admin:
