@@ -60,9 +60,8 @@ class Queue:
                 raise
             self._server = EmbeddedServer().start()
             self.connection = ConnectionSettings(self._server.url)
-            print(
-                f"pydoredis: no Redis at localhost, started a private one ({self._server})", file=sys.stderr
-            )
+            where = self._server.safe_url
+            print(f"pydoredis: no Redis at localhost, started a private one: {where}", file=sys.stderr)
             store = Store(self.connection)
         store.open_queue(self.keys)
         store.close()

@@ -15,6 +15,7 @@ from pydoredis.cli.worker import worker
 app = typer.Typer(
     name="pydoredis",
     help="R's doRedis work queues from Python.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 Redis cannot be reached, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
