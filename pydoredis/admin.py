@@ -215,8 +215,8 @@ class Admin:
         """Remove one job: its waiting tasks, its environment, results and marks. Other jobs notice nothing.
 
         A coordinator of ours ends with `JobCancelled`. One in R knows nothing of removals: it takes the tasks
-        for lost and submits them again after `ftinterval`, so end it first. Running tasks run to their end:
-        pydoredis workers interrupt them; what an R worker answers is swept away (`pydoredis.store.over`).
+        for lost and submits them again after `ftinterval`, so end it first. Running tasks are interrupted by
+        pydoredis workers; R's run to their end, and what they answer is swept away (`pydoredis.store.over`).
 
         Args:
             job: The job's ID, the beginning of one, or the number of the coordinator's process; there must be

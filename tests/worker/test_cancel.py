@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from pydoredis.admin import remove_job
 from pydoredis.coordinator.job import Job
 from pydoredis.queue import Queue
 from tests.conftest import wait_until
+from tests.peers.processes import exists
 from tests.worker.agent_process import QUEUE, executors, worker
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -150,6 +152,29 @@ def test_ctrl_c_lets_a_body_clean_up(queue: Queue, tmp_path: Path) -> None:
         wait_until(lambda: (tmp_path / "cleaned up").exists(), "it cleans up")
         is_served(queue, "python")
         assert pids() == before
+
+
+def wait_for_a_child(path: str, how: str) -> None:
+    """The child writes down its process number first."""
+    command = f"cd {path}; echo $$ > pid; touch 'at work'; exec sleep 600"
+    if how == "os.system":
+        os.system(command)
+    else:
+        subprocess.run(command, shell=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["subprocess.run", "os.system"])
+def test_a_child_that_a_body_waits_for_is_ended(queue: Queue, tmp_path: Path, how: str) -> None:
+    with pool(queue, "python") as pids:
+        job = begin(queue, tmp_path, functools.partial(wait_for_a_child, how=how))
+        child = int((tmp_path / "pid").read_text())
+        before = pids()
+        job.cancel()
+        is_served(queue, "python")
+        assert not exists(child)
+        # system() keeps SIGINT from its caller while it waits.
+        assert (pids() == before) is (how == "subprocess.run")
 
 
 def note(x: int, path: str) -> int:
