@@ -16,10 +16,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
-    MovedError,
     NoPermissionError,
     NoScriptError,
-    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
@@ -85,6 +83,8 @@ class Store:
             redis_connect_func=self._connected,
             # One attempt mends a connection that the server closed while it was idle.
             retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
+            # redis-py before 6 mends no connection unless it is told what is worth it.
+            retry_on_error=[redis.exceptions.ConnectionError, redis.exceptions.TimeoutError],
         )
         client = redis.Redis(connection_pool=pool, single_connection_client=True)
         client.auto_close_connection_pool = True
@@ -211,14 +211,14 @@ class Store:
             raise StoreUnavailable(
                 self.connection.safe_url, f"what answers there is no Redis ({error})"
             ) from error
-        except MovedError as error:
-            raise StoreUnavailable(
-                self.connection.safe_url,
-                f"it is a node of a Redis Cluster, and {error.host}:{error.port} has the key: an address "
-                "redis+cluster://… finds the right one",
-            ) from error
         except ResponseError as error:
-            if isinstance(error, ReadOnlyError):
-                self.disconnect()  # a name or an address that follows the master may lead elsewhere by now
             # OOM, READONLY, LOADING, MISCONF, NOPERM …: the server is there, but will not do this now.
-            raise StoreUnavailable(self.connection.safe_url, str(error)) from error
+            reason = str(error)
+            if places.is_wrong_server(error):
+                self.disconnect()  # a name or an address that follows the master may lead elsewhere by now
+            if places.is_moved(error):
+                reason = (
+                    f"a node of a Redis Cluster that does not have the queue ({error}); an address "
+                    "redis+cluster://… finds the one that has it"
+                )
+            raise StoreUnavailable(self.connection.safe_url, reason) from error

@@ -21,6 +21,7 @@ from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
     MasterDownError,
+    MovedError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -34,8 +35,9 @@ from pydoredis.settings import ConnectionSettings
 LOOKUP_TIMEOUT_S = 3.0
 """How long one Sentinel, or one node of a cluster, may take to say where to go, before the next is asked."""
 
-# Moved is a kind of Ask.
+# Moved is a kind of Ask. Older versions of redis-py leave the first word of some rather than give them types.
 _ELSEWHERE = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError)
+_ELSEWHERE_WORDS = {"ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"}
 
 
 class WrongServer(redis.exceptions.ConnectionError):
@@ -199,4 +201,9 @@ class _FollowingTLS(_Following, redis.SSLConnection):
 
 def is_wrong_server(error: ResponseError) -> bool:
     """Whether a reply says that another server, or none just now, has the queue."""
-    return isinstance(error, _ELSEWHERE) or str(error).startswith("NOREPLICAS")
+    return isinstance(error, _ELSEWHERE) or str(error).partition(" ")[0] in _ELSEWHERE_WORDS
+
+
+def is_moved(error: ResponseError) -> bool:
+    """Whether it is a node of a cluster that does not have the key."""
+    return isinstance(error, MovedError) or str(error).startswith("MOVED ")

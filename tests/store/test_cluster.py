@@ -107,7 +107,7 @@ def test_queues_that_a_cluster_would_tear_apart(cluster: Cluster) -> None:
 
 def test_an_address_of_the_wrong_kind(cluster: Cluster) -> None:
     other = next(node for node in cluster.nodes if node != cluster.owner(TAG))
-    with pytest.raises(StoreUnavailable, match=r"an address redis\+cluster://… finds the right one"):
+    with pytest.raises(StoreUnavailable, match=r"an address redis\+cluster://… finds the one that has it"):
         Queue(QUEUE, other.url)
     with RedisProcess() as plain:
         cluster_url = f"redis+cluster://127.0.0.1:{plain.port}"
