@@ -228,13 +228,6 @@ class Machine:
             self._container, aliases=[self.name], ipv4_address=self._address
         )
 
-    def take_name(self, name: str) -> None:
-        """From now on it is found by this name, too: what a DNS entry or a floating address does."""
-        address = self.address
-        network = self._wire.network._unwrap_network
-        network.disconnect(self._container)
-        network.connect(self._container, aliases=[self.name, name], ipv4_address=address)
-
     def close(self) -> None:
         """Remove it, whatever it is doing."""
         with contextlib.suppress(NotFound):
