@@ -35,14 +35,27 @@ def _await(condition: Callable[[], object], what: str, timeout_s: float = 30.0) 
 
 
 class Sentinel:
-    """One `redis-server --sentinel` that watches a master, and decides by itself."""
+    """One `redis-server --sentinel` that watches a master, and decides by itself.
 
-    def __init__(self, master: RedisProcess, password: str) -> None:
+    Args:
+        master: Whom to watch.
+        password: For its clients.
+        certificates: A directory with `ca.pem`, `cert.pem` and `key.pem`, if all of it is to go by TLS.
+    """
+
+    def __init__(self, master: RedisProcess, password: str, certificates: Path | None = None) -> None:
         self.port = free_port()
         self.password = password
         self._directory = Path(tempfile.mkdtemp(prefix="pydoredis-sentinel-"))
         settings = self._directory / "sentinel.conf"
-        settings.write_text(f"port {self.port}\nbind 127.0.0.1\nrequirepass {password}\n")
+        own = [f"port {self.port}", "bind 127.0.0.1", f"requirepass {password}"]
+        tls: dict[str, Any] = {}
+        if certificates:
+            own += ["port 0", f"tls-port {self.port}", "tls-replication yes", "tls-auth-clients no"]
+            own += [f"tls-{kind}-file {certificates}/{kind}.pem" for kind in ("cert", "key")]
+            own += [f"tls-ca-cert-file {certificates}/ca.pem"]
+            tls = {"ssl": True, "ssl_ca_certs": f"{certificates}/ca.pem"}
+        settings.write_text("\n".join([*own, ""]))
         binary = redis_binary()
         assert binary
         self._process = subprocess.Popen(
@@ -51,7 +64,9 @@ class Sentinel:
             stderr=subprocess.DEVNULL,
             cwd=self._directory,
         )
-        self.client: Any = redis.Redis(port=self.port, password=password, decode_responses=True)
+        self.client: Any = redis.Redis(
+            "127.0.0.1", self.port, password=password, decode_responses=True, **tls
+        )
         _await(self.client.ping, "the Sentinel answers")
         self.watch(master)
 
@@ -60,8 +75,10 @@ class Sentinel:
         ask = self.client.execute_command
         with contextlib.suppress(redis.exceptions.ResponseError):
             ask("SENTINEL REMOVE", SERVICE)
-        ask("SENTINEL MONITOR", SERVICE, "127.0.0.1", master.port, 1)
-        settings = {"down-after-milliseconds": 700, "failover-timeout": 4000, "auth-pass": master.password}
+        ask("SENTINEL MONITOR", SERVICE, "127.0.0.1", master.options.get("tls_port", master.port), 1)
+        settings: dict[str, Any] = {"down-after-milliseconds": 700, "failover-timeout": 4000}
+        if master.password:
+            settings["auth-pass"] = master.password
         for name, value in settings.items():
             ask("SENTINEL SET", SERVICE, name, value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Claim
 from pydoredis.store import WorkerStore as Store
+from tests.conftest import wait_until
 from tests.redis_process import RedisProcess, free_port
+from tests.several_redis import SERVICE, SLOTS, Sentinel
 
 KEYS = QueueKeys("Q")
 
@@ -97,20 +100,55 @@ def certificates(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_tls(certificates: Path) -> None:
-    tls_port = free_port()
+def tls_server(certificates: Path, **options: str) -> RedisProcess:
+    """A server whose option `tls_port` says where it speaks TLS."""
     try:
-        server = RedisProcess(
-            tls_port=str(tls_port),
+        return RedisProcess(
+            tls_port=str(free_port()),
             tls_cert_file=f"{certificates}/cert.pem",
             tls_key_file=f"{certificates}/key.pem",
             tls_ca_cert_file=f"{certificates}/ca.pem",
             tls_auth_clients="no",
+            **options,  # type: ignore[arg-type]
         )
     except redis.exceptions.ConnectionError:
         pytest.skip("this redis-server was built without TLS")
-    with server:
-        address = f"rediss://127.0.0.1:{tls_port}/0"
+
+
+def test_tls(certificates: Path) -> None:
+    with tls_server(certificates) as server:
+        address = f"rediss://127.0.0.1:{server.options['tls_port']}/0"
         work(f"{address}?ssl_ca_certs={certificates}/ca.pem")
         with pytest.raises(StoreUnavailable, match="certificate"):
             Store(ConnectionSettings(address)).check()
+
+
+def test_tls_to_a_master_and_its_sentinel(certificates: Path) -> None:
+    with tls_server(certificates) as server, ExitStack() as stack:
+        sentinel = Sentinel(server, "s3ntinel", certificates)
+        stack.callback(sentinel.close)
+        options = f"sentinel_password=s3ntinel&ssl_ca_certs={certificates}/ca.pem"
+        address = f"rediss+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}?{options}"
+        work(f"{address}&sentinel_tls=yes")
+        with pytest.raises(StoreUnavailable, match="nobody says where it is"):
+            Store(ConnectionSettings(address)).check()
+
+
+def test_tls_to_a_cluster(certificates: Path) -> None:
+    with (
+        tls_server(certificates, cluster_enabled="yes", tls_cluster="yes") as server,
+        server.client() as client,
+    ):
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(SLOTS))
+        wait_until(lambda: b"cluster_state:ok" in info(client), "the cluster is up")
+        where = f"127.0.0.1:{server.options['tls_port']}?ssl_ca_certs={certificates}/ca.pem"
+        store = Store(ConnectionSettings(f"rediss+cluster://{where}").at("{Q}"))
+        store.join([QueueKeys("{Q}")], 2)
+        store.set_value(b"A", b"value of a user")
+        assert store.get_value(b"A") == b"value of a user"
+        assert client.get("{Q}.count") == b"2"
+        store.close()
+
+
+def info(node: redis.Redis) -> bytes:
+    return bytes(node.execute_command("CLUSTER", "INFO"))  # type: ignore[no-untyped-call]
