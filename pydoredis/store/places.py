@@ -143,7 +143,7 @@ class Master(Place):
 
 
 class SlotOwner(Place):
-    """The node of a cluster that has the slot of a hash tag; without one, any of its masters."""
+    """The node of a cluster that has the slot of a hash tag; without one, any node that answers."""
 
     def __init__(self, connection: ConnectionSettings) -> None:
         super().__init__(connection)
@@ -161,8 +161,10 @@ class SlotOwner(Place):
             node = (host.decode() if host else informant[0], int(port))
             if node not in self._informants:
                 self._informants.append(node)
-            if found is None and (self._slot is None or first <= self._slot <= last):
+            if self._slot is not None and first <= self._slot <= last:
                 found = node
+        if self._slot is None:
+            return informant
         if found is None:
             raise LookupError(f"knows no node for slot {self._slot}" if owners else "knows of no slots")
         return found
@@ -180,7 +182,11 @@ class _Following(redis.Connection):
 
     def _connect(self) -> Any:
         self.host, self.port = self._place.find()
-        return super()._connect()  # type: ignore[no-untyped-call]
+        try:
+            return super()._connect()  # type: ignore[no-untyped-call]
+        except OSError:
+            self._place.distrust()
+            raise
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         """A reply; if it says that the server is the wrong one by now, a lost connection."""
