@@ -420,22 +420,6 @@ static void release(Reader *r)
     PyMem_Free(r->defined.keys);
 }
 
-/* While values are made the garbage collector would go over them again and again, and find nothing. It is
- * off as long as any thread reads: the last one to finish turns it on again, if it was on. */
-static int readers, collector_was_on;
-
-static void pause_collector(void)
-{
-    if (readers++ == 0)
-        collector_was_on = PyGC_Disable();
-}
-
-static void resume_collector(void)
-{
-    if (--readers == 0 && collector_was_on)
-        PyGC_Enable();
-}
-
 PyObject *speed_loads(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3 || !PyBytes_CheckExact(args[0]) || !PyLong_Check(args[2])) {
@@ -456,10 +440,8 @@ PyObject *speed_loads(PyObject *module, PyObject *const *args, Py_ssize_t count)
     } else if (!read_header(data, size, &position, &r->little, &r->native)) {
         r->at = data + position;
         r->end = data + size;
-        pause_collector();
         found = read_one(r);
         release(r);
-        resume_collector();
     }
     PyMem_Free(r);
     if (found == NULL && !PyErr_Occurred())

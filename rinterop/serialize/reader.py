@@ -59,6 +59,9 @@ Item: TypeAlias = "RValue | Task"
 MAX_DEPTH: Final = 100_000
 """Levels of nesting that `loads` follows: about 40 MB of memory while reading. R itself manages 25,000."""
 
+_SMALL: Final = 10_000
+"""Bytes that hold too few values for the garbage collector to cost more than a pause of it."""
+
 _PAIRS: Final = {c.LIST: PairList, c.LANG: Call, c.DOT: DotArgs}
 _NAMED: Final = {c.NAMESPACE: Namespace, c.PACKAGE: PackageEnvironment, c.PERSIST: Persistent}
 _WITH_TAG: Final = frozenset((c.LIST, c.CLO, c.PROM, c.LANG, c.DOT))
@@ -88,14 +91,19 @@ def loads(
         DecodeError: If the bytes are malformed, with offset and cause; `UnexpectedEnd` if they stop short.
     """
     stream = data if type(data) is bytes else bytes(data)
+    if len(stream) < _SMALL:
+        return _loads(stream, mmap == "keep", max_depth)
+    with pause:
+        return _loads(stream, mmap == "keep", max_depth)
+
+
+def _loads(stream: bytes, keep_mmap: bool, max_depth: int) -> RValue:
     if speed.compiled is not None:
-        value = speed.compiled.loads(stream, mmap == "keep", max_depth)
+        value = speed.compiled.loads(stream, keep_mmap, max_depth)
         if value is not None:
             return value
     header, source = open_source(stream)
-    reader = Reader(source, header.codec, keep_mmap=mmap == "keep", max_depth=max_depth)
-    with pause:
-        return reader.read()
+    return Reader(source, header.codec, keep_mmap=keep_mmap, max_depth=max_depth).read()
 
 
 class Reader(Pieces):

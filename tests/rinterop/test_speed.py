@@ -281,32 +281,24 @@ def test_cycles_are_collected(helper: Compiled) -> None:
     check_no_growth(read)
 
 
-def test_the_garbage_collector_is_as_before(helper: Compiled) -> None:
-    sound = rinterop.dumps(v.list_(v.character("x"), v.character(v.RText(b"\xe9", 4))))
-    assert gc.isenabled()
-    for data in (sound, sound[:-1]):
-        helper.loads(data, False, 100)
+@pytest.mark.parametrize("with_helper", [True, False])
+@pytest.mark.parametrize("size", [1, 3000])  # short streams are read without a pause
+def test_the_garbage_collector_is_as_before(with_helper: bool, size: int) -> None:
+    data = rinterop.dumps(v.list_(*[v.character("x")] * size, v.character(v.RText(b"\xe9", 4))))
+
+    def use(work: Callable[[], object]) -> None:
+        with suppress(DecodeError, EncodeError):
+            work() if with_helper else in_python(work)
+
+    for work in (
+        lambda: rinterop.loads(data),
+        lambda: rinterop.loads(data[:-1]),
+        lambda: rinterop.dumps(v.list_(1)),  # type: ignore[arg-type]
+    ):
+        use(work)
         assert gc.isenabled()
         gc.disable()
-        helper.loads(data, False, 100)
-        assert not gc.isenabled()
-        gc.enable()
-
-
-def test_the_garbage_collector_is_as_before_without_the_helper() -> None:
-    data = rinterop.dumps(v.character("x"))
-
-    def use(data: bytes) -> None:
-        with suppress(DecodeError):
-            in_python(lambda: rinterop.loads(data))
-        with suppress(EncodeError):
-            in_python(lambda: rinterop.dumps(v.list_(1)))  # type: ignore[arg-type]
-
-    for one in (data, data[:-1]):
-        use(one)
-        assert gc.isenabled()
-        gc.disable()
-        use(one)
+        use(work)
         assert not gc.isenabled()
         gc.enable()
 
