@@ -1,7 +1,8 @@
 """Engines run tasks, one codec each; this module says how an agent starts a process that has one.
 
 Files: `base` the interface; `r` with `evaluate.R`, `doredis.R`, `embedded.R`; `child.R` and `serve.R`, the
-R child without Python, which shares the first two; `python`; `process`, what every executor does first.
+R child without Python, which shares the first two; `python` and its `interrupts`; `process`, what every
+executor does first.
 """
 
 from __future__ import annotations
