@@ -307,15 +307,17 @@ class Driver:
         """Redis is back. What was under way when it went may be lost: look at all of it, and again soon."""
         store = self._store
         store.disconnect()
+        soon_s = time.monotonic() + RECHECK_S
         if not store.renew():
             self._restore()
-        else:
+        elif self._check_due_s > soon_s:
             marks = store.marks()
             idle = [block for block in self.ledger if block.span not in marks.running]
             queued = store.queued([block.payload for block in idle])
             found = [block for block, is_queued in zip(idle, queued, strict=True) if is_queued]
             # What is found nowhere was never sent, or its result is waiting; a second look will tell.
             self.ledger.examine(Sighting(marks.running, idle, found))
-        self._check_due_s = time.monotonic() + RECHECK_S
+        # Sooner if it was to be sooner: where connections are cut all the time, that look comes nevertheless.
+        self._check_due_s = min(self._check_due_s, soon_s)
         if self._outage.reset():
             log.info("job %s: Redis is back", self.job)

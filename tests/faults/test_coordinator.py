@@ -106,8 +106,10 @@ def test_a_restarted_server(keeps_data: bool) -> None:
 
 @pytest.mark.slow
 def test_connections_that_are_cut(queue: Queue, client: redis.Redis) -> None:
+    """Again and again, sooner than anybody looks for what is lost; and something is."""
     with queue.start_local_workers(2, codec="cloudpickle"):
         job = queue.foreach(x=range(300), combine="+").submit(slow)
+        wait_until(lambda: client.lpop("Q") is not None, "a task can be taken away")
         while job.status == "running":
             client.client_kill_filter(_type="normal", skipme=True)
             time.sleep(0.3)

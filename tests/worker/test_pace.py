@@ -72,6 +72,18 @@ def test_backoff_doubles_up_to_its_limit_and_starts_anew() -> None:
     assert backoff.due_s <= now_s + 1
 
 
+def test_backoff_begins_anew_after_an_attempt_that_was_of_use() -> None:
+    backoff = Backoff(first_s=1, longest_s=8)
+    now_s = 100.0
+    for longest, lasting in ((1, 0.0), (2, 0.5), (4, 0.5), (8, 9.0), (1, 0.5), (2, 2.5), (1, 0.0), (2, 0.0)):
+        backoff.begin(now_s)
+        assert now_s + longest / 2 <= backoff.due_s <= now_s + longest
+        now_s = backoff.due_s
+        assert backoff.over(now_s)
+        now_s += lasting
+
+
+
 def test_a_task_is_tried_again_at_once_then_later_then_never() -> None:
     decisions = [decide(n, 3, some_finished=False) for n in (1, 2, 3, 4)]
     assert decisions == ["give-back", "wait", "condemn", "condemn"]
