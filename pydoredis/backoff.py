@@ -8,8 +8,8 @@ import random
 class Backoff:
     """Pauses that double while something keeps failing, with jitter, so that many workers spread out.
 
-    An attempt that fails only after longer than the pause before it has been of use, and pauses begin anew: where
-    connections are cut all the time, work goes on in between.
+    An attempt that fails only after longer than the pause before it has been of use, and pauses begin anew:
+    where connections are cut all the time, work goes on in between.
     """
 
     def __init__(self, first_s: float = 0.1, longest_s: float = 5.0) -> None:

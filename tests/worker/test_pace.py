@@ -83,7 +83,6 @@ def test_backoff_begins_anew_after_an_attempt_that_was_of_use() -> None:
         now_s += lasting
 
 
-
 def test_a_task_is_tried_again_at_once_then_later_then_never() -> None:
     decisions = [decide(n, 3, some_finished=False) for n in (1, 2, 3, 4)]
     assert decisions == ["give-back", "wait", "condemn", "condemn"]
