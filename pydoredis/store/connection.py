@@ -72,7 +72,6 @@ class Store:
 
     @cached_property
     def _client(self) -> redis.Redis:
-        # Made when it is first needed: it connects at once, and failures belong to the command that needs it.
         pool = places.connection_pool(
             self.connection,
             # RESP2, as R peers speak it: the same replies from every server version.
@@ -86,9 +85,8 @@ class Store:
             # redis-py before 6 mends no connection unless it is told what is worth it.
             retry_on_error=[redis.exceptions.ConnectionError, redis.exceptions.TimeoutError],
         )
-        client = redis.Redis(connection_pool=pool, single_connection_client=True)
-        client.auto_close_connection_pool = True
-        return client
+        # Not a `single_connection_client`: its pipelines have another connection, maybe to another server.
+        return redis.Redis.from_pool(pool)
 
     @cached_property
     def _values(self) -> redis.Redis | redis.RedisCluster:
@@ -148,8 +146,8 @@ class Store:
 
     def disconnect(self) -> None:
         """Drop the connection, on which an answer may still be under way; the next command makes another."""
-        if "_client" in self.__dict__ and self._client.connection is not None:
-            self._client.connection.disconnect()  # type: ignore[no-untyped-call]
+        if "_client" in self.__dict__:
+            self._client.connection_pool.disconnect()
 
     # --- values of users ----------------------------------------------------------------------------------
 
@@ -178,18 +176,20 @@ class Store:
             replies = self._send(calls)
             if any(isinstance(reply, NoScriptError) for reply in replies):
                 # The server was restarted or flushed its scripts: none of those that failed has run.
-                for script in {script.sha: script for script, _, _ in calls}.values():
-                    self._client.script_load(script.source)
                 missing = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-                for n, reply in zip(missing, self._send([calls[n] for n in missing]), strict=True):
+                again = self._send([calls[n] for n in missing], load=True)
+                for n, reply in zip(missing, again, strict=True):
                     replies[n] = reply
         return replies
 
-    def _send(self, calls: Sequence[Call]) -> list[Any]:
+    def _send(self, calls: Sequence[Call], *, load: bool = False) -> list[Any]:
         pipe = self._client.pipeline(transaction=False)
+        scripts = {script.sha: script for script, _, _ in calls if load}
+        for script in scripts.values():
+            pipe.script_load(script.source)
         for script, keys, arguments in calls:
             pipe.evalsha(script.sha, len(keys), *keys, *arguments)
-        return pipe.execute(raise_on_error=False)
+        return pipe.execute(raise_on_error=False)[len(scripts) :]
 
     def _raise_first(self, replies: Sequence[Any]) -> None:
         """Raise the first error among the replies of scripts, as ours."""
