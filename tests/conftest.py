@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ import redis
 from hypothesis import settings
 
 from tests.redis_process import RedisProcess, redis_binary
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts us in the background has us ignore Ctrl-C, and all that we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines may be busy; how long an example takes says nothing about whether it is right.
 settings.register_profile("patient", deadline=None)

@@ -5,7 +5,8 @@ With PYDOREDIS_WORKER=R in the environment the worker under test is R's own, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,10 @@ from tests.wire.table import BAD_QUEUE_NAMES, DIFFERENCES, NOT_REPLAYED
 RECORDINGS = load_all()
 
 
-def _scenarios() -> Iterator[object]:
+def _scenarios() -> list[Any]:
     """Those with tasks, the quick ones first: the long ones are played in one go."""
-    for name in sorted(
-        set(RECORDINGS) - set(NOT_REPLAYED), key=lambda name: (is_long(RECORDINGS[name]), name)
-    ):
-        yield pytest.param(name, marks=[pytest.mark.slow] if is_long(RECORDINGS[name]) else [])
+    names = sorted(set(RECORDINGS) - set(NOT_REPLAYED), key=lambda name: (is_long(RECORDINGS[name]), name))
+    return [pytest.param(name, marks=[pytest.mark.slow] * is_long(RECORDINGS[name])) for name in names]
 
 
 def test_each_recording_without_tasks_is_accounted_for() -> None:

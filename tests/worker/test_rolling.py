@@ -46,7 +46,8 @@ def test_workers_are_replaced_one_after_the_other(
     options = ("--codec", "auto", "--grace", grace)
     workers = [pool.add_agent(options=options) for _ in range(2)]
     in_python, in_r = tmp_path / "python", tmp_path / "r"
-    note = f"cat(i, '\\n', file = {r_string(str(in_r))}, append = TRUE)"
+    # One string: cat() writes its arguments one by one, and another process may write in between.
+    note = f"cat(paste0(i, '\\n'), file = {r_string(str(in_r))}, append = TRUE)"
     loop = f"foreach(i = 1:{ITERATIONS}, .combine = c) %dopar% {{ {note}; Sys.sleep({BODY_S}); i * i }}"
     program = f"numbers <- 1:{ITERATIONS}; say(identical({loop}, numbers * numbers))"
     r_job = pool.coordinator(program, chunk_size=chunk_size, ftinterval=3)
