@@ -67,8 +67,12 @@ class Sentinel:
         self.client: Any = redis.Redis(
             "127.0.0.1", self.port, password=password, decode_responses=True, **tls
         )
-        _await(self.client.ping, "the Sentinel answers")
-        self.watch(master)
+        try:
+            _await(self.client.ping, "the Sentinel answers")
+            self.watch(master)
+        except BaseException:
+            self.close()
+            raise
 
     def watch(self, master: RedisProcess) -> None:
         """Have `master` for the master from now on."""
