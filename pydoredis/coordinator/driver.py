@@ -31,6 +31,9 @@ SLICE_S = 0.25
 RECHECK_S = 1.0
 """Pause before the second look at what the first one did not find."""
 
+END_PATIENCE_S, CANCEL_PATIENCE_S = 20.0, 1.0
+"""How long a server that is away is waited for to take a job's keys away: as a failover takes, or a user waits."""
+
 REMOVAL_S = 1.0
 """While there are no results, so often it is looked whether somebody removed the job."""
 
@@ -154,13 +157,19 @@ class Driver:
         self._close([*out, *self.ledger.copies], cancelled=True)
 
     def _close(self, copies: Sequence[bytes], *, cancelled: bool) -> None:
+        deadline_s = time.monotonic() + (CANCEL_PATIENCE_S if cancelled else END_PATIENCE_S)
+        pause = Backoff()
         try:
-            try:
-                self._store.close_job(copies, cancelled=cancelled)
-            except StoreUnavailable:
-                self._store.close_job(copies, cancelled=cancelled)
-        except StoreUnavailable as error:
-            log.warning("job %s: its keys are left to expire: %s", self.job, error)
+            while True:
+                try:
+                    self._store.close_job(copies, cancelled=cancelled)
+                    return
+                except StoreUnavailable as error:
+                    pause.begin(time.monotonic())
+                    if pause.due_s > deadline_s:
+                        log.warning("job %s: its keys are left to expire: %s", self.job, error)
+                        return
+                time.sleep(max(0.0, pause.due_s - time.monotonic()))
         finally:
             self._store.close()
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -102,6 +103,25 @@ def test_a_restarted_server(keeps_data: bool) -> None:
             time.sleep(0.2)
             server.start()
             assert job.result(60) == sum(range(300))
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_when_the_loop_ends() -> None:
+    with RedisProcess(appendonly="yes", appendfsync="always") as server:
+        back = threading.Timer(1.0, server.start)
+
+        def add(total: int, value: int) -> int:
+            server.stop()
+            back.start()
+            return total + value
+
+        queue = Queue("Q", server.url, ftinterval=FTINTERVAL)
+        with queue.start_local_workers(1, codec="cloudpickle"):
+            assert queue.foreach(range(2), combine=add).dopar(abs) == 1
+            back.join()
+            with server.client() as client:
+                assert lasting_keys(client, "Q") == set()
+                assert not list(client.scan_iter("Q.env.*"))
 
 
 @pytest.mark.slow
