@@ -32,7 +32,7 @@ RECHECK_S = 1.0
 """Pause before the second look at what the first one did not find."""
 
 END_PATIENCE_S, CANCEL_PATIENCE_S = 20.0, 1.0
-"""How long a server that is away is waited for to take a job's keys away: as a failover takes, or a user waits."""
+"""How long to wait for a server that is away to remove a job: as a failover takes, and as a user would."""
 
 REMOVAL_S = 1.0
 """While there are no results, so often it is looked whether somebody removed the job."""
