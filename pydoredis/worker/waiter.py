@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Lists, WorkerStore
 
 log = logging.getLogger(__name__)
+
+_SLICE_S = 2.0
+"""Longest blocking command. The server gives the next task to whoever has blocked longest, be that a machine
+that has lost its power meanwhile: so long, and no longer, may it take one along."""
 
 _ANSWER_S = 10.0
 """How long after the end of a blocking command its answer may take before the connection counts as lost."""
@@ -46,12 +51,13 @@ class Waiter:
         wake: Callable[[], None],
     ) -> None:
         # A command that takes a task must not be sent twice: if its answer is lost, so is the task.
-        self._store = WorkerStore(connection, timeout_s=linger_s + _ANSWER_S, reconnects=0)
+        self._store = WorkerStore(connection, timeout_s=_SLICE_S + _ANSWER_S, reconnects=0)
         self._lists = lists
         self._linger_s = linger_s
         self._wake = wake
         self._client_id: int | None = None
         self._told = False
+        self._interrupted = False
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[Waited] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="waiter", daemon=True)
@@ -62,6 +68,7 @@ class Waiter:
         """Begin to wait, unless a wait is under way."""
         if not self.waiting:
             self.waiting = True
+            self._interrupted = False
             self._asked.put(True)
 
     def collect(self) -> Waited | None:
@@ -74,13 +81,14 @@ class Waiter:
 
     def interrupt(self, store: WorkerStore) -> None:
         """End a wait now, through another connection: a task that was on its way is still delivered."""
+        self._interrupted = True
         if self.waiting and self._client_id is not None:
             try:
                 store.unblock(self._client_id)
             except StoreUnavailable as error:
                 # Not allowed to (an ACL without `client|unblock`), or Redis is away: the wait ends by itself.
                 if not self._told:
-                    log.warning("waiting up to %g s for a task to come or not: %s", self._linger_s, error)
+                    log.warning("waiting up to %g s for a task to come or not: %s", _SLICE_S, error)
                     self._told = True
 
     def close(self) -> None:
@@ -97,11 +105,19 @@ class Waiter:
         except StoreUnavailable:
             return self._store.client_id()
 
+    def _wait(self) -> tuple[QueueKeys, bytes] | None:
+        end_s = time.monotonic() + self._linger_s
+        while not self._interrupted and (left_s := end_s - time.monotonic()) > 0:
+            task = self._store.wait(self._lists, max(0.01, min(_SLICE_S, left_s)))  # 0 would be for ever
+            if task is not None:
+                return task
+        return None
+
     def _run(self) -> None:
         while self._asked.get():
             try:
                 self._client_id = self._connection_number()
-                ended = Waited(self._store.wait(self._lists, self._linger_s))
+                ended = Waited(self._wait())
             except StoreUnavailable as error:
                 ended = Waited(error=error)
             self._client_id = None

@@ -50,6 +50,10 @@ def gone_and_done(i: int, gate: str, done: str) -> int:
     return i
 
 
+def squared(i: int) -> int:
+    return i * i
+
+
 def test_a_result_survives_an_outage(lasting: RedisProcess, gate: Gate, tmp_path: Path) -> None:
     done = tmp_path / "done"
     with worker(lasting.url) as agent, lasting.client() as client:
@@ -211,6 +215,27 @@ def test_a_worker_that_stood_still_answers_what_nobody_missed(
         _let_expire(redis_client, job)
         os.kill(agent.pid, signal.SIGCONT)
         assert job.results(1) == {"1": ("ok", 1)}
+
+
+def test_a_worker_that_stands_still_takes_nothing_before_long(
+    redis_url: str, redis_client: redis.Redis
+) -> None:
+    """As a machine that lost its power while it was idle, whose connections nobody closes."""
+    job = Job(redis_client, squared)
+    with worker(redis_url) as sleeper:
+        wait_until(lambda: blocked(redis_client) == 1, "it waits for a task")
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        wait_until(lambda: blocked(redis_client) == 0, "Redis waits for it no longer")
+        job.submit(1)
+        assert redis_client.llen(QUEUE) == 1
+        with worker(redis_url):
+            assert job.results(1) == {"1": ("ok", 1)}
+        os.kill(sleeper.pid, signal.SIGCONT)
+        is_served(redis_client)
+
+
+def blocked(client: redis.Redis) -> int:
+    return int(client.info("clients")["blocked_clients"])
 
 
 def _let_expire(client: redis.Redis, job: Job) -> None:
