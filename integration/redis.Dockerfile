@@ -2,7 +2,10 @@
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 ENV LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
-RUN apt-get update -q \
+# A line for apt's sources: a later release has a later Redis (and its own C library comes with it).
+ARG SOURCE=""
+RUN echo "${SOURCE}" > /etc/apt/sources.list.d/later.list \
+    && apt-get update -q \
     && apt-get install -y -q --no-install-recommends openssl redis-sentinel redis-server tini \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 USER redis

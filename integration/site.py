@@ -49,12 +49,14 @@ class Server:
         url: Its address for workers and coordinators.
         client_options: What a client here needs besides the machine's address.
         mounts: Directories that every machine of the site sees.
+        image: What it is run from.
     """
 
     command: Sequence[str] = ("redis-server", "--bind", "*", "--protected-mode", "no", "--save", "")
     url: str = "redis://redis:6379/0"
     client_options: Mapping[str, Any] = field(default_factory=dict)
     mounts: Mapping[str, str] = field(default_factory=dict)
+    image: str = images.REDIS
 
 
 @functools.cache
@@ -119,7 +121,7 @@ class Site:
             self.redis = Machine(
                 self.wire,
                 "redis",
-                images.REDIS,
+                self.server.image,
                 self.server.command,
                 known=True,
                 mounts=self.server.mounts,
