@@ -182,7 +182,9 @@ def _unpack(requirement: str, program: str, to: Path) -> None:
 def _build(image: str, file: str, *arguments: str, context: Path = REPOSITORY) -> None:
     _say(f"building {image}")
     words = [word for argument in arguments for word in ("--build-arg", argument)]
-    done = _docker("build", "--tag", image, "--file", str(REPOSITORY / file), *words, str(context))
+    # By force: else a step that fails leaves its container.
+    options = ["--force-rm", "--tag", image, "--file", str(REPOSITORY / file)]
+    done = _docker("build", *options, *words, str(context))
     if done.returncode != 0:
         raise RuntimeError(f"{image} cannot be built:\n{done.stdout[-4000:]}")
 
