@@ -97,13 +97,14 @@ class Waiter:
         self._thread.join(timeout=_ANSWER_S)
         self._store.close()
 
-    def _connection_number(self) -> int:
+    def _connection_number(self) -> int | None:
         """The server's number of our connection: asked each time, for it changes with every connection. That
-        also mends one that was lost while nobody waited."""
-        try:
-            return self._store.client_id()
-        except StoreUnavailable:
-            return self._store.client_id()
+        also mends one that was lost while nobody waited. None if Redis is away, as the wait will find, too,
+        or does not let us ask (an ACL of Redis 6.2 without `client|id`): then nobody can interrupt us."""
+        for _ in range(2):
+            with contextlib.suppress(StoreUnavailable):
+                return self._store.client_id()
+        return None
 
     def _wait(self) -> tuple[QueueKeys, bytes] | None:
         end_s = time.monotonic() + self._linger_s

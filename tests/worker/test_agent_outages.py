@@ -217,6 +217,7 @@ def test_a_worker_that_stood_still_answers_what_nobody_missed(
         assert job.results(1) == {"1": ("ok", 1)}
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_takes_nothing_before_long(
     redis_url: str, redis_client: redis.Redis
 ) -> None:
@@ -232,6 +233,20 @@ def test_a_worker_that_stands_still_takes_nothing_before_long(
             assert job.results(1) == {"1": ("ok", 1)}
         os.kill(sleeper.pid, signal.SIGCONT)
         is_served(redis_client)
+
+
+def test_a_user_who_may_not_use_client_commands(redis_url: str, redis_client: redis.Redis) -> None:
+    redis_client.acl_setuser(
+        "ada", enabled=True, passwords=["+x"], categories=["+@all"], commands=["-client"], keys=["*"]
+    )
+    try:
+        with worker(redis_url.replace("//", "//ada:x@")) as agent:
+            is_served(redis_client)
+            agent.terminate()
+            assert agent.wait() == 0
+            assert "not available" not in agent.output
+    finally:
+        redis_client.acl_deluser("ada")
 
 
 def blocked(client: redis.Redis) -> int:
