@@ -18,7 +18,7 @@ from pydoredis.errors import RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, TaskTag
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
-from pydoredis.store.over import SweepingStore, note_cancelled, note_over
+from pydoredis.store.over import SweepingStore, expect_late, note_cancelled, note_over
 from pydoredis.store.places import WrongServer, connection_pool
 
 LEASE_S = 6 * 3600
@@ -188,12 +188,13 @@ class JobStore(SweepingStore):
             pipe = self._client.pipeline(transaction=True)
             if cancelled:
                 note_cancelled(pipe, keys, job)
-            if cancelled or copies:
-                note_over(pipe, keys, job)
             for payload in copies:
                 pipe.lrem(keys.queue, 0, cast("Any", payload))
                 pipe.lrem(keys.python, 0, cast("Any", payload))
             pipe.unlink(keys.env(job), keys.out(job), keys.published(job))
+            if cancelled or copies:
+                note_over(pipe, keys, job)
+                expect_late(pipe, keys, job)
             pipe.execute()
             if cancelled or copies:
                 starts = [keys.start(job, tag) for tag in self._tags("start")]

@@ -2,7 +2,9 @@
 
 That makes a list without an expiry, and none can be set on a list before it is there. So whoever ends such a
 job writes it down, and whoever is on the queue sweeps from time to time: agents, coordinators, and
-administrators who look at jobs.
+administrators who look at jobs. Where all workers are R's nobody may ever sweep: a coordinator of ours leaves
+a list that expires, and what comes late is pushed onto that one. (One of R's, which may submit its job again,
+would take what is in it for a result.)
 """
 
 from __future__ import annotations
@@ -33,6 +35,12 @@ def note_over(pipe: Pipeline, keys: QueueKeys, job: str) -> None:
     """Have what comes late of a job swept away."""
     pipe.zadd(keys.over, {job: time.time()})
     pipe.expire(keys.over, OVER_TTL_S)
+
+
+def expect_late(pipe: Pipeline, keys: QueueKeys, job: str) -> None:
+    """Have what comes late of a job of ours expire, even if nobody sweeps."""
+    pipe.rpush(keys.out(job), b"")
+    pipe.expire(keys.out(job), OVER_TTL_S)
 
 
 class SweepingStore(Store):

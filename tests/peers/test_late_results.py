@@ -10,6 +10,7 @@ import pytest
 from pydoredis import rexpr
 from pydoredis.admin import Admin
 from pydoredis.coordinator.job import Job
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.queue import Queue
 from pydoredis.settings import ConnectionSettings
 from tests.peers.pool import Pool
@@ -70,9 +71,11 @@ def test_whoever_looks_at_jobs_sweeps(pool: Pool, tmp_path: Path) -> None:
     directory = tmp_path / "work"
     directory.mkdir()
     r_worker = pool.add_r_worker()
-    _, job = cancelled_at_work(pool, directory, 1)
+    queue, job = cancelled_at_work(pool, directory, 1)
     nothing_stays = late_result(pool, job, r_worker, directory)
-    assert not nothing_stays(), "the result was late"
+    out = QueueKeys(queue.name).out(job.id)
+    assert pool.client.llen(out) == 2, "the result was late"
+    assert nothing_stays(), "it expires even if nobody looks"
     with Admin(ConnectionSettings(pool.url)) as admin:
         assert job.id not in [row.job for row in admin.jobs(pool.queue)]
-    assert nothing_stays()
+    assert not pool.client.exists(out)
