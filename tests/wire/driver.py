@@ -15,6 +15,9 @@ from tests.wire.recording import RecordedTask, Recording, Step
 # Bodies of R values after the header (format, versions, encoding), which differs between R releases.
 R_EMPTY_STRING = bytes.fromhex("00000010 00000001 00040009 00000000")
 HEADER_SIZE = 23
+
+# A worker leaves the alive key of a task for so long after its result, at least (12.6).
+ALIVE_AFTER_S = 2
 TAG = re.compile(r"iters (\d+)\.\.\.(\d+) host (\S+) pid (\d+) begin (\S+)")
 
 
@@ -74,6 +77,7 @@ class Replay:
         self.waiting: dict[str, set[str]] = {}
         self.finished: set[str] = set()
         self.seen_starts: set[str] = set()
+        self.awaited_s: dict[str, float] = {}  # when a job's last result had not come yet
 
     def run(self) -> Outcome:
         """Play all steps; what is wrong stands in the outcome, nothing is raised for it."""
@@ -101,6 +105,7 @@ class Replay:
                 if task.expect == "result":
                     self.waiting.setdefault(task.job, set()).add(task.iterations)
             if tasks:
+                self.awaited_s.update((task.job, time.monotonic()) for task in tasks)
                 self.client.rpush(step.key, *(task.payload for task in tasks))
 
     def _finish(self, env_key: str, job: str) -> None:
@@ -129,6 +134,8 @@ class Replay:
 
     def _next_answer(self, queue: str, job: str, out: str) -> bytes | None:
         while time.monotonic() < self.deadline:
+            if not self.client.llen(out):
+                self.awaited_s[job] = time.monotonic()
             reply = self.client.brpop([out], timeout=0.1)
             if reply is not None:
                 return as_bytes(reply[1])
@@ -154,10 +161,11 @@ class Replay:
                 self._complain(f"alive key of running task {tag!r} has a TTL of {ttl_ms} ms")
 
     def _check_alive(self, queue: str, job: str) -> None:
-        """After the last result its alive key is still there (R coordinators need that)."""
+        """After the last result its alive key is still there (R coordinators need that), for 2 s at least."""
         prefix = f"{queue}.alive.{job}."
         keys = self._keys(prefix)
-        if not keys:
+        # On a busy machine, or busy with another job, we may have come too late to tell.
+        if not keys and time.monotonic() - self.awaited_s[job] < ALIVE_AFTER_S:
             self._complain(f"no alive key is left of {job} right after its last result")
         blocks = {(t.iterations.split(",")[0], t.iterations.split(",")[-1]) for t in self.recording.tasks}
         for key in keys:
