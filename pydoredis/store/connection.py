@@ -74,9 +74,6 @@ class Store:
     def _client(self) -> redis.Redis:
         pool = places.connection_pool(
             self.connection,
-            # RESP2, as R peers speak it: the same replies from every server version.
-            protocol=2,
-            decode_responses=False,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
             redis_connect_func=self._connected,
@@ -95,8 +92,6 @@ class Store:
             return self._client
         return places.whole_cluster(
             self.connection,
-            protocol=2,
-            decode_responses=False,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
         )

@@ -228,8 +228,6 @@ def _pool(connection: ConnectionSettings) -> redis.ConnectionPool:
     """
     return connection_pool(
         connection,
-        protocol=2,  # as R peers speak it
-        decode_responses=False,
         socket_timeout=ANSWER_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         # What may or may not have happened when a connection is lost, the ledger finds out: nothing is sent

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from abc import ABC, abstractmethod
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import redis
@@ -35,6 +35,9 @@ from pydoredis.settings import ConnectionSettings
 LOOKUP_TIMEOUT_S = 3.0
 """How long one Sentinel, or one node of a cluster, may take to say where to go, before the next is asked."""
 
+# RESP2, as R peers speak it: the same replies from every server version. Keys and values are bytes.
+_PLAIN: Final[dict[str, Any]] = {"protocol": 2, "decode_responses": False}
+
 # Moved is a kind of Ask. Older versions of redis-py leave the first word of some rather than give them types.
 _ELSEWHERE = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError)
 _ELSEWHERE_WORDS = {"ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"}
@@ -49,8 +52,9 @@ def connection_pool(connection: ConnectionSettings, **options: Any) -> redis.Con
 
     Args:
         connection: Which server.
-        options: For redis-py's connections.
+        options: For redis-py's connections, beside those that all of ours have.
     """
+    options = {**_PLAIN, **options}
     if connection.kind == "server":
         return redis.ConnectionPool.from_url(connection.url, **options)
     place = Master(connection) if connection.kind == "sentinel" else SlotOwner(connection)
@@ -63,7 +67,8 @@ def whole_cluster(connection: ConnectionSettings, **options: Any) -> redis.Redis
     """A client for keys anywhere in a cluster."""
     first, *others = connection.nodes
     startup = [ClusterNode(*node) for node in others]  # type: ignore[no-untyped-call]
-    return redis.RedisCluster(url=connection.server_url(first), startup_nodes=startup, **options)
+    url = connection.server_url(first)
+    return redis.RedisCluster(url=url, startup_nodes=startup, **_PLAIN, **options)
 
 
 # --- looking up -------------------------------------------------------------------------------------------
@@ -94,7 +99,7 @@ class Place(ABC):
                 try:
                     with redis.Redis.from_url(
                         self._url(node),
-                        protocol=2,
+                        **_PLAIN,
                         socket_timeout=LOOKUP_TIMEOUT_S,
                         socket_connect_timeout=LOOKUP_TIMEOUT_S,
                         retry=Retry(NoBackoff(), 0),
