@@ -16,11 +16,7 @@ def in_own_process(test: Callable[[], None]) -> Callable[[], None]:
 
     @functools.wraps(test)
     def run() -> None:
-        # Who was started in the background by a shell ignores Ctrl-C, and so would its children.
-        code = (
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-            f"from {test.__module__} import {test.__name__} as test; test.__wrapped__()"
-        )
+        code = f"from {test.__module__} import {test.__name__} as test; test.__wrapped__()"
         done = subprocess.run(
             [sys.executable, "-X", "faulthandler", "-W", "error", "-c", code],
             cwd=ROOT,
