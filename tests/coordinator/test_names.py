@@ -45,7 +45,7 @@ def test_a_registered_queue() -> None:
             assert [dr.redis_get(f"B{k}") for k in range(3)] == [0, 1, 2]
             assert dr.redis_delete("B1")
             assert dr.redis_get("B1") is None
-            job = dr.foreach(x=range(3)).submit(lambda x: __import__("time").sleep(30))
+            job = dr.foreach(x=range(3)).submit(lambda x: __import__("time").sleep(3))
             assert [row.job for row in queue.jobs()] == [job.id]
             assert len(dr.jobs(as_pandas=False)) == 1
             queue.remove_job(job.id)
