@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydoredis import search_path
 from pydoredis.errors import ConfigError, EvaluatorError
 from rinterop.runtime import locate
 from rinterop.runtime.base import RuntimeUnavailableError
@@ -93,5 +94,5 @@ def command(codec: Codec, r_engine: REngine, fd_in: int, fd_out: int) -> tuple[l
             raise EvaluatorError("rscript", str(locate.no_r()))
         start = [sys.executable, "-I", "-S", str(_HERE / "process.py"), agent, str(r.rscript)]
         return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out)], environment
-    start = [sys.executable, "-m", "pydoredis.worker.executor", codec]
+    start = [*search_path.command("pydoredis.worker.executor"), codec]
     return [*start, "--in", str(fd_in), "--out", str(fd_out), "--agent", agent], environment
