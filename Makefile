@@ -78,7 +78,7 @@ setup:
 # platform, and redis-server may be installed anyway), and rpy2 (Rscript does its work, more slowly). rpy2 is
 # compiled where R's libraries have their headers; where some are missing the build breaks, and rpy2's "ABI"
 # mode does without a compiler. pip's cache would hand out what was built for another R, or without headers.
-$(READY): pyproject.toml setup.py $(wildcard rinterop/_speed/*.[ch])
+$(READY): pyproject.toml setup.py $(wildcard csrc/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	    echo "pydoredis needs Python 3.10 or later; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \

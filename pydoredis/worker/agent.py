@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import rinterop
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
@@ -99,9 +100,10 @@ class Agent:
                 if not self._shutdown.begun:
                     self._server.join()
                     log.info(
-                        "up: %d workers (%s) on queue %s, Redis %s at %s",
+                        "up: %d workers (%s) on queue %s, Redis %s at %s%s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),
                         *(version, self._connection.safe_url),
+                        "" if rinterop.accelerated else f"; serialization {rinterop.acceleration}",
                     )
                     try:
                         self._serve()
