@@ -11,10 +11,10 @@ import pydoredis.admin
 from pydoredis.admin import Admin, jobs, tasks, workers
 from pydoredis.errors import ConfigError, StoreUnavailable, UnknownJob
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
 from pydoredis.tables import JobRow, Table, TaskRow, WorkerRow
 from tests.admin.queues import job_id, submit, take, task, task_tag
-from tests.redis_process import free_port
 
 ODD = job_id(349, "svc_batch", "node-1.example.org")
 
