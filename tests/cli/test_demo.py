@@ -141,7 +141,9 @@ def test_driven_by_doredis(demos: list[Demo], tmp_path: Path) -> None:
 @pytest.mark.rpeer
 def test_a_profile_that_prints(demos: list[Demo], tmp_path: Path) -> None:
     profile, files = tmp_path / "profile.R", tmp_path / "tmp"
-    profile.write_text('cat("Good morning\\n"); options(digits = 3); .Last <- function() cat("1 2 3\\n")\n')
+    profile.write_text(
+        'cat("Good morning\\n"); options(OutDec = ",", digits = 3); .Last <- function() cat("1 2 3\\n")\n'
+    )
     files.mkdir()
     demo = start(demos, files, "--json", R_PROFILE_USER=str(profile))
     status, out, err = demo.finish()
