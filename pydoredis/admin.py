@@ -108,17 +108,43 @@ class Admin:
             UnknownJob: If there is none, or more than one.
             StoreUnavailable: If Redis is lost.
         """
-        jobs = self.jobs(queue)
-        exact = [row for row in jobs if row.job == text]
-        found = exact or [row for row in jobs if names_job(text, row.job)]
+        jobs = self.jobs_named(text, queue)
+        found = [row for row in jobs if row.job == text] or jobs
         if len(found) != 1:
             raise UnknownJob(text, [f"{row.job} (queue {row.queue})" for row in found])
         return found[0]
 
+    def jobs_named(self, text: str, queue: str | None = None) -> list[JobRow]:
+        """The jobs that `text` may mean, see `find_job`.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        return [row for row in self.jobs(queue) if names_job(text, row.job)]
+
+    def has_queue(self, queue: str) -> bool:
+        """Whether there is anything of a queue: tasks, jobs, workers, a coordinator that registered it.
+
+        Raises:
+            ConfigError: If there is nothing, and the name is a pattern, or empty.
+            LocalProtocolError: If something else than a queue is kept under that name.
+            StoreUnavailable: If Redis is lost.
+        """
+        self._go_to(queue)
+        keys = QueueKeys(queue)
+        if self._store.length(keys.queue) or self._store.family(queue).names or self._store.side_keys(keys):
+            return True
+        check_queue_name(queue)
+        return False
+
     def _families(self, queue: str | None) -> list[Family]:
         if queue is not None:
-            self._go_to(check_queue_name(queue))
-            return [self._store.family(queue)]
+            self._go_to(queue)
+            family = self._store.family(queue)
+            if not family.names:
+                # Whoever writes a pattern is told; a queue that is called so can be seen and removed.
+                check_queue_name(queue)
+            return [family]
         if self._connection.kind == "cluster":
             raise ConfigError("queue", None, "the name of one: in a Redis Cluster they are on many nodes")
         # Many a program has keys like `page.count`; a count alone makes no queue.
@@ -249,8 +275,9 @@ class Admin:
             LocalProtocolError: If something else than a queue is kept under that name.
             StoreUnavailable: If Redis is lost; what is left can be removed once more.
         """
-        keys = QueueKeys(check_queue_name(queue))
-        self._go_to(queue)
+        keys = QueueKeys(queue)
+        if not self.has_queue(queue):
+            return Removal(queue, None, 0, 0, 0)
         tasks = self._store.length(keys.queue) + self._store.length(keys.python)
         running = sum(state == "running" for _, state in self._states(self._store.family(queue)))
         # First what calls workers to the queue, then what tells them about its jobs, then the rest.
