@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rinterop
+from pydoredis import streams
 from pydoredis.errors import ConfigError, LocalProtocolError
 from pydoredis.job_options import JobOptions
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
-from pydoredis.protocol.r import RCodec, RExpression
+from pydoredis.protocol.r import SEED_FUNCTION, RCodec, RExpression
 
 Body = Callable[..., Any] | RExpression | rinterop.RValue
 """A Python callable, an R expression as text (`rexpr`), or one as a value (a call, a symbol)."""
@@ -51,7 +52,16 @@ def _r_codec(body: RExpression | rinterop.RValue, options: JobOptions) -> RCodec
         raise ConfigError("export", exports, 'a mapping for R bodies, like {"k": 2}')
     if options.worker_init is not None:
         exports = {**exports, "worker.init": _worker_init(options.worker_init)}
-    return RCodec(body, exports, options.packages, options.convert, options.seed, options.limits)
+    return RCodec(
+        body, exports, options.packages, options.convert, _streams(exports, options.seed), options.limits
+    )
+
+
+def _streams(exports: Mapping[str, Any], seed: int | None) -> streams.Streams | None:
+    """The random streams of an R job: of a fresh seed, if none was given and the exports leave it to us."""
+    if seed is None and SEED_FUNCTION in exports:
+        return None
+    return streams.Streams(streams.fresh_r_seed() if seed is None else seed)
 
 
 def _worker_init(code: Any) -> Any:
@@ -77,9 +87,18 @@ def _python_codec(body: Callable[..., Any], options: JobOptions) -> PythonCodec:
     modules = {name: thing for name, thing in named.items() if isinstance(thing, types.ModuleType)}
     variables = {name: value for name, value in named.items() if name not in modules}
     program = Program(
-        _without(body, options.noexport), options.worker_init, options.reduce, variables, options.seed
+        _without(body, options.noexport),
+        options.worker_init,
+        options.reduce,
+        variables,
+        python_seed(options),
     )
     return PythonCodec(program, options.packages, options.limits, tuple(modules.values()))
+
+
+def python_seed(options: JobOptions) -> int:
+    """The seed of a job with a Python body: a fresh one, if none was given."""
+    return streams.fresh_seed() if options.seed is None else streams.check_seed(options.seed)
 
 
 def _without(body: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:

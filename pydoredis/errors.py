@@ -103,6 +103,8 @@ class TaskError(DoRedisError):
         message: The message of the R condition or Python exception, as the worker saw it.
         condition: The R condition (as an R value) or the Python exception itself, where there is one.
         call: The R call that failed, on one line; None in Python, and where R names none.
+        seed: What the loop's random numbers depended on: with `foreach(..., seed=error.seed)` the iteration
+            draws the same ones. None if the body's own code decides.
     """
 
     def __init__(
@@ -112,14 +114,16 @@ class TaskError(DoRedisError):
         message: str,
         condition: object = None,
         call: str | None = None,
+        seed: int | None = None,
     ) -> None:
         iterations = tuple(iterations)
-        super().__init__(job, iterations, message, condition, call)
+        super().__init__(job, iterations, message, condition, call, seed)
         self.job = job
         self.iterations = iterations
         self.message = message
         self.condition = condition
         self.call = call
+        self.seed = seed
 
     def __str__(self) -> str:
         # The wording is that of foreach in R, which people search for.

@@ -40,7 +40,8 @@ class JobOptions:
             but the worker's.
         iteration_timelimit: Seconds that each iteration may take on workers of ours; None: no limit.
         timeout: Seconds that the whole loop may take; then it is cancelled and raises `JobTimeout`.
-        seed: Of random streams that depend on nothing but it and the iteration's number.
+        seed: Of random streams that depend on nothing but it and the iteration's number; None: a fresh one
+            for each loop.
         worker_init: Called once per executor before the job's first task (R: an expression).
         convert: Whether results of R bodies become Python values.
         verbose: Log what happens to each task.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydoredis import streams
-from pydoredis.bodies import Body, binder, codec_for, takes_positional
+from pydoredis.bodies import Body, binder, codec_for, python_seed, takes_positional
 from pydoredis.coordinator.accumulate import MISSING, CombineSpec, ErrorHandling
 from pydoredis.coordinator.driver import DEFAULT_MAX_CRASHES, Driver, DriverOptions
 from pydoredis.coordinator.job import Job, Stream, run_here
@@ -136,11 +136,12 @@ class Foreach:
         nest = Nest(self.plan)
         with reporter(options.progress, total) as report:
             if callable(body) and not isinstance(body, RExpression):
-                return run_here(nest, _local_call(body, options), report, total)
+                seed = python_seed(options)
+                return run_here(nest, _local_call(body, options, seed), report, total, seed)
             from pydoredis.local_r import LocalR
 
             with LocalR(body, options) as local:
-                return run_here(nest, local.call, report, total)
+                return run_here(nest, local.call, report, total, local.seed)
 
     # --- details ------------------------------------------------------------------------------------------
 
@@ -212,7 +213,7 @@ def _forget(*_: Any) -> None:
     return None
 
 
-def _local_call(body: Callable[..., Any], options: JobOptions) -> Callable[[int, Any, Any], Any]:
+def _local_call(body: Callable[..., Any], options: JobOptions, seed: int) -> Callable[[int, Any, Any], Any]:
     """How `do` calls a Python body: seeded as a worker would."""
     positional = takes_positional(body)
     if options.worker_init is not None:
@@ -220,8 +221,7 @@ def _local_call(body: Callable[..., Any], options: JobOptions) -> Callable[[int,
 
     def call(number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with streams.preserved():
-            if options.seed is not None:
-                streams.seed_iteration(options.seed, number)
+            streams.seed_iteration(seed, number)
             return body(*(args if positional else ()), **kwargs)
 
     return call

@@ -69,6 +69,14 @@ class Job:
         return self._driver.connection
 
     @property
+    def seed(self) -> int | None:
+        """What its random numbers depend on: `foreach(..., seed=job.seed)` draws the same ones again.
+
+        None if the body's own code decides (an exported `set.seed.worker`).
+        """
+        return self._driver.codec.seed
+
+    @property
     def status(self) -> Status:
         """How far it is: waiting, running, done, failed or cancelled."""
         return self._status
@@ -213,7 +221,7 @@ class Job:
             return
         self._nest.add_failure(number, value)
         if self._nest.failure is not None:
-            raise task_error(self.id, number, value)
+            raise task_error(self.id, number, value, self.seed)
 
     def _tell(self) -> None:
         if self._report is not None:
@@ -309,22 +317,27 @@ class Stream:
             return
         self._nest.add_failure(number, value)
         if self._nest.failure is not None:
-            raise task_error(self._driver.job, number, value)
+            raise task_error(self._driver.job, number, value, self._driver.codec.seed)
         if self._keep_errors:
             self._ready.append((number - 1, value))
 
 
-def task_error(job: str | None, number: int, error: BaseException) -> TaskError:
+def task_error(job: str | None, number: int, error: BaseException, seed: int | None) -> TaskError:
     """What is raised for an iteration that failed, with the worker's exception as its cause."""
     if isinstance(error, TaskError):
+        error.seed = seed
         return error
-    raised = TaskError(job, [number], f"{type(error).__name__}: {error}", error)
+    raised = TaskError(job, [number], f"{type(error).__name__}: {error}", error, seed=seed)
     raised.__cause__ = error
     return raised
 
 
 def run_here(
-    nest: Nest, call: Callable[[int, Any, Any], Any], report: Report | None, total: int | None
+    nest: Nest,
+    call: Callable[[int, Any, Any], Any],
+    report: Report | None,
+    total: int | None,
+    seed: int | None,
 ) -> Any:
     """Run a loop in this process, one iteration after the other: `%do%`.
 
@@ -339,7 +352,7 @@ def run_here(
         except Exception as error:
             nest.add_failure(number, error)
             if nest.failure is not None:
-                raise task_error(None, number, error) from error
+                raise task_error(None, number, error, seed) from error
         else:
             nest.add(number, value)
         if report is not None and time.monotonic() > reported_s + 0.1:

@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 
 import cloudpickle
 
+from pydoredis import streams
 from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
 from pydoredis.protocol import splice, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
@@ -52,14 +53,14 @@ class Program:
         init: Called once per executor, before the first iteration.
         reduce: Combines the values of one task on the worker: takes a list, gives one value.
         exports: Made globals of the body.
-        seed: Of the job's random streams; None: every iteration is seeded with its number alone.
+        seed: Of the iterations' random numbers.
     """
 
     body: Callable[..., Any]
     init: Callable[[], Any] | None = None
     reduce: Callable[[list[Any]], Any] | None = None
     exports: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
+    seed: int = field(default_factory=streams.fresh_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ class PythonCodec:
     def codec(self) -> Codec:
         """The language of the body."""
         return "cloudpickle"
+
+    @property
+    def seed(self) -> int:
+        """Of the iterations' random numbers."""
+        return self.program.seed
 
     def encode_environment(self) -> bytes:
         """Value of the environment key.

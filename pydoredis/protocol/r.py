@@ -17,6 +17,9 @@ from rinterop.values import Cell, Closure, Environment, Promise
 SEED = ".pydoredis.seed"
 """Hidden loop variable: the state of the iteration's random stream."""
 
+SEED_FUNCTION = "set.seed.worker"
+"""A function that R workers call before each iteration, if it is exported."""
+
 _SIGPIPE = "ignoring SIGPIPE signal"
 """What an R worker takes for an error of the body when it loses its liveness connection (protocol 12.2)."""
 
@@ -53,7 +56,8 @@ class RCodec:
         exports: Variables that the body sees; text as `RExpression` becomes what it evaluates to.
         packages: R packages that workers attach first.
         convert: Whether results become Python values; else they stay R values.
-        seed: Of the job's random streams (L'Ecuyer-CMRG); None: doRedis's own way, by iteration number.
+        streams: Random streams of the iterations (L'Ecuyer-CMRG); None: an exported `set.seed.worker`
+            decides, after doRedis's own seeds by iteration number.
         limits: Of tasks and iterations, for workers of ours.
     """
 
@@ -61,13 +65,18 @@ class RCodec:
     exports: Mapping[str, object] = field(default_factory=dict)
     packages: Sequence[str] = ()
     convert: bool = True
-    seed: int | None = None
+    streams: streams.Streams | None = None
     limits: Limits = NO_LIMITS
 
     @property
     def codec(self) -> Codec:
         """The language of the body."""
         return "r"
+
+    @property
+    def seed(self) -> int | None:
+        """Of the random streams."""
+        return self.streams.seed if self.streams is not None else None
 
     def encode_environment(self) -> bytes:
         """Value of the environment key.
@@ -91,15 +100,17 @@ class RCodec:
         return {name: len(rinterop.dumps(rinterop.to_r(value))) for name, value in named.items()}
 
     def _environment(self) -> Environment:
-        if self.seed is not None and "set.seed.worker" in self.exports:
-            raise LocalProtocolError("either seed= or an export set.seed.worker can decide on random numbers")
-        kind = "Mersenne-Twister" if self.seed is None else "L'Ecuyer-CMRG"
+        if self.streams is not None and SEED_FUNCTION in self.exports:
+            raise LocalProtocolError(
+                f"either seed= or an export {SEED_FUNCTION} can decide on random numbers"
+            )
+        kind = "Mersenne-Twister" if self.streams is None else "L'Ecuyer-CMRG"
         environment = wire.export_environment({}, kind)
         cells = [
             Cell(_exported(value, environment), values.symbol(name)) for name, value in self.exports.items()
         ]
-        if self.seed is not None:
-            cells.append(Cell(_set_seed_worker(environment), values.symbol("set.seed.worker")))
+        if self.streams is not None:
+            cells.append(Cell(_set_seed_worker(environment), values.symbol(SEED_FUNCTION)))
         assert isinstance(environment.frame, values.PairList)
         environment.frame = values.PairList((*cells, *environment.frame.cells))
         return environment
@@ -109,8 +120,8 @@ class RCodec:
         elements: list[tuple[str, values.RValue]] = []
         for number, (_, named) in enumerate(arguments, first):
             variables = [(name, rinterop.to_r(value)) for name, value in named.items()]
-            if self.seed is not None:
-                variables.append((SEED, values.integer(*streams.stream(self.seed, number))))
+            if self.streams is not None:
+                variables.append((SEED, values.integer(*self.streams[number])))
             variables.append((".Random.seed", values.integer(number)))
             elements.append((str(number), values.named_list(variables)))
         return wire.encode_task(job, elements)

@@ -109,8 +109,17 @@ def test_exception_that_cannot_be_unpickled(executor: Executor) -> None:
 
 
 def test_same_numbers_whatever_the_chunk(executor: Executor) -> None:
-    found = run(executor, lambda: random.random(), {}, {}, {})
-    assert found == {str(n): ("ok", random.Random(n).random()) for n in (1, 2, 3)}
+    program = PythonCodec(Program(random.random, seed=3)).encode_environment()
+    found = []
+    for chunks in [3], [1, 2], [2, 1]:
+        executor.load(0, program)
+        first, drawn = 1, {}
+        for size in chunks:
+            drawn.update(outcomes(executor.run(0, task(*[{}] * size, first=first))))
+            first += size
+        found.append(drawn)
+    assert found[0] == found[1] == found[2]
+    assert len({value for _, value in found[0].values()}) == 3
 
 
 def test_init_runs_once(executor: Executor) -> None:

@@ -8,7 +8,6 @@ import importlib
 import inspect
 import os
 import platform
-import random
 import sys
 import time
 import traceback
@@ -18,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
-import numpy as np
 
 import rinterop
 from pydoredis import streams
@@ -241,12 +239,7 @@ def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interr
     """The value of one iteration, or what it raised; `sys.exit()` too is an error."""
     try:
         args, kwargs = call
-        if program.seed is None:
-            # As under doRedis: by the iteration's number alone (protocol, section 8).
-            random.seed(number)
-            np.random.seed(number % 2**32)
-        else:
-            streams.seed_iteration(program.seed, number)
+        streams.seed_iteration(program.seed, number)
         with interrupts:
             return ("ok", program.body(*args, **kwargs))
     except BaseException as exc:
