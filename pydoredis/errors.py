@@ -11,6 +11,7 @@
     ├── TaskError                            user code failed
     │   ├── WorkerCrashed                    it ended its worker process again and again
     │   └── TaskTimeout                      it took longer than its time limit
+    ├── RemoteError                          stands for an exception whose class is not known here
     ├── UnknownJob (LookupError)             no job, or more than one, is called that
     ├── JobCancelled                         the job was cancelled, or removed by somebody
     ├── JobTimeout (TimeoutError)            the loop took longer than its `timeout`
@@ -23,7 +24,17 @@ that every error survives pickling on its way out of a child process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def shown(value: object, how: Callable[[Any], str] = repr) -> str:
+    """`repr` or `str` of a user's value, whatever that raises."""
+    try:
+        return str(how(value))
+    except Exception as error:
+        return f"<{type(value).__qualname__}, of which {how.__name__}() raises {type(error).__name__}>"
 
 
 class DoRedisError(Exception):
@@ -49,7 +60,7 @@ class ConfigError(DoRedisError, ValueError):
 
     def __str__(self) -> str:
         origin = f" (from {self.source})" if self.source else ""
-        return f"{self.setting} = {self.value!r}{origin}: must be {self.allowed}"
+        return f"{self.setting} = {shown(self.value)}{origin}: must be {self.allowed}"
 
 
 class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for the state, not the fault)
@@ -138,6 +149,34 @@ class WorkerCrashed(TaskError):  # noqa: N818  (named as the design names it)
 
 class TaskTimeout(TaskError):  # noqa: N818  (as `TimeoutError` would be confused with the built-in one)
     """An iteration took longer than its time limit."""
+
+
+class RemoteError(DoRedisError):
+    """Stands for an exception of a worker whose class cannot be had here: its module is not installed, say.
+
+    What the exception had as attributes, this has as well.
+
+    Attributes:
+        type_names: Names of its class and of that one's bases, with their modules: `helper.Mine`, ...,
+            `builtins.ValueError`, ...
+        message: Its text.
+        attributes: Its attributes by name.
+    """
+
+    def __init__(self, type_names: Sequence[str], message: str, attributes: Mapping[str, Any]) -> None:
+        type_names, attributes = tuple(type_names), dict(attributes)
+        super().__init__(type_names, message, attributes)
+        self.type_names = type_names
+        self.message = message
+        self.attributes = attributes
+
+    def __getattr__(self, name: str) -> Any:
+        with contextlib.suppress(KeyError):
+            return self.__dict__["attributes"][name]
+        raise AttributeError(f"{self.type_names[0]} had no attribute {name!r}")
+
+    def __str__(self) -> str:
+        return f"{self.type_names[0].rpartition('.')[2]}: {self.message}"
 
 
 class UnknownJob(DoRedisError, LookupError):  # noqa: N818  (named for the state, not the fault)

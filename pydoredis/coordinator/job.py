@@ -12,8 +12,16 @@ from typing import Any, Literal
 from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.nesting import Nest
-from pydoredis.errors import JobCancelled, LocalProtocolError, TaskError
+from pydoredis.errors import (
+    EvaluatorError,
+    JobCancelled,
+    LocalProtocolError,
+    RemoteError,
+    TaskError,
+    shown,
+)
 from pydoredis.interrupts import noticed_interrupts
+from pydoredis.pickles import advice
 from pydoredis.protocol.codec import FOLDED, Item
 from pydoredis.settings import ConnectionSettings
 
@@ -327,9 +335,15 @@ def task_error(job: str | None, number: int, error: BaseException, seed: int | N
     if isinstance(error, TaskError):
         error.seed = seed
         return error
-    raised = TaskError(job, [number], f"{type(error).__name__}: {error}", error, seed=seed)
+    raised = TaskError(job, [number], _told(error) + (advice(error) if job else ""), error, seed=seed)
     raised.__cause__ = error
     return raised
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, EvaluatorError):
+        return error.reason
+    return str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {shown(error, str)}"
 
 
 def run_here(

@@ -13,14 +13,14 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 
 import rinterop
-from pydoredis import streams
-from pydoredis.errors import EvaluatorError, RemoteProtocolError
+from pydoredis import pickles, streams
+from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version
@@ -51,7 +51,7 @@ class Job:
 
     data: bytes = b""
     program: Program | None = None
-    failure: Outcome = field(default=())
+    failure: Outcome | None = None
     other_python: str = ""
 
 
@@ -90,7 +90,7 @@ class PythonEngine:
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
-        if job.program is None and not job.failure:
+        if job.program is None and job.failure is None:
             _open(job)
         if job.other_python and python.holds_code(payload):
             raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
@@ -110,8 +110,7 @@ class PythonEngine:
                 os.write(1, OUTPUT_MARK + name.encode() + b"\n")
             if index in verdicts:
                 condition_class, _, message = verdicts[index].partition("\n")
-                error = wire.verdict_error("", int(name), condition_class, message)
-                outcomes.append(("error", error, message))
+                outcomes.append(python.failure(wire.verdict_error("", int(name), condition_class, message)))
             elif job.program is None:
                 outcomes.append(job.failure)
             else:
@@ -152,7 +151,7 @@ def _open(job: Job) -> None:
             program.init()
         job.program = program
     except BaseException as exc:
-        job.failure = _failure(exc)
+        job.failure = python.failure(exc)
         traceback.print_exc()
 
 
@@ -194,9 +193,10 @@ def _unpickle(fields: values.List) -> Program:
     except BaseException as exc:
         theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
         ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"
-        cause = f"{type(exc).__name__}: {exc}"
+        cause = f"{type(exc).__name__}: {shown(exc, str)}"
         raise EvaluatorError(
-            "python", f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}"
+            "python",
+            f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}{pickles.advice(exc)}",
         ) from exc
     if not isinstance(program, Program):
         raise EvaluatorError("python", f"the job's body is a {type(program).__name__}, no program")
@@ -215,8 +215,9 @@ def _without_code(outcome: Outcome, theirs: str) -> Outcome:
     """An outcome that another version of Python can read without harm."""
     if not python.holds_code(python.dump_outcomes([outcome])):
         return outcome
-    message = _other_python("the value holds", theirs)
-    return ("error", EvaluatorError("python", message), message)
+    if outcome[0] == "error":
+        return ("error", outcome[1].without(python.holds_code))
+    return python.failure(EvaluatorError("python", _other_python("the value holds", theirs)))
 
 
 def _text(fields: values.List, name: str) -> str:
@@ -243,7 +244,7 @@ def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interr
         with interrupts:
             return ("ok", program.body(*args, **kwargs))
     except BaseException as exc:
-        return _failure(exc)
+        return python.failure(exc)
 
 
 def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) -> None:
@@ -257,18 +258,10 @@ def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) 
             reduce([outcome[1] for outcome in outcomes if outcome and outcome[0] == "ok"]),
         )
     except BaseException as exc:
-        folded = _failure(exc)
+        folded = python.failure(exc)
     for place in places:
         outcomes[place] = None
     outcomes[places[0]] = folded
-
-
-def _failure(exc: BaseException) -> Outcome:
-    """What is sent for an exception: the traceback without our own frames, for it can't be pickled."""
-    shown = traceback.TracebackException.from_exception(exc)
-    while len(shown.stack) > 1 and shown.stack[0].filename == __file__:
-        shown.stack.pop(0)
-    return ("error", exc, "".join(shown.format()))
 
 
 def _flush() -> None:
