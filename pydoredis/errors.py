@@ -28,6 +28,9 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+LONGEST_SHOWN = 200
+"""Characters of a setting's value in a message."""
+
 
 def shown(value: object, how: Callable[[Any], str] = repr) -> str:
     """`repr` or `str` of a user's value, whatever that raises."""
@@ -60,7 +63,10 @@ class ConfigError(DoRedisError, ValueError):
 
     def __str__(self) -> str:
         origin = f" (from {self.source})" if self.source else ""
-        return f"{self.setting} = {shown(self.value)}{origin}: must be {self.allowed}"
+        value = shown(self.value)
+        if len(value) > LONGEST_SHOWN:
+            value = f"{value[:LONGEST_SHOWN]}..."
+        return f"{self.setting} = {value}{origin}: must be {self.allowed}"
 
 
 class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for the state, not the fault)

@@ -1,4 +1,4 @@
-"""What inside of an object cannot be pickled: looked for part by part, once pickling all of it has failed."""
+"""What inside of an object cannot be written: looked for part by part, once writing all of it has failed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dis
 import functools
 import inspect
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,17 +19,20 @@ MAX_DEPTH = 50
 Part: TypeAlias = tuple[str, Any]
 """How a part is got at from the whole, and the part."""
 
+Write: TypeAlias = Callable[[Any], object]
+"""Writes a value as bytes, or raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """What keeps an object from being pickled.
+    """What keeps an object from being written.
 
     Attributes:
         path: How one gets at it from the object, as an expression: `x['conn'].lock`. Where that leads
             through a function, it begins with the function's variable.
         functions: Names of those functions, the last one first.
         kind: Its class.
-        reason: What pickle says.
+        reason: What was raised.
     """
 
     path: str
@@ -39,21 +42,22 @@ class Culprit:
 
     def __str__(self) -> str:
         used = "".join(f" used by {name}" for name in self.functions)
-        return f"{self.path} (a {self.kind}{used}) cannot be pickled: {self.reason}"
+        return f"{self.path} (a {self.kind}{used}): {self.reason}"
 
 
-def find(value: Any, name: str, error: BaseException) -> Culprit:
-    """The innermost part of `value` that cannot be pickled.
+def find(value: Any, name: str, error: BaseException, write: Write = dump_by_value) -> Culprit:
+    """The innermost part of `value` that cannot be written.
 
     Args:
-        value: What could not be pickled.
+        value: What could not be written.
         name: What the path begins with.
         error: What was raised.
+        write: Writes a value; by default it pickles.
     """
     path, functions, seen = name, list[str](), {id(value)}
     for _ in range(MAX_DEPTH):
         parts = [(step, part) for step, part in _parts(value) if id(part) not in seen]
-        bad = _first_bad(parts)
+        bad = _first_bad(parts, write)
         if bad is None:
             break
         (step, part), error = bad
@@ -68,25 +72,25 @@ def find(value: Any, name: str, error: BaseException) -> Culprit:
     return Culprit(path, tuple(functions), f"{where}{kind.__qualname__}", f"{type(error).__name__}: {error}")
 
 
-def _first_bad(parts: Sequence[Part]) -> tuple[Part, Exception] | None:
-    """The first part that cannot be pickled, found by halves: a list may be long."""
-    error = _complaint([part for _, part in parts])
+def _first_bad(parts: Sequence[Part], write: Write) -> tuple[Part, Exception] | None:
+    """The first part that cannot be written, found by halves: a list may be long."""
+    error = _complaint([part for _, part in parts], write)
     if error is None:
         return None
     while len(parts) > 1:
         half = parts[: len(parts) // 2]
-        complaint = _complaint([part for _, part in half])
+        complaint = _complaint([part for _, part in half], write)
         if complaint is None:
             parts = parts[len(half) :]
         else:
             parts, error = half, complaint
     (part,) = parts
-    return part, _complaint(part[1]) or error
+    return part, _complaint(part[1], write) or error
 
 
-def _complaint(value: Any) -> Exception | None:
+def _complaint(value: Any, write: Write) -> Exception | None:
     try:
-        dump_by_value(value)
+        write(value)
     except Exception as error:
         return error
     return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydoredis import pickles
 from pydoredis.errors import RemoteError, RemoteProtocolError, shown
@@ -21,6 +21,8 @@ from pydoredis.pickles import reducers
 
 MAX_CHAIN = 20
 """How many causes of causes are taken along."""
+
+Error = TypeVar("Error", bound=BaseException)
 
 _HERE = str(Path(__file__).parent.parent)
 
@@ -258,6 +260,14 @@ def _whole(error: BaseException) -> bytes:
 def is_group(error: BaseException) -> bool:
     """Whether it is an exception group, which Python has from 3.11 on."""
     return sys.version_info >= (3, 11) and isinstance(error, BaseExceptionGroup)  # noqa: F821
+
+
+def without_our_frames(error: Error) -> Error:
+    """The exception, whose traceback begins in the program's own code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        trace = trace.tb_next
+    return error.with_traceback(trace)
 
 
 def _frames(trace: TracebackType | None) -> Iterator[Frame]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import rinterop
 from pydoredis import streams
 from pydoredis.errors import LocalProtocolError, TaskError
+from pydoredis.pickles import culprit
 from pydoredis.protocol import wire
 from pydoredis.protocol.codec import Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
@@ -82,8 +83,8 @@ class RCodec:
         """Value of the environment key.
 
         Raises:
-            LocalProtocolError: If an export has a name that is taken, or all is larger than Redis takes.
-            rinterop.EncodeError: If an export cannot be made an R value.
+            LocalProtocolError: If an export has a name that is taken, or no form in R, or all is larger than
+                Redis takes.
         """
         environment = self._environment()
         return wire.encode_environment(
@@ -107,7 +108,8 @@ class RCodec:
         kind = "Mersenne-Twister" if self.streams is None else "L'Ecuyer-CMRG"
         environment = wire.export_environment({}, kind)
         cells = [
-            Cell(_exported(value, environment), values.symbol(name)) for name, value in self.exports.items()
+            Cell(_exported(name, value, environment), values.symbol(name))
+            for name, value in self.exports.items()
         ]
         if self.streams is not None:
             cells.append(Cell(_set_seed_worker(environment), values.symbol(SEED_FUNCTION)))
@@ -116,10 +118,15 @@ class RCodec:
         return environment
 
     def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:
-        """A task message: positional arguments have no name, so R does not see them (protocol, section 3)."""
+        """A task message: positional arguments have no name, so R does not see them (protocol, section 3).
+
+        Raises:
+            LocalProtocolError: If an argument has no form in R, or all are larger than Redis takes.
+        """
         elements: list[tuple[str, values.RValue]] = []
         for number, (_, named) in enumerate(arguments, first):
-            variables = [(name, rinterop.to_r(value)) for name, value in named.items()]
+            what = f"an argument of iteration {number}"
+            variables = [(name, _to_r(value, name, what)) for name, value in named.items()]
             if self.streams is not None:
                 variables.append((SEED, values.integer(*self.streams[number])))
             variables.append((".Random.seed", values.integer(number)))
@@ -143,11 +150,25 @@ class RCodec:
         return number, False, TaskError(job, [number], text, element, wire.condition_call(element))
 
 
-def _exported(value: object, environment: Environment) -> values.RValue:
+def _to_r(value: object, name: str, what: str) -> values.RValue:
+    """The value in R.
+
+    Raises:
+        LocalProtocolError: If it has none there; names the part of it that is to blame.
+    """
+    try:
+        return rinterop.to_r(value)
+    except rinterop.SerializeError as error:
+        raise LocalProtocolError(
+            f"{what} cannot be sent: {culprit.find(value, name, error, rinterop.to_r)}"
+        ) from error
+
+
+def _exported(name: str, value: object, environment: Environment) -> values.RValue:
     """An R value; of source text a promise, which sees the other exports and is evaluated when it is used."""
     if isinstance(value, RExpression):
         return Promise(values.UNBOUND, value.call, environment)
-    return rinterop.to_r(value)
+    return _to_r(value, name, "an export")
 
 
 def _set_seed_worker(environment: Environment) -> Closure:

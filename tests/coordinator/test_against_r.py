@@ -16,8 +16,8 @@ from pydoredis.bodies import rexpr
 from pydoredis.errors import LocalProtocolError, TaskError
 from pydoredis.iterators import icount
 from pydoredis.job_options import options
-from pydoredis.loops import foreach
 from pydoredis.queue import Queue
+from pydoredis.signature import foreach
 from tests.coordinator.programs import PROGRAMS, Program
 from tests.peers.pool import POOLS, Pool
 from tests.redis_process import RedisProcess

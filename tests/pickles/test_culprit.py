@@ -61,7 +61,7 @@ def enclosing() -> Callable[[], Any]:
     return inner
 
 
-def with_default(x: int, lock: Any = LOCK) -> None: ...
+def with_default(x: Any, lock: Any = LOCK) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,6 @@ class TestInLoops:
         loop = queue.foreach(x=range(4), chunk_size=4, errorhandling="pass")
         *good, error, last = loop.dopar(bad)
         assert [*good, last] == [0, 1, 3]
-        assert "value['lock'][0] (a _thread.lock) cannot be pickled" in str(error)
+        assert "value['lock'][0] (a _thread.lock): TypeError: cannot pickle" in str(error)
         with pytest.raises(TaskError, match=r"task 3 failed .*value\['lock'\]\[0\]"):
             queue.foreach(x=range(4)).dopar(bad)

@@ -96,7 +96,7 @@ def test_sys_exit_is_an_error(executor: Executor) -> None:
 
 def test_value_that_cannot_be_pickled(executor: Executor) -> None:
     error, _ = error_of(executor, lambda: (i for i in range(3)))
-    assert "value (a generator) cannot be pickled" in str(error)
+    assert "value (a generator): TypeError: cannot pickle" in str(error)
 
 
 def test_an_exception_with_an_init_of_its_own(executor: Executor) -> None:
