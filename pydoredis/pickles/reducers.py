@@ -83,6 +83,16 @@ def _make_cached_property(function: Callable[[Any], Any], name: str | None) -> f
     return made
 
 
+def _dispatching_method(found: functools.singledispatchmethod[Any]) -> Reduced:
+    return _make_dispatching_method, (found.func, found.dispatcher)
+
+
+def _make_dispatching_method(function: Callable[..., Any], dispatcher: Any) -> Any:
+    made = functools.singledispatchmethod(function)
+    made.dispatcher = dispatcher
+    return made
+
+
 def _is_dispatcher(function: Any) -> bool:
     """Whether it is made by `functools.singledispatch`: its caches hold weak references, which stay here."""
     return all(hasattr(function, name) for name in ("dispatch", "register", "registry", "_clear_cache"))
@@ -257,6 +267,7 @@ TABLE: dict[Any, Callable[[Any], Reduced]] = {
     types.CodeType: _code,
     functools._lru_cache_wrapper: _cached,
     functools.cached_property: _cached_property,
+    functools.singledispatchmethod: _dispatching_method,
     typing.ParamSpec: _parameters,
     typing.NewType: _new_type,
 }
