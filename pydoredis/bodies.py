@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeGuard, cast
 
 import rinterop
@@ -16,7 +16,7 @@ from pydoredis.job_options import JobOptions
 from pydoredis.names import unmentioned
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
-from pydoredis.protocol.r import SEED_FUNCTION, RCodec, RExpression
+from pydoredis.protocol.r import RCodec, RExpression
 
 RBody: TypeAlias = RExpression | rinterop.RValue
 """R code as text (`rexpr`), or as a value (a call, a symbol)."""
@@ -105,16 +105,9 @@ def _r_codec(body: RBody, options: JobOptions) -> RCodec:
         variables,
         options.packages,
         options.convert,
-        _streams(variables, options.seed),
+        streams.fresh_seed() if options.seed is None else int(options.seed),
         options.limits,
     )
-
-
-def _streams(exports: Mapping[str, Any], seed: int | None) -> streams.Streams | None:
-    """The random streams of an R job: of a fresh seed, if none was given and the exports leave it to us."""
-    if seed is None and SEED_FUNCTION in exports:
-        return None
-    return streams.Streams(streams.fresh_r_seed() if seed is None else int(seed))
 
 
 def _worker_init(code: Any) -> Any:

@@ -121,7 +121,7 @@ class TaskError(DoRedisError):
         condition: The R condition (as an R value) or the Python exception itself, where there is one.
         call: The R call that failed, on one line; None in Python, and where R names none.
         seed: What the loop's random numbers depended on: with `foreach(..., seed=error.seed)` the iteration
-            draws the same ones. None if the body's own code decides.
+            draws the same ones. None outside of a loop.
     """
 
     def __init__(

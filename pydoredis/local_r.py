@@ -39,8 +39,8 @@ class LocalR:
         self._engine = REngine(runtime, _no_agent, "R")
 
     @property
-    def seed(self) -> int | None:
-        """Of the random streams; None if the body's own code decides."""
+    def seed(self) -> int:
+        """What the random numbers depend on."""
         return self._codec.seed
 
     def __enter__(self) -> LocalR:

@@ -42,13 +42,24 @@ MAX_R_SEED: Final = 2**31 - 1
 
 
 def fresh_seed() -> int:
-    """A seed that no other loop has: 128 bits from the operating system."""
-    return secrets.randbits(128)
+    """A seed that no other loop has: 128 bits, of which the operating system draws all but the highest."""
+    return 1 << 127 | secrets.randbits(127)
 
 
-def fresh_r_seed() -> int:
-    """A seed that hardly any other loop has: as many bits as R's `set.seed` takes."""
-    return secrets.randbelow(MAX_R_SEED)
+def is_r_seed(seed: int) -> bool:
+    """Whether R's `set.seed` takes the seed."""
+    return -MAX_R_SEED <= seed <= MAX_R_SEED
+
+
+def r_seed(seed: int, n: int) -> int:
+    """For iteration `n` of a loop whose seed is none of R's: what `set.seed` is given.
+
+    No two iterations of a loop have the same, some of two large loops may: R knows only so many.
+
+    Raises:
+        ConfigError: If `seed` is negative.
+    """
+    return (_bases(seed)[1] + n) % MAX_R_SEED
 
 
 def stream(seed: int, n: int) -> RandomSeed:
@@ -97,7 +108,7 @@ class Streams:
 
 def _seeded(seed: int) -> tuple[int, ...]:
     """The six words that R makes of an integer, by a congruential generator that runs idle for 50 steps."""
-    if not -MAX_R_SEED <= seed <= MAX_R_SEED:
+    if not is_r_seed(seed):
         raise ConfigError("seed", seed, f"an integer from -{MAX_R_SEED} to {MAX_R_SEED}, for R")
     word = seed % WORD
     for _ in range(50):

@@ -87,11 +87,8 @@ class Job(Generic[V, R]):
         return self._driver.connection
 
     @property
-    def seed(self) -> int | None:
-        """What its random numbers depend on: `foreach(..., seed=job.seed)` draws the same ones again.
-
-        None if the body's own code decides (an exported `set.seed.worker`).
-        """
+    def seed(self) -> int:
+        """What its random numbers depend on: `foreach(..., seed=job.seed)` draws the same ones again."""
         return self._driver.codec.seed
 
     @property
@@ -350,7 +347,7 @@ class Stream:
             self._ready.append((number, value))
 
 
-def task_error(job: str | None, number: int, error: BaseException, seed: int | None) -> TaskError:
+def task_error(job: str | None, number: int, error: BaseException, seed: int) -> TaskError:
     """What is raised for an iteration that failed, with the worker's exception as its cause."""
     if isinstance(error, TaskError):
         error.seed = seed
@@ -370,7 +367,7 @@ class Local(Protocol):
     """Runs a body in this process."""
 
     @property
-    def seed(self) -> int | None:
+    def seed(self) -> int:
         """What the random numbers depend on."""
         ...
 

@@ -65,8 +65,8 @@ class JobCodec(Protocol):
         ...
 
     @property
-    def seed(self) -> int | None:
-        """What the random numbers of all iterations depend on; None if the body's own code decides."""
+    def seed(self) -> int:
+        """What the random numbers of all iterations depend on."""
         ...
 
     def encode_environment(self) -> bytes:

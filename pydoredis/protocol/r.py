@@ -57,8 +57,9 @@ class RCodec:
         exports: Variables that the body sees; text as `RExpression` becomes what it evaluates to.
         packages: R packages that workers attach first.
         convert: Whether results become Python values; else they stay R values.
-        streams: Random streams of the iterations (L'Ecuyer-CMRG); None: an exported `set.seed.worker`
-            decides, after doRedis's own seeds by iteration number.
+        seed: Of the iterations' random numbers. One that `set.seed` takes gives streams of L'Ecuyer-CMRG;
+            with any other, as of a loop that was given none, R has its default generator, and `set.seed` is
+            called before each iteration, as doRedis does it.
         limits: Of tasks and iterations, for workers of ours.
     """
 
@@ -66,18 +67,19 @@ class RCodec:
     exports: Mapping[str, object] = field(default_factory=dict)
     packages: Sequence[str] = ()
     convert: bool = True
-    streams: streams.Streams | None = None
+    seed: int = field(default_factory=streams.fresh_seed)
     limits: Limits = NO_LIMITS
+
+    _streams: streams.Streams | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = streams.Streams(self.seed) if streams.is_r_seed(self.seed) else None
+        object.__setattr__(self, "_streams", found)
 
     @property
     def codec(self) -> Codec:
         """The language of the body."""
         return "r"
-
-    @property
-    def seed(self) -> int | None:
-        """Of the random streams."""
-        return self.streams.seed if self.streams is not None else None
 
     def encode_environment(self) -> bytes:
         """Value of the environment key.
@@ -101,17 +103,17 @@ class RCodec:
         return {name: len(rinterop.dumps(rinterop.to_r(value))) for name, value in named.items()}
 
     def _environment(self) -> Environment:
-        if self.streams is not None and SEED_FUNCTION in self.exports:
+        if self._streams is not None and SEED_FUNCTION in self.exports:
             raise LocalProtocolError(
                 f"either seed= or an export {SEED_FUNCTION} can decide on random numbers"
             )
-        kind = "Mersenne-Twister" if self.streams is None else "L'Ecuyer-CMRG"
+        kind = "Mersenne-Twister" if self._streams is None else "L'Ecuyer-CMRG"
         environment = wire.export_environment({}, kind)
         cells = [
             Cell(_exported(name, value, environment), values.symbol(name))
             for name, value in self.exports.items()
         ]
-        if self.streams is not None:
+        if self._streams is not None:
             cells.append(Cell(_set_seed_worker(environment), values.symbol(SEED_FUNCTION)))
         assert isinstance(environment.frame, values.PairList)
         environment.frame = values.PairList((*cells, *environment.frame.cells))
@@ -127,9 +129,10 @@ class RCodec:
         for number, (_, named) in enumerate(arguments, first):
             what = f"an argument of iteration {number}"
             variables = [(name, _to_r(value, name, what)) for name, value in named.items()]
-            if self.streams is not None:
-                variables.append((SEED, values.integer(*self.streams[number])))
-            variables.append((".Random.seed", values.integer(number)))
+            if self._streams is not None:
+                variables.append((SEED, values.integer(*self._streams[number])))
+            own = number if self._streams is not None else streams.r_seed(self.seed, number)
+            variables.append((".Random.seed", values.integer(own)))
             elements.append((str(number), values.named_list(variables)))
         return wire.encode_task(job, elements)
 

@@ -124,11 +124,17 @@ def test_loops_without_a_seed_differ_and_can_be_repeated(queue: Queue) -> None:
         assert again.dopar(rexpr("runif(1)")) == job.result()
 
 
+def test_without_a_seed_the_generator_is_the_default_one(queue: Queue) -> None:
+    body = rexpr("{ set.seed(42); c(RNGkind()[1], round(runif(1), 6)) }")
+    assert [list(found) for found in queue.foreach(icount(2)).dopar(body)] == 2 * [
+        ["Mersenne-Twister", "0.914806"]
+    ]
+
+
 def test_an_exported_set_seed_worker_decides(queue: Queue) -> None:
     export = {"set.seed.worker": rexpr("function(n) base::set.seed(5)")}
     jobs = [queue.foreach(icount(2), export=export).submit(rexpr("runif(1)")) for _ in range(2)]
     assert len({value for job in jobs for value in job.result(60)}) == 1
-    assert jobs[0].seed is None
     with pytest.raises(LocalProtocolError, match=r"set\.seed\.worker"):
         queue.foreach(icount(2), seed=1, export=export).submit(rexpr("runif(1)"))
 

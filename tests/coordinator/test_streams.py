@@ -69,6 +69,14 @@ def test_what_r_could_not_have(seed: int, n: int) -> None:
         streams.stream(seed, n)
 
 
+@given(st.integers(2**31, 2**128), st.integers(1, 10**6))
+def test_seeds_of_iterations_are_integers_for_r(seed: int, first: int) -> None:
+    drawn = [streams.r_seed(seed, n) for n in range(first, first + 100)]
+    assert len(set(drawn)) == 100
+    assert all(0 <= one < 2**31 for one in drawn)
+    assert not streams.is_r_seed(streams.fresh_seed())
+
+
 def test_outside_of_a_body_rng_says_what_to_do() -> None:
     with pytest.raises(ConfigError, match="the body of a loop"):
         streams.rng()
