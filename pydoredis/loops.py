@@ -15,7 +15,7 @@ from pydoredis.coordinator.accumulate import CombineSpec
 from pydoredis.coordinator.driver import DEFAULT_MAX_CRASHES, Driver, DriverOptions
 from pydoredis.coordinator.job import Job, Local, Stream, run_here, without_traceback
 from pydoredis.coordinator.nesting import Nest, Plan
-from pydoredis.errors import TaskError
+from pydoredis.errors import DoRedisError
 from pydoredis.exports import Exports
 from pydoredis.job_options import JobOptions, resolve
 from pydoredis.local_python import LocalPython
@@ -111,7 +111,7 @@ class Foreach(Generic[V_contra, R_co]):
         job = Job[Any, Any](self._driver(body, nest, options), nest, self.plan.size(), options.progress)
         try:
             return job.run()
-        except TaskError as error:
+        except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
         finally:
             show_output()
@@ -190,7 +190,7 @@ class Foreach(Generic[V_contra, R_co]):
         try:
             with _local(body, options) as local:
                 return run_here(nest, binder(body), local, self.plan.size(), options.progress)
-        except TaskError as error:
+        except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
 
     # --- details ------------------------------------------------------------------------------------------

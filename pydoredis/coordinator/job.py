@@ -13,6 +13,7 @@ from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.nesting import Nest
 from pydoredis.errors import (
+    DoRedisError,
     EvaluatorError,
     JobCancelled,
     LocalProtocolError,
@@ -255,8 +256,8 @@ class Job(Generic[V, R]):
 
 
 def without_traceback(error: BaseException) -> BaseException:
-    """The error; that of an iteration without the lines of ours that it came through, which tell nothing."""
-    return error.with_traceback(None) if isinstance(error, TaskError) else error
+    """The error; one of ours without the lines that it came through, which tell a program nothing."""
+    return error.with_traceback(None) if isinstance(error, DoRedisError) else error
 
 
 def _status_of(error: BaseException | None) -> Status:
@@ -318,7 +319,7 @@ class Stream:
                         yield self._ready.popleft()
             driver.end()
             ended = True
-        except TaskError as error:
+        except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
         finally:
             if not ended:

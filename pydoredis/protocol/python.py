@@ -153,24 +153,14 @@ class PythonCodec:
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""
         numbers, elements = wire.decode_result(message)
-        items: list[Item] = []
         first = elements[0]
         if isinstance(first, values.Raw):
             try:
-                outcomes = load_outcomes(bytes(first))
-                if len(outcomes) != len(numbers):
-                    raise RemoteProtocolError(f"has {len(outcomes)} outcomes of {len(numbers)} iterations")
+                return Result(numbers, _items(numbers, load_outcomes(bytes(first))))
             except RemoteProtocolError as error:
                 failure = EvaluatorError("python", f"the result {error}")
                 return Result(numbers, [(number, False, failure) for number in numbers])
-            for number, outcome in zip(numbers, outcomes, strict=True):
-                if outcome is None:
-                    items.append((number, True, FOLDED))
-                elif outcome[0] == "ok":
-                    items.append((number, True, outcome[1]))
-                else:
-                    items.append((number, False, _again(outcome[1])))
-            return Result(numbers, items)
+        items: list[Item] = []
         for number, element in zip(numbers, elements, strict=True):
             if not wire.AGENT_CLASSES.intersection(values.class_(element)):
                 raise Declined(numbers, "it was taken by a worker that does not speak Python")
@@ -219,9 +209,35 @@ def load_outcomes(data: bytes) -> list[Outcome | None]:
         RemoteProtocolError: If it cannot be read here, or is something else.
     """
     outcomes = pickles.load(data)
-    if not isinstance(outcomes, list) or not all(map(_is_outcome, outcomes)):
+    if not isinstance(outcomes, list):
         raise RemoteProtocolError("is no list of outcomes")
     return outcomes
+
+
+def _items(numbers: Sequence[int], outcomes: Sequence[Any]) -> list[Item]:
+    """Outcomes as a coordinator takes them.
+
+    Raises:
+        RemoteProtocolError: If there is not one for each iteration, or one is something else.
+    """
+    if len(outcomes) != len(numbers):
+        raise RemoteProtocolError(f"has {len(outcomes)} outcomes of {len(numbers)} iterations")
+    items: list[Item] = []
+    try:
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            if outcome is None:
+                items.append((number, True, FOLDED))
+                continue
+            kind, value = outcome
+            if kind == "ok" and type(outcome) is tuple:
+                items.append((number, True, value))
+            elif kind == "error" and isinstance(value, Raised):
+                items.append((number, False, _again(value)))
+            else:
+                raise ValueError("no outcome")
+    except Exception as error:
+        raise RemoteProtocolError("holds something else than outcomes") from error
+    return items
 
 
 def _again(raised: Raised) -> BaseException:
@@ -229,14 +245,6 @@ def _again(raised: Raised) -> BaseException:
         return raised.again()
     except Exception as error:
         return EvaluatorError("python", f"the exception cannot be read: {type(error).__name__}: {error}")
-
-
-def _is_outcome(found: object) -> bool:
-    if not isinstance(found, tuple):
-        return found is None
-    if len(found) != 2 or not isinstance(found[0], str):
-        return False
-    return found[0] == "ok" or (found[0] == "error" and isinstance(found[1], Raised))
 
 
 def failure(error: BaseException) -> Outcome:
