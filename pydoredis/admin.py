@@ -6,12 +6,10 @@ of a queue, user or host, and touching nobody else's keys. `Admin` is the same o
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from pydoredis.errors import ConfigError, RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
@@ -20,10 +18,7 @@ from pydoredis.protocol.presence import Presence
 from pydoredis.registered import connection_or_registered
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import MAX_COUNTED, AdminStore
-from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
-
-if TYPE_CHECKING:
-    import pandas
+from pydoredis.tables import JobRow, JobState, Removal, Table, TaskRow, TaskState, WorkerRow, WorkerState
 
 
 class Admin:
@@ -349,20 +344,18 @@ def jobs(
     queue: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[JobRow] | pandas.DataFrame:
+) -> Table[JobRow]:
     """The jobs of one queue, or of all; see `JobRow` for the columns.
 
     Args:
         queue: The queue.
         connection: Which server; that of the registered queue by default.
-        as_pandas: Whether to make a data frame; by default if pandas is installed.
 
     Raises:
         StoreUnavailable: If Redis cannot be reached.
     """
     with Admin(connection) as admin:
-        return _shown(admin.jobs(queue), as_pandas)
+        return admin.jobs(queue)
 
 
 def tasks(
@@ -370,8 +363,7 @@ def tasks(
     job: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[TaskRow] | pandas.DataFrame:
+) -> Table[TaskRow]:
     """The tasks that workers have taken; see `TaskRow` for the columns, and `jobs` for the arguments.
 
     Args:
@@ -379,18 +371,17 @@ def tasks(
         job: Only those of this job: an ID, the beginning of one, or the number of the coordinator's process.
     """
     with Admin(connection) as admin:
-        return _shown(admin.tasks(queue, job), as_pandas)
+        return admin.tasks(queue, job)
 
 
 def workers(
     queue: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[WorkerRow] | pandas.DataFrame:
+) -> Table[WorkerRow]:
     """The workers of one queue, or of all; see `WorkerRow` for the columns, and `jobs` for the arguments."""
     with Admin(connection) as admin:
-        return _shown(admin.workers(queue), as_pandas)
+        return admin.workers(queue)
 
 
 def remove_job(
@@ -405,9 +396,3 @@ def remove_queue(queue: str, *, connection: ConnectionSettings | None = None) ->
     """Remove a queue with all that belongs to it; see `Admin.remove_queue`."""
     with Admin(connection) as admin:
         return admin.remove_queue(queue)
-
-
-def _shown(table: Table[Row], as_pandas: bool | None) -> Table[Row] | pandas.DataFrame:
-    if as_pandas is None:
-        as_pandas = importlib.util.find_spec("pandas") is not None
-    return table.to_pandas() if as_pandas else table

@@ -172,6 +172,10 @@ class Executor:
         """Send a job environment."""
         self.send(Kind.ENVIRONMENT, number, data)
 
+    def forget(self, number: int) -> None:
+        """Have a job environment forgotten."""
+        self.send(Kind.FORGET, number)
+
     def submit(self, environment: int, task: bytes) -> int:
         """Send a task; returns its number."""
         self._numbers += 1
