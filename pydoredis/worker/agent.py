@@ -23,7 +23,7 @@ from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Claim, End, Lists, WorkerStore
 from pydoredis.worker import requests, served
-from pydoredis.worker.child import Child, OutputLine, Run
+from pydoredis.worker.child import Child, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
 from pydoredis.worker.deaths import Deaths
 from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
@@ -31,6 +31,7 @@ from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
 from pydoredis.worker.outage import Server
+from pydoredis.worker.output import OutputLine
 from pydoredis.worker.pace import Pace, Refusals
 from pydoredis.worker.shutdown import Shutdown
 from pydoredis.worker.waiter import Waiter

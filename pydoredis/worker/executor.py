@@ -1,7 +1,8 @@
 """An executor process: reads frames, runs tasks with one engine, writes frames (`pydoredis.worker.frames`).
 
-`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD [--agent PID]`. Agents take the command
-line from `pydoredis.worker.engines.command`. Everything happens in the main thread, where R has to live.
+`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD --output FD [--agent PID]`. Agents take
+the command line from `pydoredis.worker.engines.command`. Everything happens in the main thread, where R has
+to live.
 
 Exit status: 0 when the agent closed its end; 69 if the engine can't run here, with the reason on standard
 error; else what the body made it.
@@ -81,8 +82,13 @@ class Pipes:
             kept.append(frame)
 
 
-def serve(engine: Engine, pipes: Pipes) -> None:
+def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
     """Announce the engine, then do what the frames say until the agent closes its end.
+
+    Args:
+        engine: The engine.
+        pipes: To the agent and from it.
+        output_fd: A descriptor of the process's standard outputs that no body uses.
 
     Raises:
         FrameError: If a frame makes no sense.
@@ -93,12 +99,12 @@ def serve(engine: Engine, pipes: Pipes) -> None:
     receive, send, run, clock = pipes.receive, pipes.send, engine.run, time.perf_counter
     while (frame := receive()) is not None:
         if frame.kind == Kind.TASK:
-            (number,) = frames.TASK_HEAD.unpack_from(frame.body)
+            number, place = frames.TASK_HEAD.unpack_from(frame.body)
             payload = frame.body[frames.TASK_HEAD.size :]
             pipes.task = frame.token
             began = clock()
             try:
-                result = run(number, payload, verdicts.pop(frame.token, {}), kept.pop(frame.token, ()))
+                result = run(number, payload, verdicts.pop(frame.token, {}), kept.pop(frame.token, ()), place)
             except TaskRefused as exc:
                 send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
             except TaskInterrupted:
@@ -118,6 +124,8 @@ def serve(engine: Engine, pipes: Pipes) -> None:
             verdicts.setdefault(frame.token, {})[index] = text
         elif frame.kind == Kind.KEPT:
             kept.setdefault(frame.token, []).append(frame.body)
+        elif frame.kind == Kind.CUT:
+            engine.watch_output(output_fd, frame.body)
         elif frame.kind != Kind.ANSWER:
             raise FrameError(f"unknown frame of kind {frame.kind}")
 
@@ -157,12 +165,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("engine", choices=sorted(_ENGINES))
     parser.add_argument("--in", dest="fd_in", type=int, required=True, metavar="FD")
     parser.add_argument("--out", dest="fd_out", type=int, required=True, metavar="FD")
+    parser.add_argument("--output", dest="fd_output", type=int, required=True, metavar="FD")
     parser.add_argument("--agent", type=int, default=0, metavar="PID")
     options = parser.parse_args(arguments)
     settle(options.agent)
     # What bodies start must not hold the pipes: the agent would not see them close.
-    os.set_inheritable(options.fd_in, False)
-    os.set_inheritable(options.fd_out, False)
+    for fd in (options.fd_in, options.fd_out, options.fd_output):
+        os.set_inheritable(fd, False)
     pipes = Pipes(options.fd_in, options.fd_out)
     try:
         engine = _ENGINES[options.engine](pipes.ask, pipes.keep)
@@ -170,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"pydoredis: {exc}", file=sys.stderr)
         return ExitCode.UNAVAILABLE
     try:
-        serve(engine, pipes)
+        serve(engine, pipes, options.fd_output)
     except BrokenPipeError:
         return ExitCode.OK  # the agent is gone, nobody wants the result
     engine.close()

@@ -13,9 +13,9 @@ kind              sent by      token, body
 ``ENVIRONMENT``   agent        number of the job environment; its bytes as they stand in Redis.
                                The executor keeps it until ``FORGET``. Never answered.
 ``FORGET``        agent        number of a job environment that is no longer needed; empty. Never answered.
-``TASK``          agent        number of the task; int32 number of its job environment, then the task message.
-                               Answered by ``RESULT``, ``FAILED`` or ``INTERRUPTED``. Several may wait
-                               in the pipe.
+``TASK``          agent        number of the task; int32 number of its job environment, int32 place of the
+                               task (see below), then the task message. Answered by ``RESULT``,
+                               ``FAILED`` or ``INTERRUPTED``. Several may wait in the pipe.
 ``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0, then two
                                lines of UTF-8 text, a class and a message: the iteration is not to be run, its
                                result is an error of that class with this message. Never answered.
@@ -25,6 +25,8 @@ kind              sent by      token, body
 ``BARRIER``       agent        0; empty. A SIGINT was sent before it, for the tasks before it: one that has
                                met none of their bodies is forgotten. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`), then a value or text.
+``CUT``           agent        0; the end of what separates the outputs of two places (see below). The first
+                               frame that the agent sends. Never answered.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
                                double, then the result message, ready to be published.
@@ -39,9 +41,17 @@ kind              sent by      token, body
 ================  ===========  =========================================================================
 
 SIGINT interrupts the body that runs, or else the next one that does. The agent closing its end means: finish
-what you have and exit with status 0. Whatever the process writes to its standard output and error belongs to
-the user: the agent logs it. A line that consists of the byte 0x1e and a decimal number says which iteration
-the output that follows belongs to; it is sent only for tasks of more than one iteration.
+what you have and exit with status 0.
+
+Whatever the process writes to its standard output and error belongs to the user: the agent logs it. Both are
+one named pipe, of which the executor has a descriptor of its own, too. Which iteration is at work stands in
+*the times of that pipe*, never in what is written to it. The agent gives each task a place, a number: that is
+where it is read; its iterations have the places behind it, in their order. When an executor reaches a place,
+it sets both times of the pipe to it, as seconds. The time of access stays as it is then (the agent reads with
+O_NOATIME), and tells the place, even of a process that has died. The time of modification changes with every
+write, and tells the executor, before it goes on, whether something was printed since. Then, and only then, it
+separates that from what is to come: it writes to the pipe, below whatever a body may divert, the byte 0x1e,
+the place that it leaves, and the bytes of ``CUT``, which nobody else knows.
 """
 
 from __future__ import annotations
@@ -52,7 +62,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 HEADER = struct.Struct("<iii")
-TASK_HEAD = struct.Struct("<i")
+TASK_HEAD = struct.Struct("<ii")
 VERDICT_HEAD = struct.Struct("<i")
 RESULT_HEAD = struct.Struct("<d")
 REQUEST_HEAD = struct.Struct("<i")
@@ -61,8 +71,10 @@ PARTIAL_HEAD = struct.Struct("<i")
 MAX_BODY = 2**31 - 1
 """Largest body in bytes; Redis itself refuses values over 512 MB."""
 
-OUTPUT_MARK = b"\x1e"
-"""First byte of an output line that names the iteration to which the following output belongs."""
+MAX_PLACE = 2**30
+"""Places are less than that: as seconds they are times long past, and every file system can keep them."""
+
+CUT_BEGINS = b"\x1e"
 
 
 class Kind(enum.IntEnum):
@@ -75,6 +87,7 @@ class Kind(enum.IntEnum):
     VERDICT = 5
     KEPT = 6
     BARRIER = 7
+    CUT = 8
     READY = 16
     RESULT = 17
     FAILED = 18

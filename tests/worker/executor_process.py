@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import select
 import subprocess
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from types import TracebackType
 
 from pydoredis.worker import engines, frames
 from pydoredis.worker.frames import Answer, Frame, FrameBuffer, Kind, Request
+from pydoredis.worker.output import Line, Output
 
 TIMEOUT_S = 30.0
 
@@ -93,20 +95,21 @@ class Executor:
     ) -> None:
         their_in, self._to = os.pipe()
         self._from, their_out = os.pipe()
-        self._output_fd, their_print = os.pipe()
-        command, variables = engines.command(codec, r_engine, their_in, their_out)
+        self.output = Output()
+        theirs = (their_in, their_out, self.output.theirs)
+        command, variables = engines.command(codec, r_engine, *theirs)
         self.process = subprocess.Popen(
             command,
             env={**variables, **(environment or {})},
             stdin=subprocess.DEVNULL,
-            stdout=their_print,
-            stderr=their_print,
-            pass_fds=(their_in, their_out),
+            stdout=self.output.theirs,
+            stderr=self.output.theirs,
+            pass_fds=theirs,
         )
-        for fd in (their_in, their_out, their_print):
+        for fd in theirs:
             os.close(fd)
         self.store = Store()
-        self.printed = b""
+        self.lines: list[Line] = []
         self._printed = threading.Condition()
         threading.Thread(target=self._collect_output, daemon=True).start()
         self._buffer = FrameBuffer()
@@ -116,32 +119,37 @@ class Executor:
         self._watchdog.start()
         self._numbers = 0
         self.parts: list[Frame] = []
+        self.send(Kind.CUT, 0, self.output.cut)
         ready = self.receive()
         assert ready is not None, self.end_output()
         assert ready.kind == Kind.READY
         self.name = ready.body.decode()
 
     def _collect_output(self) -> None:
-        with open(self._output_fd, "rb", buffering=0) as output:
-            while data := output.read(65536):
-                with self._printed:
-                    self.printed += data
-                    self._printed.notify_all()
-        with self._printed:
-            self._output_fd = -1
-            self._printed.notify_all()
+        while not self.output.ended:
+            select.select([self.output], [], [])
+            with self._printed:
+                self.lines.extend(self.output.lines())
+                if self.output.ended:
+                    self.lines.extend(self.output.end_of_line())
+                self._printed.notify_all()
+
+    @property
+    def printed(self) -> str:
+        """All that was printed so far, in whole lines."""
+        return "".join(f"{line.text}\n" for line in self.lines)
 
     def wait_for_output(self, text: str) -> None:
         """Wait until it has printed `text`: output comes by another way than results, perhaps after them."""
         with self._printed:
-            found = self._printed.wait_for(lambda: text.encode() in self.printed, TIMEOUT_S)
-            assert found, f"waited in vain for {text!r} in {self.printed.decode()!r}"
+            found = self._printed.wait_for(lambda: text in self.printed, TIMEOUT_S)
+            assert found, f"waited in vain for {text!r} in {self.printed!r}"
 
     def end_output(self) -> str:
         """All that was printed, once the process has closed its output."""
         with self._printed:
-            self._printed.wait_for(lambda: self._output_fd < 0, TIMEOUT_S)
-            return self.printed.decode()
+            self._printed.wait_for(lambda: self.output.ended, TIMEOUT_S)
+            return self.printed
 
     def send(self, kind: Kind, token: int, body: bytes = b"") -> None:
         """Send one frame."""
@@ -172,10 +180,10 @@ class Executor:
         """Send a job environment."""
         self.send(Kind.ENVIRONMENT, number, data)
 
-    def submit(self, environment: int, task: bytes) -> int:
+    def submit(self, environment: int, task: bytes, place: int = 1) -> int:
         """Send a task; returns its number."""
         self._numbers += 1
-        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment) + task)
+        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment, place) + task)
         return self._numbers
 
     def next_result(self) -> tuple[int, bytes]:
@@ -186,9 +194,9 @@ class Executor:
         assert frames.RESULT_HEAD.unpack_from(frame.body)[0] >= 0
         return frame.token, frame.body[frames.RESULT_HEAD.size :]
 
-    def run(self, environment: int, task: bytes) -> bytes:
+    def run(self, environment: int, task: bytes, place: int = 1) -> bytes:
         """Run a task; its result message."""
-        number = self.submit(environment, task)
+        number = self.submit(environment, task, place)
         token, result = self.next_result()
         assert token == number
         return result

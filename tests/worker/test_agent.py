@@ -397,3 +397,61 @@ def test_what_r_bodies_print_is_in_the_log_too(
                 f"both lines of {iteration}",
             )
         assert "\x1e" not in agent.output
+
+
+def prints_unless_it_dies(i: int) -> int:
+    if i == 3:
+        os._exit(3)
+    print("I am", i)
+    return i
+
+
+EXECUTORS = [
+    pytest.param("python", "", id="python"),
+    *(pytest.param("r", engine, id=engine, marks=pytest.mark.needs_r) for engine in R_ENGINES),
+]
+
+
+@pytest.mark.parametrize(("language", "engine"), EXECUTORS)
+def test_each_line_is_put_down_to_the_iteration_that_printed_it(
+    language: str, engine: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """Tasks of microseconds, of which many are in the pipe when the agent gets to read what they print."""
+    options = ("--codec", "r", "--r-engine", engine) if language == "r" else ()
+    with worker(redis_url, *options) as agent:
+        if language == "r":
+            job = Job(redis_client, peer().make(r"job({ cat('I am', i, '\n'); i })"))
+            one = peer().make("task(i = 1:2)")
+            job.push(*(job.adopt(peer().make(f"task(i = {n}, first = {n}L)")) for n in range(10, 310)))
+            job.push(job.adopt(one))
+        else:
+            job = Job(redis_client, prints_unless_it_dies)
+            job.push(*(job.block({"i": n}, first=n) for n in range(10, 310)))
+            job.push(job.block({"i": 1}, {"i": 2}))
+        job.results(301)
+        expected = [f"{n}] I am {n}" for n in (*range(10, 310), 1, 2)]
+        wait_until(lambda: agent.output.count("I am") >= len(expected), "all lines")
+        found = re.findall(rf"\[{QUEUE} {job.id} (.*\] I am \d+)", agent.output)
+        assert found == expected
+
+
+@pytest.mark.parametrize(("language", "engine"), EXECUTORS)
+def test_a_crash_is_reported_with_what_belongs_to_it(
+    language: str, engine: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    options = ("--codec", "r", "--r-engine", engine) if language == "r" else ()
+    with worker(redis_url, "--max-crashes", "1", *options):
+        if language == "r":
+            job = Job(
+                redis_client, peer().make(r"job({ if (i == 3) quit('no', 3); cat('I am', i, '\n'); i })")
+            )
+            job.push(job.adopt(peer().make("task(i = 1:4)")))
+        else:
+            job = Job(redis_client, prints_unless_it_dies)
+            job.push(job.block(*({"i": n} for n in range(1, 5))))
+        found = job.results(1)
+        kind, message = found.pop("3")
+        assert kind == "pydoredis_crash"
+        assert re.search(r"ended with exit status 3 \(peak memory \d+ MB\)$", message)
+        assert len(found) == 3
+        assert "pydoredis_crash" not in str(found)

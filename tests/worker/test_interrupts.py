@@ -155,7 +155,7 @@ def test_a_body_that_catches_it_is_given_up_all_the_same(tmp_path: Path) -> None
         frame = executor.receive()
         assert frame is not None
         assert (frame.kind, frame.token) == (Kind.INTERRUPTED, number)
-        assert executor.printed.count(b"at work") == 1
+        assert executor.printed.count("at work") == 1
 
 
 def ask_without_end(path: str) -> None:

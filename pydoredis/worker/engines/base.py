@@ -47,8 +47,17 @@ class Engine(Protocol):
         """Let a job environment go."""
         ...
 
+    def watch_output(self, fd: int, cut: bytes) -> None:
+        """Say from now on, by the times of the output `fd`, where the process is; `cut` ends cuts in it."""
+        ...
+
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[bytes] = (),
+        place: int = 1,
     ) -> bytes:
         """Run every iteration of a task, and send what is finished from time to time (`Keep`).
 
@@ -58,6 +67,7 @@ class Engine(Protocol):
             verdicts: Iterations, by index from 0, that are not run: their value is an error of this class
                 (first line) with this message (the rest).
             kept: Bodies of PARTIAL frames: what an executor that died had finished of this task.
+            place: That of the task.
 
         Returns:
             The result message (protocol, section 3).

@@ -10,7 +10,9 @@ attach_doredis(local(
 ))
 
 # R keeps NULL from functions of no use for their value; the host wants a raw vector.
-for (name in c("load_environment", "forget_environment", "verdict", "restore")) local({
+for (name in c("load_environment", "forget_environment", "verdict", "restore", "watch_output")) local({
   original <- get(name)
   assign(name, function(data, number) { original(data, number); raw() }, envir = parent.env(environment()))
 })
+
+own_functions()

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib
 import inspect
-import os
 import platform
 import random
 import sys
@@ -35,7 +34,8 @@ from pydoredis.worker.engines.base import (
     keep_nothing,
 )
 from pydoredis.worker.engines.interrupts import Interrupts
-from pydoredis.worker.frames import OUTPUT_MARK, PARTIAL_HEAD
+from pydoredis.worker.engines.places import Places, flush
+from pydoredis.worker.frames import PARTIAL_HEAD
 from rinterop import values
 
 
@@ -54,6 +54,7 @@ class PythonEngine:
     def __init__(self, keep: Keep = keep_nothing, interrupts: Interrupts | None = None) -> None:
         self._keep = keep
         self._interrupts = interrupts or Interrupts()
+        self._places = Places()
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
         self._jobs: dict[int, Job] = {}
         # What a body prints has to be in the pipe before its result is, line by line like a terminal's.
@@ -69,6 +70,10 @@ class PythonEngine:
         """Let a job environment go."""
         self._jobs.pop(number, None)
 
+    def watch_output(self, fd: int, cut: bytes) -> None:
+        """See `Engine.watch_output`."""
+        self._places.watch(fd, cut)
+
     def forget_interrupt(self) -> None:
         """A SIGINT that waits for a body is not meant for those to come."""
         self._interrupts.forget()
@@ -77,9 +82,16 @@ class PythonEngine:
         """Nothing to end."""
 
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[bytes] = (),
+        place: int = 1,
     ) -> bytes:
         """Run a task; see `Engine.run`."""
+        reach = self._places.reach
+        reach(place)
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
@@ -89,16 +101,15 @@ class PythonEngine:
             numbers, arguments = python.decode_task(payload)
         except RemoteProtocolError as exc:
             raise TaskRefused(str(exc)) from exc
-        marked = len(numbers) > 1
+        several = len(numbers) > 1
         interrupts = self._interrupts
         interrupts.struck = False
         outcomes: list[Outcome | None] = _finished(kept)
         sent, last, due_s = len(outcomes), len(numbers) - 1, time.monotonic() + KEEP_AFTER_S
         for index in range(sent, len(numbers)):
             name, call = numbers[index], arguments[index]
-            if marked:
-                _flush()
-                os.write(1, OUTPUT_MARK + name.encode() + b"\n")
+            if several:
+                reach(place + 1 + index)
             if index in verdicts:
                 condition_class, _, message = verdicts[index].partition("\n")
                 error = wire.verdict_error("", int(name), condition_class, message)
@@ -108,7 +119,7 @@ class PythonEngine:
             else:
                 outcomes.append(_evaluate(job.program, int(name), call, interrupts))
                 if interrupts.struck:
-                    _flush()
+                    flush()
                     raise TaskInterrupted
             if index < last and (began_s := time.monotonic()) >= due_s:
                 self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
@@ -116,7 +127,7 @@ class PythonEngine:
                 due_s = now_s + max(KEEP_AFTER_S, KEEP_SHARE * (now_s - began_s))
         if job.program is not None and job.program.reduce is not None:
             _reduce(job.program.reduce, outcomes)
-        _flush()
+        flush()
         return python.encode_result(numbers, outcomes)
 
 
@@ -245,9 +256,3 @@ def _failure(exc: BaseException) -> Outcome:
     while len(shown.stack) > 1 and shown.stack[0].filename == __file__:
         shown.stack.pop(0)
     return ("error", exc, "".join(shown.format()))
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()

@@ -31,9 +31,10 @@ class REngine:
         )
         self._load = runtime.function("load_environment", 1)
         self._forget = runtime.function("forget_environment", 1)
+        self._watch_output = runtime.function("watch_output", 1)
         self._verdict = runtime.function("verdict", 1)
         self._restore = runtime.function("restore", 1)
-        self._run = runtime.function("run_task", 1)
+        self._run = runtime.function("run_task", 2)
         self._resume = runtime.function("resume_task")
 
     def load(self, number: int, data: bytes) -> None:
@@ -44,8 +45,17 @@ class REngine:
         """Let a job environment go."""
         self._forget(b"", number)
 
+    def watch_output(self, fd: int, cut: bytes) -> None:
+        """See `Engine.watch_output`."""
+        self._watch_output(cut, fd)
+
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[bytes] = (),
+        place: int = 1,
     ) -> bytes:
         """Run a task; see `Engine.run`."""
         for index, text in verdicts.items():
@@ -54,7 +64,7 @@ class REngine:
             (finished,) = PARTIAL_HEAD.unpack_from(part)
             self._restore(part[PARTIAL_HEAD.size :], finished)
         try:
-            return self._run(payload, number)
+            return self._run(payload, number, place)
         except RJump:
             return self._go_on()
         except RError as exc:
