@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rinterop
@@ -51,7 +51,7 @@ def _r_codec(body: RExpression | rinterop.RValue, options: JobOptions) -> RCodec
         raise ConfigError("export", exports, 'a mapping for R bodies, like {"k": 2}')
     if options.worker_init is not None:
         exports = {**exports, "worker.init": _worker_init(options.worker_init)}
-    return RCodec(body, exports, options.packages, options.convert, options.seed, options.timelimit)
+    return RCodec(body, exports, options.packages, options.convert, options.seed, options.limits)
 
 
 def _worker_init(code: Any) -> Any:
@@ -79,7 +79,7 @@ def _python_codec(body: Callable[..., Any], options: JobOptions) -> PythonCodec:
     program = Program(
         _without(body, options.noexport), options.worker_init, options.reduce, variables, options.seed
     )
-    return PythonCodec(program, options.packages, options.timelimit, tuple(modules.values()))
+    return PythonCodec(program, options.packages, options.limits, tuple(modules.values()))
 
 
 def _without(body: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
@@ -111,20 +111,24 @@ def takes_positional(body: Body) -> bool:
     return any(p.kind in kinds or p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
 
 
-def calls(body: Body, iterations: Iterable[Arguments]) -> Iterator[Arguments]:
-    """What the body is called with in each iteration.
+def binder(body: Body) -> Callable[[Arguments], Arguments]:
+    """Makes what the body is called with of the variables of an iteration.
 
-    Raises:
-        LocalProtocolError: At the first iteration, if the body cannot be called like that.
+    The function that it returns raises LocalProtocolError at the first iteration if the body cannot be
+    called like that.
     """
     positional = takes_positional(body)
-    first = True
-    for args, kwargs in iterations:
-        chosen: Arguments = (args if positional else (), kwargs)
-        if first:
+    tried = False
+
+    def bind(variables: Arguments) -> Arguments:
+        nonlocal tried
+        chosen = variables if positional else ((), variables[1])
+        if not tried:
             _try_to_bind(body, chosen)
-            first = False
-        yield chosen
+            tried = True
+        return chosen
+
+    return bind
 
 
 def _try_to_bind(body: Body, arguments: Arguments) -> None:

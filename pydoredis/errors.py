@@ -13,6 +13,8 @@
     │   └── TaskTimeout                      it took longer than its time limit
     ├── UnknownJob (LookupError)             no job, or more than one, is called that
     ├── JobCancelled                         the job was cancelled, or removed by somebody
+    ├── JobTimeout (TimeoutError)            the loop took longer than its `timeout`
+    ├── NoWorkers                            nobody is there who could ever run the job
     └── EvaluatorError                       R could not start, or died
 
 What a caller may want to act on is in attributes. All constructor arguments are in `args`, in order, so
@@ -170,6 +172,42 @@ class JobCancelled(DoRedisError):  # noqa: N818  (named for the state, not the f
 
     def __str__(self) -> str:
         return f"job {self.job} was cancelled: {self.reason}"
+
+
+class JobTimeout(DoRedisError, TimeoutError):  # noqa: N818  (named for the state, not the fault)
+    """A loop took longer than its `timeout`, and was cancelled.
+
+    Attributes:
+        job: The job's ID.
+        seconds: The timeout.
+        reason: What was done in that time, and who was there to do it.
+    """
+
+    def __init__(self, job: str, seconds: float, reason: str) -> None:
+        super().__init__(job, seconds, reason)
+        self.job = job
+        self.seconds = seconds
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"job {self.job} was not done after {self.seconds:g} s: {self.reason}"
+
+
+class NoWorkers(DoRedisError):  # noqa: N818  (named for the state, not the fault)
+    """There is no worker that could ever run a job.
+
+    Attributes:
+        queue: The job's queue.
+        reason: Why not, and what to do.
+    """
+
+    def __init__(self, queue: str, reason: str) -> None:
+        super().__init__(queue, reason)
+        self.queue = queue
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class EvaluatorError(DoRedisError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from pydoredis.errors import ConfigError
+from pydoredis.protocol.messages import Limits
 
 Progress = Callable[[int, "int | None"], None]
 """Called with the number of iterations done and, if it is known, of all."""
@@ -28,13 +29,17 @@ class JobOptions:
     Attributes:
         chunk_size: Iterations per task, or "auto": measured while the job runs.
         ftinterval: Seconds between two looks for dead workers and lost tasks; 3 or more.
-        max_crashes: A task that ended its worker process so often becomes an error.
+        max_crashes: Give up an iteration after this many deaths of the process or machine that ran it;
+            None: 3, or what the worker says for its processes.
         progress: Show a bar where output is a terminal, or call this with done and total.
         packages: R packages to attach, or Python modules to import, before the body runs.
         export: Variables for the body. For Python bodies also modules, which are sent by value.
         noexport: Globals of a Python body that are not to be sent.
         reduce: Combines the values of one task on the worker: takes a list, gives one value. Python only.
-        timelimit: Seconds that a task may take on workers of ours; None: no limit but the worker's.
+        timelimit: Seconds that a task, with all its iterations, may take on workers of ours; None: no limit
+            but the worker's.
+        iteration_timelimit: Seconds that each iteration may take on workers of ours; None: no limit.
+        timeout: Seconds that the whole loop may take; then it is cancelled and raises `JobTimeout`.
         seed: Of random streams that depend on nothing but it and the iteration's number.
         worker_init: Called once per executor before the job's first task (R: an expression).
         convert: Whether results of R bodies become Python values.
@@ -43,13 +48,15 @@ class JobOptions:
 
     chunk_size: int | Literal["auto"] = 1
     ftinterval: float = 30.0
-    max_crashes: int = 3
+    max_crashes: int | None = None
     progress: bool | Progress = False
     packages: Sequence[str] = ()
     export: Mapping[str, Any] | Sequence[Any] = ()
     noexport: Sequence[str] = ()
     reduce: Callable[[list[Any]], Any] | None = None
     timelimit: float | None = None
+    iteration_timelimit: float | None = None
+    timeout: float | None = None
     seed: int | None = None
     worker_init: Any = None
     convert: bool = True
@@ -63,15 +70,23 @@ class JobOptions:
             raise ConfigError(
                 "ftinterval", self.ftinterval, f"a number of seconds, {MIN_FTINTERVAL_S:g} or more"
             )
-        if not isinstance(self.max_crashes, int) or self.max_crashes < 1:
-            raise ConfigError("max_crashes", self.max_crashes, "a whole number from 1 on")
-        if self.timelimit is not None and not self.timelimit > 0:
-            raise ConfigError("timelimit", self.timelimit, "a number of seconds above 0, or None")
+        crashes = self.max_crashes
+        if crashes is not None and (isinstance(crashes, bool) or not isinstance(crashes, int) or crashes < 1):
+            raise ConfigError("max_crashes", crashes, "a whole number from 1 on, or None")
+        for name in ("timelimit", "iteration_timelimit", "timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds > 0):
+                raise ConfigError(name, seconds, "a number of seconds above 0, or None")
         if self.seed is not None and not isinstance(self.seed, int):
             raise ConfigError("seed", self.seed, "a whole number, or None")
         for name in ("packages", "noexport"):
             if isinstance(getattr(self, name), str):
                 raise ConfigError(name, getattr(self, name), "a list of names, not one text")
+
+    @property
+    def limits(self) -> Limits:
+        """What workers are told to keep to."""
+        return Limits(self.timelimit, self.iteration_timelimit, self.max_crashes)
 
 
 NAMES = frozenset(field.name for field in fields(JobOptions))

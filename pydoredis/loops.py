@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydoredis import streams
-from pydoredis.bodies import Body, calls, codec_for, takes_positional
+from pydoredis.bodies import Body, binder, codec_for, takes_positional
 from pydoredis.coordinator.accumulate import MISSING, CombineSpec, ErrorHandling
-from pydoredis.coordinator.driver import Driver, DriverOptions
+from pydoredis.coordinator.driver import DEFAULT_MAX_CRASHES, Driver, DriverOptions
 from pydoredis.coordinator.job import Job, Stream, run_here
 from pydoredis.coordinator.nesting import Loop, Nest, Plan, Source
 from pydoredis.job_options import NAMES, JobOptions, resolve
+from pydoredis.pool import show_output
 from pydoredis.progress import reporter
 from pydoredis.protocol.r import RExpression
 from pydoredis.registered import Place, place_or_registered
@@ -67,20 +68,35 @@ class Foreach:
             ConfigError: If there is no queue, or an option makes no sense.
             StoreUnavailable: If Redis cannot be reached at the start; later the job waits until it is back.
             JobCancelled: If somebody removed the job.
+            JobTimeout: If it takes longer than the option `timeout` allows.
+            NoWorkers: If there are workers, and none of them can ever run the body.
             Exception: Whatever the combine function raises.
         """
         options = resolve(self.chosen, place_or_registered(self.place).options)
         total = self.plan.size()
         with reporter(options.progress, total) as report:
             nest = Nest(self.plan)
-            return Job(self._driver(body, nest, options), nest, total, report).run()
+            try:
+                return Job(self._driver(body, nest, options), nest, total, report).run()
+            finally:
+                show_output()
 
-    def submit(self, body: Body) -> Job:
-        """Start the loop in the background; raises what `dopar` raises before the first result."""
+    def submit(self, body: Body, *, keep_results: bool | None = None) -> Job:
+        """Start the loop in the background; raises what `dopar` raises before the first result.
+
+        Args:
+            body: The body.
+            keep_results: Whether the value of each iteration is kept, so that `Job.results` can give them. By
+                default it is if the loop's value is a list of them all anyway. A loop that folds its values
+                into one, say a sum, needs memory for the sum alone.
+        """
         options = resolve(self.chosen, place_or_registered(self.place).options)
         nest = Nest(self.plan)
         report = options.progress if callable(options.progress) else None
-        return Job(self._driver(body, nest, options), nest, self.plan.size(), report).start()
+        if keep_results is None:
+            keep_results = all(loop.spec.combine is None for loop in self.plan.loops)
+        driver = self._driver(body, nest, options)
+        return Job(driver, nest, self.plan.size(), report, keep=keep_results).start()
 
     def stream(self, body: Body) -> Iterator[tuple[int, Any]]:
         """Index (from 0) and value of each iteration as it is there; in order, if the loop is `inorder`.
@@ -135,14 +151,17 @@ class Foreach:
             place.connection,
             place.keys,
             codec_for(body, options),
-            calls(body, nest),
+            nest,
+            binder(body),
             sink=_forget,
             options=DriverOptions(
                 chunk_size=None if options.chunk_size == "auto" else options.chunk_size,
                 ftinterval_s=options.ftinterval,
-                max_crashes=options.max_crashes,
+                max_crashes=options.max_crashes or DEFAULT_MAX_CRASHES,
                 total=self.plan.size(),
                 max_ahead=MAX_AHEAD if inorder else None,
+                timeout_s=options.timeout,
+                private=place.private,
             ),
         )
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from pydoredis.admin import Admin
+from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.nesting import Source
 from pydoredis.errors import StoreUnavailable
 from pydoredis.job_options import check_names, resolve
@@ -65,7 +66,7 @@ class Queue:
             store = Store(self.connection)
         store.open_queue(self.keys)
         store.close()
-        self.place = Place(self.keys, self.connection, self.options)
+        self.place = Place(self.keys, self.connection, self.options, private=self._server is not None)
 
     @property
     def name(self) -> str:
@@ -117,8 +118,9 @@ class Queue:
         self.close()
 
     def close(self) -> None:
-        """End the private server, if there is one."""
+        """End the private server, if there is one, and the jobs on it."""
         if self._server is not None:
+            open_jobs.cancel("its private Redis was closed", self.connection)
             self._server.stop()
             self._server = None
 
@@ -135,16 +137,39 @@ def register(name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -
 
 
 @contextmanager
-def local(n: int, queue: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> Iterator[Queue]:
+def local(
+    n: int,
+    queue: str = DEFAULT_NAME,
+    url: str | None = None,
+    *,
+    codec: Literal["auto", "r", "cloudpickle"] = "auto",
+    r_engine: Literal["auto", "rpy2", "rscript"] = "auto",
+    output: bool = True,
+    **options: Any,
+) -> Iterator[Queue]:
     """A registered queue with `n` workers on this machine, for as long as the block lasts.
+
+    Jobs that still run in the background when the block ends are cancelled.
+
+    Args:
+        n: How many workers.
+        queue: Name of the queue.
+        url: Address of Redis, see `Queue`.
+        codec: What the workers serve: auto, r or cloudpickle.
+        r_engine: How they run R: auto, rpy2 or rscript.
+        output: Whether to show here what bodies print, each line with the number of its iteration.
+        options: What loops are run with unless they say otherwise: `chunk_size`, `ftinterval` ...
 
     Raises what `register` and `start_local_workers` raise.
     """
     before = registered_place()
     with register(queue, url, **options) as registered:
         try:
-            with registered.start_local_workers(n):
-                yield registered
+            with registered.start_local_workers(n, codec=codec, r_engine=r_engine, output=output):
+                try:
+                    yield registered
+                finally:
+                    open_jobs.cancel("the block of its workers has ended", registered.connection)
         finally:
             set_registered(before)
 

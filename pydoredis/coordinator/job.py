@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.nesting import Nest
-from pydoredis.errors import JobCancelled, TaskError
+from pydoredis.errors import JobCancelled, LocalProtocolError, TaskError
 from pydoredis.interrupts import noticed_interrupts
 from pydoredis.protocol.codec import FOLDED, Item
+from pydoredis.settings import ConnectionSettings
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -28,9 +31,18 @@ class Job:
         nest: Gives its iterations and takes their values.
         total: How many iterations there are, if that is known.
         report: Told about progress.
+        keep: Whether the value of each iteration is kept for `results`.
     """
 
-    def __init__(self, driver: Driver, nest: Nest, total: int | None, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        nest: Nest,
+        total: int | None,
+        report: Report | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
         self._driver = driver
         self._nest = nest
         self._total = total
@@ -38,9 +50,9 @@ class Job:
         self._status: Status = "waiting"
         self._value: Any = None
         self._error: BaseException | None = None
-        self._cancel = threading.Event()
+        self._cancelled_by = ""
         self._changed = threading.Condition()
-        self._items: list[tuple[int, Any]] | None = None
+        self._items: list[tuple[int, Any]] | None = [] if keep else None
         self._thread: threading.Thread | None = None
         driver.sink = self._take
 
@@ -50,6 +62,11 @@ class Job:
     def id(self) -> str:
         """The job's ID, as R's `jobs()` and `pydoredis jobs` show it; empty before it begins."""
         return self._driver.job
+
+    @property
+    def connection(self) -> ConnectionSettings:
+        """The server that it is on."""
+        return self._driver.connection
 
     @property
     def status(self) -> Status:
@@ -81,6 +98,7 @@ class Job:
             TimeoutError: If it is not there after `timeout` seconds; the job goes on.
             TaskError: If an iteration failed and errors are to stop the loop.
             JobCancelled: If it was cancelled.
+            JobTimeout: If it took longer than the loop's `timeout`.
             Exception: Whatever a combine function raised.
         """
         if not self.wait(timeout):
@@ -95,11 +113,19 @@ class Job:
         """Index (from 0) and value of each iteration, as they come; failed ones are left out.
 
         Raises:
+            LocalProtocolError: If the values are not kept: see `Foreach.submit`.
             TaskError: When an iteration failed and errors are to stop the loop.
             JobCancelled: When it was cancelled.
             Exception: Whatever a combine function raised.
         """
-        items = [] if self._items is None else self._items
+        if self._items is None:
+            raise LocalProtocolError(
+                "this job combines its values and does not keep them; ask for them with "
+                "submit(body, keep_results=True), or use stream(body)"
+            )
+        return self._results(self._items)
+
+    def _results(self, items: list[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         given = 0
         while True:
             with self._changed:
@@ -115,7 +141,12 @@ class Job:
 
     def cancel(self) -> None:
         """Stop it and wait until it has: queued tasks go, running ones are told to stop, its keys go."""
-        self._cancel.set()
+        self.cancel_because("by its coordinator")
+
+    def cancel_because(self, reason: str) -> None:
+        """As `cancel`; `result` then says that it was for this reason."""
+        self._cancelled_by = self._cancelled_by or reason
+        self._driver.waker.wake()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -128,9 +159,9 @@ class Job:
             StoreUnavailable: If Redis does not answer.
             ConfigError: If Redis does not let us in.
         """
-        self._items = []
         self._driver.begin()
         self._thread = threading.Thread(target=self._run_quietly, name=f"job {self.id}", daemon=True)
+        open_jobs.add(self)
         self._thread.start()
         return self
 
@@ -142,30 +173,33 @@ class Job:
         return self._value
 
     def _run_quietly(self) -> None:
-        try:
+        # Whatever it is, `result` raises it.
+        with contextlib.suppress(BaseException):
             self._run()
-        except BaseException as error:
-            self._error = error
 
     def _run(self, check: Callable[[], None] = lambda: None) -> None:
         self._set_status("running")
         try:
-            while not self._driver.finished:
-                check()
-                if self._cancel.is_set():
-                    raise JobCancelled(self.id, "by its coordinator")
-                self._driver.step()
-                self._tell()
-            self._driver.end()
+            try:
+                while not self._driver.finished:
+                    check()
+                    if self._cancelled_by:
+                        raise JobCancelled(self.id, self._cancelled_by)
+                    self._driver.step()
+                    self._tell()
+                self._driver.end()
+            except BaseException:
+                self._driver.cancel()
+                raise
+            # The job is over: what `final` raises does not cancel it.
             self._value = self._nest.result()
         except BaseException as error:
-            self._driver.cancel()
             self._error = error
-            self._set_status(
-                "cancelled" if isinstance(error, (JobCancelled, KeyboardInterrupt)) else "failed"
-            )
             raise
-        self._set_status("done")
+        finally:
+            # In any case, or those who wait would wait for ever.
+            open_jobs.discard(self)
+            self._set_status(_status_of(self._error))
 
     def _take(self, item: Item) -> None:
         number, succeeded, value = item
@@ -194,6 +228,12 @@ class Job:
 
     def _has_ended(self) -> bool:
         return self._status in ("done", "failed", "cancelled")
+
+
+def _status_of(error: BaseException | None) -> Status:
+    if error is None:
+        return "done"
+    return "cancelled" if isinstance(error, (JobCancelled, KeyboardInterrupt)) else "failed"
 
 
 class Stream:

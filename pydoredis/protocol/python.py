@@ -29,7 +29,8 @@ import cloudpickle
 from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
 from pydoredis.protocol import splice, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
-from pydoredis.protocol.messages import Codec
+from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
+from pydoredis.protocol.presence import minor_version
 from rinterop import values
 
 DECLINED = "pydoredis: this is a task for Python workers"
@@ -68,13 +69,13 @@ class PythonCodec:
     Attributes:
         program: The body and what belongs to it.
         modules: Names of modules that workers import before they unpickle the program.
-        timelimit_s: Seconds that a task may take; None: no limit but the worker's.
+        limits: Of tasks and iterations.
         by_value: Modules whose functions and classes are sent along: workers need not have them.
     """
 
     program: Program
     modules: Sequence[str] = ()
-    timelimit_s: float | None = None
+    limits: Limits = NO_LIMITS
     by_value: Sequence[ModuleType] = ()
 
     @property
@@ -88,14 +89,17 @@ class PythonCodec:
         Raises:
             LocalProtocolError: If the body cannot be pickled, or is larger than Redis takes.
         """
+        pickled = self._pickled_program()
+        version = platform.python_version()
         return wire.encode_environment(
             expression=values.character(DECLINED),
-            timelimit_s=self.timelimit_s,
+            limits=self.limits,
             sizes=self._sizes,
             codec=values.character("cloudpickle"),
-            body=values.raw(self._pickled_program()),
+            needs_python=values.character(minor_version(version) if holds_code(pickled) else ""),
+            body=values.raw(pickled),
             modules=values.character(*self.modules),
-            python=values.character(platform.python_version()),
+            python=values.character(version),
             cloudpickle=values.character(cloudpickle.__version__),
         )
 
@@ -231,6 +235,15 @@ def dump(data: Any) -> bytes:
                 return pickled
     by_value: bytes = cloudpickle.dumps(data)
     return by_value
+
+
+def holds_code(pickled: bytes) -> bool:
+    """Whether there are code objects in a pickle: functions by value, for one minor version of Python.
+
+    Another one crashes on them. cloudpickle makes a code object by the name of its type. Data may hold that
+    name, too: then a job is kept from other versions that could have run it.
+    """
+    return b"CodeType" in pickled
 
 
 def _load(data: bytes) -> Any:

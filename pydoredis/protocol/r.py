@@ -10,7 +10,7 @@ from pydoredis import streams
 from pydoredis.errors import LocalProtocolError, TaskError
 from pydoredis.protocol import wire
 from pydoredis.protocol.codec import Arguments, Declined, Item, Result
-from pydoredis.protocol.messages import Codec
+from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
 from rinterop import values
 from rinterop.values import Cell, Closure, Environment, Promise
 
@@ -54,7 +54,7 @@ class RCodec:
         packages: R packages that workers attach first.
         convert: Whether results become Python values; else they stay R values.
         seed: Of the job's random streams (L'Ecuyer-CMRG); None: doRedis's own way, by iteration number.
-        timelimit_s: Seconds that a task may take, for workers of ours.
+        limits: Of tasks and iterations, for workers of ours.
     """
 
     body: RExpression | values.RValue
@@ -62,7 +62,7 @@ class RCodec:
     packages: Sequence[str] = ()
     convert: bool = True
     seed: int | None = None
-    timelimit_s: float | None = None
+    limits: Limits = NO_LIMITS
 
     @property
     def codec(self) -> Codec:
@@ -79,7 +79,7 @@ class RCodec:
         environment = self._environment()
         return wire.encode_environment(
             expression=self.body.call if isinstance(self.body, RExpression) else self.body,
-            timelimit_s=self.timelimit_s,
+            limits=self.limits,
             sizes=self._sizes,
             exportenv=environment,
             packages=values.character(*self.packages) if self.packages else values.NULL,

@@ -8,7 +8,9 @@ from typing import Literal, cast
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
+from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import presence
 from pydoredis.store.claims import Claim, Crash, Marked
 from pydoredis.store.connection import Call, Script
 from pydoredis.store.over import SweepingStore
@@ -102,6 +104,20 @@ class WorkerStore(SweepingStore):
     def leave(self, queues: Sequence[QueueKeys], workers: int) -> None:
         """Take `workers` off the counts that are still there."""
         self._run([(self._leave, (keys.count,), (workers,)) for keys in queues])
+
+    def announce(self, queues: Sequence[QueueKeys], agent: Presence) -> None:
+        """Say that an agent serves these queues, for the next seconds."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            presence.announce(pipe, queues, agent)
+            pipe.execute()
+
+    def withdraw(self, queues: Sequence[QueueKeys], agent: Presence) -> None:
+        """Say that an agent has left."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            presence.withdraw(pipe, queues, agent)
+            pipe.execute()
 
     def any_live(self, queues: Sequence[QueueKeys]) -> bool:
         """Whether at least one of the queues is still open."""

@@ -200,9 +200,14 @@ class Crew:
         return all(child.ready for child in self.children)
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """Process numbers of the executors."""
+        return tuple(child.pid for child in self.children)
+
+    @property
     def engine_text(self) -> str:
         """What the executors say of themselves."""
-        return next((child.ready for child in self.children if child.ready), "not ready")
+        return next((child.ready for child in self.children if child.ready), "started when needed")
 
     @property
     def runs(self) -> int:
@@ -222,7 +227,7 @@ class Crew:
         """
         for child in self.children:
             if child.runs and not child.killed_for:
-                own_s = child.runs[0].job.environment.timelimit_s
+                own_s = child.runs[0].job.environment.limits.timelimit_s
                 limits = [seconds for seconds in (limit_s, own_s) if seconds]
                 if limits:
                     yield child, min(limits)

@@ -6,12 +6,14 @@ to its interpreter or its process holds up a beat.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Claim, WorkerStore
 
@@ -33,13 +35,20 @@ class Heart:
     Args:
         connection: Which server.
         queues: Those that the machine serves.
+        presence: Tells what to say of ourselves there.
         wake: Called from the thread when a claim was found to be cancelled.
     """
 
     def __init__(
-        self, connection: ConnectionSettings, queues: Sequence[QueueKeys], wake: Callable[[], None]
+        self,
+        connection: ConnectionSettings,
+        queues: Sequence[QueueKeys],
+        presence: Callable[[], Presence],
+        wake: Callable[[], None],
     ) -> None:
         self._queues = queues
+        self._presence = presence
+        self._announced = threading.Event()
         self._wake = wake
         self._store = WorkerStore(connection, timeout_s=BEAT_INTERVAL_S)
         self._lock = threading.Lock()
@@ -60,10 +69,22 @@ class Heart:
         with self._lock:
             self._claims.pop(id(claim), None)
 
+    def announce(self) -> None:
+        """Say from now on that the agent serves its queues.
+
+        Raises:
+            StoreUnavailable: If Redis does not answer.
+        """
+        self._store.announce(self._queues, self._presence())
+        self._announced.set()
+
     def close(self) -> None:
         """Stop beating; what was not removed will look dead in 10 s."""
         self._stop.set()
         self._thread.join()
+        if self._announced.is_set():
+            with contextlib.suppress(StoreUnavailable):  # then it expires
+                self._store.withdraw(self._queues, self._presence())
         self._store.close()
 
     def tidy(self) -> None:
@@ -86,6 +107,8 @@ class Heart:
             try:
                 self._beat()
                 self.tidy()
+                if self._announced.is_set():
+                    self._store.announce(self._queues, self._presence())
                 beats += 1
                 if beats % SWEEP_BEATS == 0:
                     for queue in self._queues:

@@ -195,7 +195,7 @@ class TestSeeds:
 
 class TestJobs:
     def test_in_the_background(self, queue: Queue) -> None:
-        job = queue.foreach(x=range(50), combine="+").submit(square)
+        job = queue.foreach(x=range(50), combine="+").submit(square, keep_results=True)
         assert sorted(job.results()) == [(x, x * x) for x in range(50)]
         assert job.result(10) == sum(x * x for x in range(50))
         assert (job.status, job.done, job.total) == ("done", 50, 50)

@@ -180,6 +180,10 @@ def test_an_iteration_that_kills_its_workers(queue: Queue) -> None:
         assert "SIGKILL" in caught.value.message
         rest = queue.foreach(x=range(7), chunk_size=7, errorhandling="remove").dopar(fatal)
         assert rest == [0, 1, 3, 4, 5, 6]
+        with pytest.raises(WorkerCrashed, match="died once"):
+            queue.foreach(x=range(5), max_crashes=1).dopar(fatal)
+        with pytest.raises(WorkerCrashed, match="died 5 times"):
+            queue.foreach(x=range(5), max_crashes=5).dopar(fatal)
 
 
 def test_ctrl_c(queue: Queue, client: redis.Redis) -> None:

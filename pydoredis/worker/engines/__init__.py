@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydoredis import search_path
 from pydoredis.errors import ConfigError, EvaluatorError
 from rinterop.runtime import locate
 from rinterop.runtime.base import RuntimeUnavailableError
@@ -96,5 +97,5 @@ def command(
             raise EvaluatorError("rscript", str(locate.no_r()))
         start = [sys.executable, "-I", "-S", str(_HERE / "process.py"), agent, str(r.rscript)]
         return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out), str(fd_output)], environment
-    start = [sys.executable, "-m", "pydoredis.worker.executor", codec, "--agent", agent]
+    start = [*search_path.command("pydoredis.worker.executor"), codec, "--agent", agent]
     return [*start, "--in", str(fd_in), "--out", str(fd_out), "--output", str(fd_output)], environment

@@ -24,6 +24,7 @@ from pydoredis import streams
 from pydoredis.errors import EvaluatorError, RemoteProtocolError
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
+from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
 from pydoredis.worker.engines.base import (
     KEEP_AFTER_S,
@@ -41,11 +42,19 @@ from rinterop import values
 
 @dataclass(slots=True)
 class Job:
-    """A job environment: its bytes until the first task, then its program, or why there is none."""
+    """A job environment.
+
+    Attributes:
+        data: Its bytes until the first task.
+        program: What it holds, from then on.
+        failure: Why there is no program, if so.
+        other_python: The coordinator's minor version of Python if it is not ours: code must not travel then.
+    """
 
     data: bytes = b""
     program: Program | None = None
     failure: Outcome = field(default=())
+    other_python: str = ""
 
 
 class PythonEngine:
@@ -97,6 +106,8 @@ class PythonEngine:
             raise TaskRefused(f"job environment {number} was never sent")
         if job.program is None and not job.failure:
             _open(job)
+        if job.other_python and python.holds_code(payload):
+            raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
         try:
             numbers, arguments = python.decode_task(payload)
         except RemoteProtocolError as exc:
@@ -128,6 +139,8 @@ class PythonEngine:
         if job.program is not None and job.program.reduce is not None:
             _reduce(job.program.reduce, outcomes)
         flush()
+        if job.other_python:
+            outcomes = [outcome and _without_code(outcome, job.other_python) for outcome in outcomes]
         return python.encode_result(numbers, outcomes)
 
 
@@ -138,6 +151,8 @@ def _open(job: Job) -> None:
         fields = values.plain(rinterop.loads(data))
         if not isinstance(fields, values.List):
             raise EvaluatorError("python", "the job environment is not a list")
+        theirs = minor_version(_text(fields, "python"))
+        job.other_python = theirs if theirs != minor_version(platform.python_version()) else ""
         for name in values.strings(fields.get("modules")) or ():
             _import(str(name))
         program = _unpickle(fields)
@@ -199,6 +214,22 @@ def _unpickle(fields: values.List) -> Program:
     if not isinstance(program, Program):
         raise EvaluatorError("python", f"the job's body is a {type(program).__name__}, no program")
     return program
+
+
+def _other_python(what: str, theirs: str) -> str:
+    ours = minor_version(platform.python_version())
+    return (
+        f"{what} code (functions or classes by value), and the coordinator has Python {theirs} where this "
+        f"worker has {ours}: run both with the same version, or put them into a module that both can import"
+    )
+
+
+def _without_code(outcome: Outcome, theirs: str) -> Outcome:
+    """An outcome that another version of Python can read without harm."""
+    if not python.holds_code(python.dump_outcomes([outcome])):
+        return outcome
+    message = _other_python("the value holds", theirs)
+    return ("error", EvaluatorError("python", message), message)
 
 
 def _text(fields: values.List, name: str) -> str:
