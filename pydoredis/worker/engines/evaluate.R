@@ -6,8 +6,8 @@
 #   watch_output(cut, descriptor) once, own_functions() when it has sourced all that it needs,
 #   load_environment(data, number), forget_environment(NULL, number), verdict(data, index), restore(data, finished),
 #   run_task(data, c(number, place)), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
-# Both return the result message as a raw vector, an empty one if the task was interrupted, or a string: why there
-# can be none. Bodies can be interrupted, nothing else can, if the host has suspended interrupts. The host provides
+# Both return the result message as a raw vector; the 4 bytes of an INTERRUPTED frame if the task was interrupted; or a
+# string, why there can be no result. Bodies can be interrupted, nothing else can, if the host has suspended interrupts. The host provides
 # send_partial(data): the body of a PARTIAL frame of the running task.
 
 # The job in use: an environment with expr, exportenv, kind. Its name, and the calls that mention it, are seen by
@@ -79,7 +79,7 @@ use_job <- function(number) {
     assign(key, job, envir = jobs)
   } else if (!is.null(job$kind)) {
     # The kind of generator belongs to the process: another job may have changed it.
-    suppressWarnings(RNGkind(job$kind))
+    withCallingHandlers(RNGkind(job$kind), warning = muffle)
   }
   .doRedisGlobals <<- job
   used <<- number
@@ -193,7 +193,7 @@ start_task <- function(data, numbers) {
 # R left run_task by a jump to top level. In a body that is invokeRestart("abort"), or stop() with a condition that
 # is no error (a redisWorker dies of that one): that iteration's value is an error, and the next one has its turn.
 resume_task <- function(data, numbers) {
-  if (struck) return(finish(raw()))
+  if (struck) return(finish(writeBin(at - 1L, raw(), endian = "little")))
   if (in_body) {
     in_body <<- FALSE
     said <- sub("\n$", "", .Internal(geterrmessage()))
@@ -217,8 +217,8 @@ go_on <- function() {
     at <<- at + 1L
     if (several) reach(first + at)
     # A limit that a body has left behind is not for others. None can strike while interrupts are suspended.
+    .Internal(setSessionTimeLimit(Inf, Inf))  # first: the other one puts it into force again
     .Internal(setTimeLimit(Inf, Inf, FALSE))
-    .Internal(setSessionTimeLimit(Inf, Inf))
     in_body <<- TRUE
     .Internal(interruptsSuspended(FALSE))
     values[at] <<- list(iteration(arguments[[at]]))
@@ -276,9 +276,13 @@ finish <- function(result) {
   values <<- list()
   # What a body has left behind that our own code, too, would suffer from.
   .Internal(gctorture(FALSE))
-  if (getOption("expressions") < 500L) options(expressions = 5000L)
+  allow_depth()
+  stage <<- "answering"
   result
 }
+
+# Our own calls are nested deeper than the 25 that a body may set as the limit. (For handlers, R itself allows more.)
+allow_depth <- function() if (getOption("expressions") < 500L) options(expressions = 5000L)
 
 # --- conditions ---
 
@@ -291,6 +295,7 @@ on_interrupt <- function(e) {
 }
 
 on_error <- function(e) {
+  allow_depth()
   if (in_body) return(NULL)  # iteration() takes care
   reason <<- tryCatch(conditionMessage(e), error = function(e) "an error without a message")
   invokeRestart("abort")
@@ -303,6 +308,10 @@ on_warning <- function(w) {
   shown <<- shown + 1L
   if (shown <= 50L) print_warning(w)
   if (shown == 51L) cat("Further warnings are not shown.\n", file = stderr())
+  muffle(w)
+}
+
+muffle <- function(w) {
   for (restart in computeRestarts(w)) {
     if (identical(restart$name, "muffleWarning")) invokeRestart(restart)
   }

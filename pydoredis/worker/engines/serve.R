@@ -24,7 +24,7 @@ make_pipes <- function(from, to, files) {
         most <- if (size - have > 65536L) min(size - have, 1048576L) else 65536L
         piece <- .Internal(readBin(input, "raw", most, NA_integer_, TRUE, FALSE))
         if (!length(piece)) break
-        pieces[[length(pieces) + 1L]] <- piece
+        pieces <- c(pieces, list(piece))  # options(check.bounds = ) has something against pieces[[n + 1L]]
         have <- have + length(piece)
       }
       .Internal(close(input, "rw"))
@@ -72,7 +72,7 @@ make_pipes <- function(from, to, files) {
       frame <- read()
       if (is.null(frame)) quit("no", 0L)
       if (frame[[1L]] == 4L && frame[[2L]] == requests) break
-      kept[[length(kept) + 1L]] <<- frame
+      kept <<- c(kept, list(frame))
     }
     frame[4:3]
   })
@@ -98,8 +98,8 @@ serve <- function(descriptors) {
   answer <- function(result) {
     force(result)  # this is where the task is run
     busy <<- FALSE
-    if (is.raw(result) && !length(result)) {
-      send(21L, token)
+    if (is.raw(result) && length(result) == 4L) {
+      send(21L, token, result)
     } else if (is.raw(result)) {
       send(17L, token, writeBin(now() - began, raw(), endian = "little"), result)
     } else {
