@@ -399,7 +399,10 @@ class Agent:
             child.running(frame.token).keep(frame.body)
             return
         if frame.kind == Kind.INTERRUPTED:
-            self._hands.interrupted(child.dropped(frame.token))
+            index = int.from_bytes(frame.body, "little")
+            if index >= len(child.running(frame.token).claim.task.iterations):
+                raise FrameError(f"iteration {index} of task {frame.token}, which has none")
+            self._hands.interrupted(child.dropped(frame.token), index)
             return
         run = child.finish(frame.token)
         claim = run.claim

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -107,8 +108,8 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
                 result = run(number, payload, verdicts.pop(frame.token, {}), kept.pop(frame.token, ()), place)
             except TaskRefused as exc:
                 send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
-            except TaskInterrupted:
-                send(frames.pack(Kind.INTERRUPTED, frame.token))
+            except TaskInterrupted as exc:
+                send(frames.pack(Kind.INTERRUPTED, frame.token, frames.INTERRUPTED_BODY.pack(exc.index)))
             else:
                 head = frames.RESULT_HEAD.pack(clock() - began)
                 send(frames.HEADER.pack(Kind.RESULT, frame.token, len(head) + len(result)) + head + result)
@@ -135,7 +136,7 @@ def _r_engine(ask: Ask, keep: Keep) -> Engine:
     from rinterop.runtime import embedded
 
     runtime = embedded.start()
-    runtime.hold_interrupts()
+    runtime.have_signals()
     return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}", keep)
 
 
@@ -149,6 +150,9 @@ def _python_engine(ask: Ask, keep: Keep) -> Engine:
     faulthandler.enable(all_threads=False)
     interrupts = Interrupts()
     interrupts.install()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # Python ignores them, and so would what bodies start with os.system(). Handlers do not outlive exec.
+        signal.signal(number, lambda *_: None)
     use_in_bodies(AgentValues(interrupts.shielded(ask)))
     return PythonEngine(keep, interrupts)
 

@@ -32,7 +32,8 @@ kind              sent by      token, body
                                double, then the result message, ready to be published.
 ``FAILED``        executor     number of the task; UTF-8 text that says why there is no result.
                                Only for what is not the user's doing: a message that cannot be read.
-``INTERRUPTED``   executor     number of the task; empty. SIGINT came while its body ran: it is given up.
+``INTERRUPTED``   executor     number of the task; int32 index of an iteration from 0. SIGINT came while its
+                               body ran: the task is given up.
 ``PARTIAL``       executor     number of the running task; int32 how many of its iterations are finished, then
                                the values of those that no ``PARTIAL`` or ``KEPT`` held before, in a form
                                of the engine's own. Only now and then, so that a death costs little.
@@ -67,6 +68,7 @@ VERDICT_HEAD = struct.Struct("<i")
 RESULT_HEAD = struct.Struct("<d")
 REQUEST_HEAD = struct.Struct("<i")
 PARTIAL_HEAD = struct.Struct("<i")
+INTERRUPTED_BODY = struct.Struct("<i")
 
 MAX_BODY = 2**31 - 1
 """Largest body in bytes; Redis itself refuses values over 512 MB."""

@@ -65,6 +65,40 @@ def _find_r(r_home: str | None, path: str | None, named: str | None) -> Installa
     return Installation(home, Path(rscript) if rscript else None, _r_version(home), _has_library(home))
 
 
+_FRONT_END = "R_SHARE_DIR"
+"""A variable that R's front end always sets."""
+
+_OF_SHELLS = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+
+
+def front_end_environment() -> dict[str, str]:
+    """What the shell script `R` sets before it starts R proper, as far as it is not set here yet.
+
+    Who starts R in another way has to do likewise: packages find shared libraries by `LD_LIBRARY_PATH`, and R
+    its own files by `R_SHARE_DIR` and others, which on Debian are not below R's home.
+    """
+    r = find_r()
+    if r is None or (os.environ.get("R_HOME") == str(r.home) and _FRONT_END in os.environ):
+        return {}
+    found = _front_end_environment(r.home, tuple(sorted(os.environ.items())))
+    return {name: value for name, value in found.items() if os.environ.get(name) != value}
+
+
+@functools.lru_cache(maxsize=2)
+def _front_end_environment(home: Path, environ: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    # The script starts a debugger in R's place if told to. Here it is one that prints its environment, after
+    # whatever the script itself has to say.
+    command = [str(home / "bin" / "R"), "--debugger=sh", "--debugger-args=environment.sh"]
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=here, env=dict(environ), capture_output=True, check=False)
+    except OSError:
+        return {}
+    _, _, printed = done.stdout.partition(b"\0")
+    pairs = (line.partition(b"=") for line in printed.split(b"\0") if line)
+    return {os.fsdecode(n): os.fsdecode(v) for n, _, v in pairs if os.fsdecode(n) not in _OF_SHELLS}
+
+
 def _r_version(home: Path) -> tuple[int, ...]:
     """From the base package, which has R's own version number."""
     try:
@@ -146,6 +180,7 @@ def check() -> str:
     try:
         probe = subprocess.run(
             [sys.executable, "-c", "import rpy2.rinterface_lib.openrlib"],
+            env={**os.environ, **front_end_environment()},
             capture_output=True,
             text=True,
             check=False,

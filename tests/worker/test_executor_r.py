@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -341,3 +342,22 @@ def test_profile_is_read_as_by_rscript(engine: engines.REngine, tmp_path: Path) 
             "list(`1` = list(FALSE, TRUE))"
         )
         executor.wait_for_output("profile\n")
+
+
+def test_what_is_found_in_the_environment(shared: Executor) -> None:
+    """As in an R process: what R's front end sets, and what R itself does."""
+    code = "c(sort(names(Sys.getenv())), R.home('share'), R.home('include'), R.home('doc'), R.home())"
+    found = run(shared, f"{{ x <- {code}; c(x, Sys.getenv('LD_LIBRARY_PATH')) }}", show="value[[1]]")
+    program = f"cat(deparse(c({code}, Sys.getenv('LD_LIBRARY_PATH')), 500), sep = ' ')"
+    expected = subprocess.run(["Rscript", "-e", program], capture_output=True, text=True, check=True).stdout
+    assert found.replace(" ", "") == expected.replace(" ", "")
+    assert run(shared, "file.exists(file.path(R.home('share'), 'licenses'))") == "list(`1` = TRUE)"
+
+
+def test_an_rpy2_that_was_built_for_another_r_says_nothing(tmp_path: Path) -> None:
+    """It then works in its other mode."""
+    (tmp_path / "_rinterface_cffi_api.py").write_text("raise ImportError('built for another R')")
+    with Executor("r", "rpy2", {"PYTHONPATH": str(tmp_path)}) as executor:
+        assert run(executor, "i") == "list(`1` = 1)"
+        executor.hang_up()
+        assert executor.end_output() == ""

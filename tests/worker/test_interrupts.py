@@ -115,7 +115,7 @@ def test_a_body_is_interrupted_and_cleans_up(
     bodies.executor.wait_for_output("at work")
     bodies.interrupt()
     frame = bodies.answer()
-    assert (frame.kind, frame.token, frame.body) == (Kind.INTERRUPTED, number, b"")
+    assert (frame.kind, frame.token, frame.body) == (Kind.INTERRUPTED, number, bytes(4))
     assert (tmp_path / "cleaned up").exists()
     number = bodies.submit("nothing", 2)
     frame = bodies.answer()

@@ -97,5 +97,8 @@ def command(
             raise EvaluatorError("rscript", str(locate.no_r()))
         start = [sys.executable, "-I", "-S", str(_HERE / "process.py"), agent, str(r.rscript)]
         return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out), str(fd_output)], environment
+    if codec == "r":
+        environment.update(locate.front_end_environment())
+        environment.pop("_", None)  # a shell's, of us
     start = [*search_path.command("pydoredis.worker.executor"), codec, "--agent", agent]
     return [*start, "--in", str(fd_in), "--out", str(fd_out), "--output", str(fd_output)], environment

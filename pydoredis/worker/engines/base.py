@@ -28,7 +28,11 @@ class TaskRefused(Exception):  # noqa: N818 - the agent's word for it
 
 
 class TaskInterrupted(KeyboardInterrupt):
-    """SIGINT came while a body ran; the task is given up."""
+    """SIGINT came while the body of the iteration `index` (from 0) ran; the task is given up."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
 
 
 class Engine(Protocol):

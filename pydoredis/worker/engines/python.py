@@ -131,7 +131,7 @@ class PythonEngine:
                 outcomes.append(_evaluate(job.program, int(name), call, interrupts))
                 if interrupts.struck:
                     flush()
-                    raise TaskInterrupted
+                    raise TaskInterrupted(index)
             if index < last and (began_s := time.monotonic()) >= due_s:
                 self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
                 sent, now_s = len(outcomes), time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydoredis.worker.engines.base import Ask, Keep, TaskInterrupted, TaskRefused, keep_nothing
-from pydoredis.worker.frames import PARTIAL_HEAD
+from pydoredis.worker.frames import INTERRUPTED_BODY, PARTIAL_HEAD
 from rinterop.runtime.base import RError, RJump, Runtime
 
 HERE = Path(__file__).parent
@@ -79,8 +79,8 @@ class REngine:
                 continue
             except RError as exc:
                 raise TaskRefused(str(exc)) from exc
-            if not result:
-                raise TaskInterrupted
+            if len(result) == INTERRUPTED_BODY.size:
+                raise TaskInterrupted(*INTERRUPTED_BODY.unpack(result))
             return result
 
     def forget_interrupt(self) -> None:
