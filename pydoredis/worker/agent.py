@@ -314,6 +314,10 @@ class Agent:
             self._heart.remove(claim)
             log.info("dropped task %s of job %s: the job is over", claim.block, claim.task.job)
             return
+        if claim.task.problem:
+            log.warning("queue %s, job %s: %s", claim.keys.queue, claim.task.job, claim.task.problem)
+            self._fail(claim, f"the task cannot be run: {claim.task.problem}")
+            return
         try:
             job = self._jobs.find(claim.env, arrived.environment)
         except RemoteProtocolError as error:

@@ -19,6 +19,7 @@ import rinterop
 from rinterop import values
 from tests.conftest import wait_until
 from tests.peers.processes import exists
+from tests.protocol import test_tails
 from tests.worker.agent_process import QUEUE, Gate, Job, executors, pass_gate, worker
 from tests.worker.executor_process import peer
 
@@ -101,6 +102,22 @@ def test_unreadable_payloads_are_kept_aside(redis_url: str, redis_client: redis.
         assert redis_client.lrange(f"pydoredis:{{{QUEUE}}}:dead", 0, -1) == unreadable
         assert agent.running
         assert agent.output.count(f"kept in 'pydoredis:{{{QUEUE}}}:dead'") == len(unreadable)
+
+
+def test_a_task_with_unreadable_arguments_is_answered(redis_url: str, redis_client: redis.Redis) -> None:
+    """Its coordinator, which wrote it, would send it again for ever."""
+    job = Job(redis_client, same)
+    payload = test_tails.with_an_unknown_value(test_tails.task([1, 2], 7, job=job.id))
+    with worker(redis_url) as agent:
+        job.push(payload)
+        found = job.results(1)
+        assert list(found) == ["1", "2"]
+        for kind, message in found.values():
+            assert kind == "pydoredis_failure"
+            assert "its arguments cannot be read" in message
+        assert job.keys("start") == []
+        assert "its arguments cannot be read" in agent.output
+        is_served(redis_client)
 
 
 def test_tasks_in_other_languages_go_back_and_do_not_hold_up_ours(
