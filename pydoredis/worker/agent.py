@@ -165,6 +165,7 @@ class Agent:
         self._crew.wake()  # nothing happens by itself until the first turn has asked for a task
         while not self._finished():
             self._hear(self._crew.events(self._timeout()))
+            self._forget_jobs()
             self._report.flush()
             self._enforce_limits(time.monotonic())
             self._server.use(self._turn, staying=not self._shutdown.begun)
@@ -181,6 +182,13 @@ class Agent:
                     self._crew.dismiss_for(event.child, error)
             else:
                 self._died(event.child)
+
+    def _forget_jobs(self) -> None:
+        """Let go of the environments of jobs that are over, here and in the executors."""
+        for key in self._heart.jobs_over():
+            job = self._jobs.forget(key)
+            if job is not None:
+                self._crew.forget(job.number)
 
     def _printed(self, line: OutputLine) -> None:
         line.log()

@@ -28,7 +28,9 @@ from pydoredis.worker.output import Line, Output, OutputLine, Places, Source
 from pydoredis.worker.process import Process
 
 KEPT_ENVIRONMENTS = 4
-"""Job environments that an executor keeps, least recently used out: several jobs may alternate on a queue."""
+KEPT_BYTES = 128 * 1024 * 1024
+"""How many job environments an executor keeps, and of what size together, least recently used out: several
+jobs may alternate on a queue. Those that tasks in its pipe need stay in any case."""
 
 _READ_SIZE = 1 << 18
 _PIPE_SIZE = 1 << 20
@@ -115,7 +117,7 @@ class Child:
         self._stopping_since_s: float | None = None  # since when its running task is to be stopped
         self._interrupted = False  # whether a SIGINT is on its way to the tasks in its pipe
         self._frames = FrameBuffer()
-        self._environments: OrderedDict[int, None] = OrderedDict()
+        self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
         self._places = Places()
         self._outgoing = bytearray()
         their_in, self.task_fd = os.pipe()
@@ -149,9 +151,9 @@ class Child:
         if number in self._environments:
             self._environments.move_to_end(number)
         else:
-            self._environments[number] = None
+            self._environments[number] = len(run.job.environment.payload)
+            self._make_room(number)  # first: the executor need not have both at a time
             self._post(Kind.ENVIRONMENT, number, run.job.environment.payload)
-            self._forget()
         for iteration, verdict in run.verdicts.items():
             index = run.claim.task.iterations.index(iteration)
             self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + verdict.encode())
@@ -185,14 +187,19 @@ class Child:
     def _post(self, kind: Kind, number: int, body: bytes) -> None:
         self._outgoing += pack(kind, number, body)
 
-    def _forget(self) -> None:
-        needed = {run.job.number for run in self.runs}
-        for number in list(self._environments)[:-1]:
-            if len(self._environments) <= KEPT_ENVIRONMENTS:
+    def forget(self, number: int) -> None:
+        """Have it let go of a job environment, unless a task in its pipe needs that."""
+        if number in self._environments and all(run.job.number != number for run in self.runs):
+            del self._environments[number]
+            self._post(Kind.FORGET, number, b"")
+
+    def _make_room(self, wanted: int) -> None:
+        for number in list(self._environments):
+            kept = self._environments.values()
+            if len(kept) <= KEPT_ENVIRONMENTS and sum(kept) <= KEPT_BYTES:
                 break
-            if number not in needed:
-                del self._environments[number]
-                self._post(Kind.FORGET, number, b"")
+            if number != wanted:
+                self.forget(number)
 
     # --- from the executor --------------------------------------------------------------------------------
 

@@ -193,6 +193,12 @@ class Crew:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(fd)
 
+    def forget(self, number: int) -> None:
+        """Have the executors let go of a job environment."""
+        for child in self.children:
+            child.forget(number)
+            child.flush()
+
     # --- work ---------------------------------------------------------------------------------------------
 
     def all_ready(self) -> bool:

@@ -61,12 +61,20 @@ load_environment <- function(data, number) assign(key_of(number), data, envir = 
 
 forget_environment <- function(data, number) {
   key <- key_of(number)
-  if (exists(key, envir = jobs, inherits = FALSE)) rm(list = key, envir = jobs)
+  job <- jobs[[key]]
+  if (is.null(job)) return(NULL)
+  size <- if (is.raw(job)) length(job) else job$size
+  rm(list = key, envir = jobs)
   if (identical(used, as.integer(key))) {
     used <<- NA_integer_
     .doRedisGlobals <<- new.env(parent = emptyenv())
   }
+  job <- NULL
+  collect(size)
 }
+
+# What is large is not left to R's own time, which comes when as much again has been allocated.
+collect <- function(size) if (size > 1e7) gc()
 
 # Make job `number` the one in use; NULL, or why that's impossible.
 use_job <- function(number) {
@@ -75,8 +83,11 @@ use_job <- function(number) {
   if (is.null(job)) return(paste0("job environment ", key, " was never sent"))
   undivert()
   if (is.raw(job)) {
+    size <- length(job)
     job <- open_job(job)
+    job$size <- size
     assign(key, job, envir = jobs)
+    collect(size)
   } else if (!is.null(job$kind)) {
     # The kind of generator belongs to the process: another job may have changed it.
     withCallingHandlers(RNGkind(job$kind), warning = muffle)
