@@ -30,7 +30,7 @@ from pydoredis.worker import requests, served
 from pydoredis.worker.child import Child, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
 from pydoredis.worker.deaths import Deaths
-from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
+from pydoredis.worker.frames import Frame, FrameError, Kind
 from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
@@ -405,23 +405,23 @@ class Agent:
             self._crew.greet(child, frame.body.decode("utf-8", "replace"))
             return
         if frame.kind == Kind.REQUEST:
-            child.answer(frame.token, requests.serve(self._store, frame.body))
+            child.answer(frame.token, *requests.serve(self._store, frame.body))
             return
         if frame.kind == Kind.PARTIAL:
-            child.running(frame.token).keep(frame.body)
+            child.running(frame.token).kept.append((*frame.head, frame.body))
             return
         if frame.kind == Kind.INTERRUPTED:
-            index = int.from_bytes(frame.body, "little")
-            if index >= len(child.running(frame.token).claim.task.iterations):
+            (index,) = frame.head
+            if index not in range(len(child.running(frame.token).claim.task.iterations)):
                 raise FrameError(f"iteration {index} of task {frame.token}, which has none")
             self._hands.interrupted(child.dropped(frame.token), index)
             return
         run = child.finish(frame.token)
         claim = run.claim
         if frame.kind == Kind.RESULT:
-            (seconds,) = RESULT_HEAD.unpack_from(frame.body)
+            (seconds,) = frame.head
             run.job.pace.note(seconds)
-            result = frame.body[RESULT_HEAD.size :]
+            result = frame.body
             if len(result) > wire.MAX_MESSAGE:
                 self._fail(claim, f"the result has {len(result)} bytes; Redis takes {wire.MAX_MESSAGE}")
             else:

@@ -13,16 +13,7 @@ from dataclasses import dataclass, field
 from pydoredis.protocol.messages import Codec, Verdict
 from pydoredis.store import Claim
 from pydoredis.worker import engines
-from pydoredis.worker.frames import (
-    PARTIAL_HEAD,
-    TASK_HEAD,
-    VERDICT_HEAD,
-    Frame,
-    FrameBuffer,
-    FrameError,
-    Kind,
-    pack,
-)
+from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, FrameError, Kind, Outgoing, pack
 from pydoredis.worker.jobs import Job
 from pydoredis.worker.output import Line, Output, OutputLine, Places, Source
 from pydoredis.worker.process import Process
@@ -32,7 +23,6 @@ KEPT_BYTES = 128 * 1024 * 1024
 """How many job environments an executor keeps, and of what size together, least recently used out: several
 jobs may alternate on a queue. Those that tasks in its pipe need stay in any case."""
 
-_READ_SIZE = 1 << 18
 _PIPE_SIZE = 1 << 20
 _KEPT_LINES = 40
 _SHOWN_LINES = 5
@@ -56,26 +46,24 @@ class Run:
         claim: The task.
         job: Its job.
         verdicts: Iterations (by number) that are not run any more, with the error that they get.
-        kept: Bodies of PARTIAL frames: results of the first iterations, should the executor die.
-        finished: Of how many iterations.
+        kept: From PARTIAL frames: of how many iterations results were there, and the results that had come
+            in addition, should the executor die.
     """
 
     number: int
     claim: Claim
     job: Job
     verdicts: dict[int, Verdict] = field(default_factory=dict)
-    kept: list[bytes] = field(default_factory=list)
-    finished: int = 0
+    kept: list[tuple[int, Bytes]] = field(default_factory=list)
 
-    def keep(self, part: bytes) -> None:
-        """An executor has finished some more iterations."""
-        self.kept.append(part)
-        (self.finished,) = PARTIAL_HEAD.unpack_from(part)
+    @property
+    def finished(self) -> int:
+        """Of how many iterations the results are there."""
+        return self.kept[-1][0] if self.kept else 0
 
     def keep_nothing(self) -> None:
         """Start again from the first iteration."""
         self.kept.clear()
-        self.finished = 0
 
     def may_run(self, iteration: int | None) -> bool:
         """Whether this is an iteration of the task that was still to be run."""
@@ -119,7 +107,7 @@ class Child:
         self._frames = FrameBuffer()
         self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
         self._places = Places()
-        self._outgoing = bytearray()
+        self._outgoing = Outgoing()
         their_in, self.task_fd = os.pipe()
         self.answer_fd, their_out = os.pipe()
         for fd in (self.task_fd, self.answer_fd):
@@ -135,7 +123,7 @@ class Child:
                 os.close(fd)
         for fd in (self.task_fd, self.answer_fd):
             os.set_blocking(fd, False)
-        self._post(Kind.CUT, 0, self.output.cut)
+        self._post(Kind.CUT, 0, body=self.output.cut)
         self.flush()
 
     @property
@@ -153,23 +141,23 @@ class Child:
         else:
             self._environments[number] = len(run.job.environment.payload)
             self._make_room(number)  # first: the executor need not have both at a time
-            self._post(Kind.ENVIRONMENT, number, run.job.environment.payload)
+            self._post(Kind.ENVIRONMENT, number, body=run.job.environment.payload)
         for iteration, verdict in run.verdicts.items():
             index = run.claim.task.iterations.index(iteration)
-            self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + verdict.encode())
-        for part in run.kept:
-            self._post(Kind.KEPT, run.number, part)
+            self._post(Kind.VERDICT, run.number, index, body=verdict.encode())
+        for finished, part in run.kept:
+            self._post(Kind.KEPT, run.number, finished, body=part)
         if not self.runs:
             self.head_since_s = time.monotonic()
         if self.output.settled:
             self._places.forget(len(self.runs) + 1)  # the last that was finished: the executor may be there
         place = self._places.give(run.number, run.claim)
         self.runs.append(run)
-        self._post(Kind.TASK, run.number, TASK_HEAD.pack(number, place) + run.claim.task.payload)
+        self._post(Kind.TASK, run.number, number, place, body=run.claim.task.payload)
 
-    def answer(self, number: int, status: bytes, value: bytes = b"") -> None:
+    def answer(self, number: int, status: Answer, value: bytes) -> None:
         """Answer a request of the running body."""
-        self._post(Kind.ANSWER, number, status + value)
+        self._post(Kind.ANSWER, number, status.value, body=value)
         self.flush()
 
     @property
@@ -179,19 +167,18 @@ class Child:
 
     def flush(self) -> None:
         """Write what the pipe takes."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            while self._outgoing and self.task_fd >= 0:
-                written = os.write(self.task_fd, self._outgoing)
-                del self._outgoing[:written]
+        if self.task_fd >= 0:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                self._outgoing.write(self.task_fd)
 
-    def _post(self, kind: Kind, number: int, body: bytes) -> None:
-        self._outgoing += pack(kind, number, body)
+    def _post(self, kind: Kind, number: int, *head: object, body: Bytes = b"") -> None:
+        self._outgoing.add(pack(kind, number, *head, body=body))
 
     def forget(self, number: int) -> None:
         """Have it let go of a job environment, unless a task in its pipe needs that."""
         if number in self._environments and all(run.job.number != number for run in self.runs):
             del self._environments[number]
-            self._post(Kind.FORGET, number, b"")
+            self._post(Kind.FORGET, number)
 
     def _make_room(self, wanted: int) -> None:
         for number in list(self._environments):
@@ -210,16 +197,9 @@ class Child:
             FrameError: If what arrived is no frame.
             EOFError: After the last frame, if the executor has closed its end.
         """
-        while True:
-            try:
-                data = os.read(self.answer_fd, _READ_SIZE)
-            except BlockingIOError:
-                return
-            if not data:
-                raise EOFError
-            yield from self._frames.feed(data)
-            if len(data) < _READ_SIZE:
-                return
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                yield from self._frames.read(self.answer_fd)
 
     def running(self, number: int) -> Run:
         """The task with this number, the first in the pipe.
@@ -317,7 +297,7 @@ class Child:
         elif not self._interrupted and all(run.claim.cancelled for run in self.runs):
             self._interrupted = True
             self.process.interrupt()
-            self._post(Kind.BARRIER, 0, b"")
+            self._post(Kind.BARRIER, 0)
             self.flush()
 
     def kill(self, reason: str) -> None:

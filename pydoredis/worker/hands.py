@@ -14,6 +14,7 @@ from pydoredis.protocol.keys import QueueKeys
 from pydoredis.store import Claim
 from pydoredis.worker import crashes
 from pydoredis.worker.child import Run
+from pydoredis.worker.frames import Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Hands:
         self.arrived: deque[Arrived] = deque()
         self.backlog: deque[Run] = deque()
         self.deaths: deque[Death] = deque()
-        self.outbox: list[tuple[Claim, bytes]] = []
+        self.outbox: list[tuple[Claim, Bytes]] = []
         self.cancelled: list[Claim] = []
         self._delayed: list[_Delayed] = []
 

@@ -112,7 +112,8 @@ class Heart:
                     self._jobs.pop(job, None)
                 keys, name = job
                 self._over.put(keys.env(name))
-                self._wake()
+                if not self._stop.is_set():
+                    self._wake()
 
     def _run(self) -> None:
         pause_s, beats = BEAT_INTERVAL_S, 0

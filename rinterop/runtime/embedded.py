@@ -13,12 +13,12 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rinterop.runtime import interrupts
-from rinterop.runtime.base import RawFunction, RError, RJump, RuntimeUnavailableError
+from rinterop.runtime.base import ProvidedFunction, RawFunction, RError, RJump, RuntimeUnavailableError
 from rinterop.runtime.locate import front_end_environment
 
 OPTIONS = ("R", "--no-echo", "--no-restore", "--no-save")
@@ -95,13 +95,11 @@ class EmbeddedR:
         rlib.setup_Rmainloop()
         interrupts.take_from_r()
 
-    def source(self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None) -> None:
+    def source(self, *paths: Path, provide: Mapping[str, ProvidedFunction] | None = None) -> None:
         """Evaluate R source files in one new environment; see `Runtime.source`."""
         self._environment = self.environment_of(*paths, provide=provide)
 
-    def environment_of(
-        self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None
-    ) -> Any:
+    def environment_of(self, *paths: Path, provide: Mapping[str, ProvidedFunction] | None = None) -> Any:
         """The new environment in which the files were evaluated, as a C pointer; kept for good."""
         rlib = self.rlib
         environment = self.evaluate("new.env(parent = .BaseNamespaceEnv)", rlib.R_BaseEnv)
@@ -131,7 +129,7 @@ class EmbeddedR:
         protect, unprotect, move, buffer = rlib.Rf_protect, rlib.Rf_unprotect, ffi.memmove, ffi.buffer
         length_of, nil = rlib.Rf_xlength, rlib.R_NilValue
 
-        def call_r(data: bytes, *values: int) -> bytes:
+        def call_r(data: bytes | bytearray, *values: int) -> bytes:
             vector = protect(allocate(_RAW, len(data)))
             move(raw(vector), data, len(data))
             define(symbol, vector, environment)
@@ -212,7 +210,7 @@ class EmbeddedR:
         rlib.Rf_defineVar(rlib.Rf_install(name.encode()), value, environment)
         rlib.Rf_unprotect(1)
 
-    def _define(self, name: str, function: Callable[[bytes], bytes], environment: Any) -> None:
+    def _define(self, name: str, function: ProvidedFunction, environment: Any) -> None:
         """Make `function` an R function of one raw vector, callable through `.Call`."""
         ffi, rlib = self._ffi, self.rlib
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pydoredis.worker import engines, frames
-from pydoredis.worker.frames import Answer, Frame, FrameBuffer, Kind, Request
+from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, Kind, Outgoing, Request
 from pydoredis.worker.output import Line, Output
 
 TIMEOUT_S = 30.0
@@ -69,19 +69,19 @@ class Store:
 
     values: dict[bytes, bytes] = field(default_factory=dict)
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: Bytes) -> tuple[Answer, bytes]:
         """Carry out one request as an agent does."""
         (length,) = frames.REQUEST_HEAD.unpack_from(body, 1)
-        key, value = body[5 : 5 + length], body[5 + length :]
-        match Request(body[:1]):
+        key, value = bytes(body[5 : 5 + length]), bytes(body[5 + length :])
+        match Request(bytes(body[:1])):
             case Request.GET:
                 found = self.values.get(key)
-                return Answer.ABSENT.value if found is None else Answer.VALUE.value + found
+                return (Answer.ABSENT, b"") if found is None else (Answer.VALUE, found)
             case Request.SET:
                 self.values[key] = value
-                return Answer.VALUE.value
+                return Answer.VALUE, b""
             case Request.DELETE:
-                return Answer.VALUE.value + (b"0" if self.values.pop(key, None) is None else b"1")
+                return Answer.VALUE, b"0" if self.values.pop(key, None) is None else b"1"
 
 
 class Executor:
@@ -119,7 +119,7 @@ class Executor:
         self._watchdog.start()
         self._numbers = 0
         self.parts: list[Frame] = []
-        self.send(Kind.CUT, 0, self.output.cut)
+        self.send(Kind.CUT, 0, body=self.output.cut)
         ready = self.receive()
         assert ready is not None, self.end_output()
         assert ready.kind == Kind.READY
@@ -151,11 +151,11 @@ class Executor:
             self._printed.wait_for(lambda: self.output.ended, TIMEOUT_S)
             return self.printed
 
-    def send(self, kind: Kind, token: int, body: bytes = b"") -> None:
+    def send(self, kind: Kind, token: int, *head: object, body: bytes = b"") -> None:
         """Send one frame."""
-        view = memoryview(frames.pack(kind, token, body))
-        while view:
-            view = view[os.write(self._to, view) :]
+        outgoing = Outgoing()
+        outgoing.add(frames.pack(kind, token, *head, body=body))
+        outgoing.write(self._to)
 
     def receive(self) -> Frame | None:
         """The next frame that is no request and no `parts` of a task; None at the end of the pipe.
@@ -164,26 +164,27 @@ class Executor:
         """
         while True:
             while not self._frames:
-                data = os.read(self._from, 1 << 20)
-                if not data:
+                try:
+                    self._frames.extend(self._buffer.read(self._from))
+                except EOFError:
                     return None
-                self._frames.extend(self._buffer.feed(data))
             frame = self._frames.pop(0)
             if frame.kind == Kind.PARTIAL:
                 self.parts.append(frame)
                 continue
             if frame.kind != Kind.REQUEST:
                 return frame
-            self.send(Kind.ANSWER, frame.token, self.store.answer(frame.body))
+            status, value = self.store.answer(frame.body)
+            self.send(Kind.ANSWER, frame.token, status.value, body=value)
 
     def load(self, number: int, data: bytes) -> None:
         """Send a job environment."""
-        self.send(Kind.ENVIRONMENT, number, data)
+        self.send(Kind.ENVIRONMENT, number, body=data)
 
     def submit(self, environment: int, task: bytes, place: int = 1) -> int:
         """Send a task; returns its number."""
         self._numbers += 1
-        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment, place) + task)
+        self.send(Kind.TASK, self._numbers, environment, place, body=task)
         return self._numbers
 
     def next_result(self) -> tuple[int, bytes]:
@@ -191,8 +192,8 @@ class Executor:
         frame = self.receive()
         assert frame is not None, f"the executor died: {self.end_output()}"
         assert frame.kind == Kind.RESULT, frame
-        assert frames.RESULT_HEAD.unpack_from(frame.body)[0] >= 0
-        return frame.token, frame.body[frames.RESULT_HEAD.size :]
+        assert frame.head[0] >= 0
+        return frame.token, bytes(frame.body)
 
     def run(self, environment: int, task: bytes, place: int = 1) -> bytes:
         """Run a task; its result message."""

@@ -357,7 +357,7 @@ def test_an_executor_that_talks_nonsense_is_replaced(redis_url: str, redis_clien
     def impostor(i: int) -> Any:
         from pydoredis.worker.frames import Kind, pack
 
-        os.write(int(sys.argv[sys.argv.index("--out") + 1]), pack(Kind.RESULT, 999_999, bytes(20)))
+        os.write(int(sys.argv[sys.argv.index("--out") + 1]), b"".join(pack(Kind.RESULT, 999_999, 0.0)))
         os.read(os.open(os.devnull, os.O_RDONLY), 1)
         signal.pause()
 

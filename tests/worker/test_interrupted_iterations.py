@@ -80,5 +80,5 @@ def test_a_job_that_is_gone_ends_it(redis_url: str, redis_client: redis.Redis, t
         other.submit(1)
         assert other.results(1) == {"1": ("ok", 1)}
         agent.terminate()
-        assert agent.wait() == 0
+        assert agent.wait() == 0, agent.tail(40)
     assert job.keys("start") == []

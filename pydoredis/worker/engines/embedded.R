@@ -1,4 +1,6 @@
-# The embedded R's side of doredis.R: Python provides ask_agent() and agent_answer().
+# The embedded R's side of evaluate.R and doredis.R: Python provides send_part(), ask_agent() and agent_answer().
+
+send_partial <- function(finished, data) send_part(c(data, writeBin(finished, raw(), endian = "little")))
 
 attach_doredis(local(
   function(data) {

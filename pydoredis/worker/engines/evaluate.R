@@ -8,7 +8,7 @@
 #   run_task(data, c(number, place)), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
 # Both return the result message as a raw vector; the 4 bytes of an INTERRUPTED frame if the task was interrupted; or a
 # string, why there can be no result. Bodies can be interrupted, nothing else can, if the host has suspended interrupts. The host provides
-# send_partial(data): the body of a PARTIAL frame of the running task.
+# send_partial(finished, data): a PARTIAL frame of the running task.
 
 # The job in use: an environment with expr, exportenv, kind. Its name, and the calls that mention it, are seen by
 # users: an error at the top level of a body has the call of eval() as its `call`.
@@ -33,6 +33,7 @@ restored <- list()  # values of iterations that another executor finished
 struck <- FALSE  # whether the task was interrupted
 sent <- 0L  # how many values the agent has
 due <- 0  # when it is time to send more
+large <- FALSE  # whether the last result was: then the next one is written in native byte order, which R peers read, too
 process <- Sys.getpid()
 
 # Without a handler, R ends a process that isn't interactive at the first error nobody caught.
@@ -240,7 +241,7 @@ go_on <- function() {
     if (at < total && now() >= due) send_values()
   }
   stage <<- "packing"
-  finish(serialize(values, NULL, version = 3L))
+  finish(serialize(values, NULL, xdr = !large, version = 3L))
 }
 
 # The calls in here are the ones seen in conditions of an R worker, hence the names `n` and `args`.
@@ -262,9 +263,9 @@ now <- function() .Internal(Sys.time())
 # Big values pay a tenth at most for it, small ones next to nothing.
 send_values <- function() {
   began <- now()
-  data <- tryCatch(serialize(values[(sent + 1L):at], NULL, version = 3L), error = function(e) NULL)
+  data <- tryCatch(serialize(values[(sent + 1L):at], NULL, xdr = FALSE, version = 3L), error = function(e) NULL)
   if (!is.null(data)) {
-    send_partial(c(writeBin(at, raw(), endian = "little"), data))
+    send_partial(at, data)
     sent <<- at
   }
   ended <- now()
@@ -283,6 +284,7 @@ serialize_each <- function() {
 
 finish <- function(result) {
   force(result)
+  large <<- length(result) > 1e6 && .Platform$endian == "little"
   arguments <<- list()
   values <<- list()
   # What a body has left behind that our own code, too, would suffer from.

@@ -36,7 +36,7 @@ from pydoredis.worker.engines.base import (
 )
 from pydoredis.worker.engines.interrupts import Interrupts
 from pydoredis.worker.engines.places import Places, flush
-from pydoredis.worker.frames import PARTIAL_HEAD
+from pydoredis.worker.frames import Bytes
 from rinterop import values
 
 
@@ -71,17 +71,17 @@ class PythonEngine:
             with contextlib.suppress(AttributeError):
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
 
-    def load(self, number: int, data: bytes) -> None:
+    def load(self, number: int, data: Bytes) -> None:
         """Keep a job environment; it is read when the first task comes."""
-        self._jobs[number] = Job(data)
+        self._jobs[number] = Job(bytes(data))
 
     def forget(self, number: int) -> None:
         """Let a job environment go."""
         self._jobs.pop(number, None)
 
-    def watch_output(self, fd: int, cut: bytes) -> None:
+    def watch_output(self, fd: int, cut: Bytes) -> None:
         """See `Engine.watch_output`."""
-        self._places.watch(fd, cut)
+        self._places.watch(fd, bytes(cut))
 
     def forget_interrupt(self) -> None:
         """A SIGINT that waits for a body is not meant for those to come."""
@@ -93,12 +93,13 @@ class PythonEngine:
     def run(
         self,
         number: int,
-        payload: bytes,
+        payload: Bytes,
         verdicts: Mapping[int, str],
-        kept: Sequence[bytes] = (),
+        kept: Sequence[tuple[int, Bytes]] = (),
         place: int = 1,
     ) -> bytes:
         """Run a task; see `Engine.run`."""
+        payload = bytes(payload)
         reach = self._places.reach
         reach(place)
         job = self._jobs.get(number)
@@ -133,7 +134,7 @@ class PythonEngine:
                     flush()
                     raise TaskInterrupted(index)
             if index < last and (began_s := time.monotonic()) >= due_s:
-                self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
+                self._keep(index + 1, python.dump_outcomes(outcomes[sent:]))
                 sent, now_s = len(outcomes), time.monotonic()
                 due_s = now_s + max(KEEP_AFTER_S, KEEP_SHARE * (now_s - began_s))
         if job.program is not None and job.program.reduce is not None:
@@ -169,13 +170,12 @@ def _open(job: Job) -> None:
         traceback.print_exc()
 
 
-def _finished(kept: Sequence[bytes]) -> list[Outcome | None]:
+def _finished(kept: Sequence[tuple[int, Bytes]]) -> list[Outcome | None]:
     """Outcomes of the first iterations of a task, as another executor sent them; those that can be read."""
     outcomes: list[Outcome | None] = []
     with contextlib.suppress(RemoteProtocolError):
-        for part in kept:
-            (finished,) = PARTIAL_HEAD.unpack_from(part)
-            more = python.load_outcomes(part[PARTIAL_HEAD.size :])
+        for finished, part in kept:
+            more = python.load_outcomes(bytes(part))
             if len(outcomes) + len(more) != finished:
                 break
             outcomes += more

@@ -139,7 +139,7 @@ serve <- function(descriptors) {
     stop("unknown frame of kind ", frame[[1L]])
   )
 
-  send_partial <<- function(data) send(20L, token, data)
+  send_partial <<- function(finished, data) send(20L, token, writeBin(finished, raw(), endian = "little"), data)
   attach_doredis(pipes$ask)
   own_functions()
   send(16L, 0L, charToRaw(paste0("R ", R.version$major, ".", R.version$minor, " (Rscript)")))
