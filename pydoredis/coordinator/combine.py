@@ -1,12 +1,15 @@
 """How the values of a loop become one: the combine functions that have names, and what is known of each.
 
-A combine function is called as `combine(accumulated, value, …)` and returns what is accumulated now. A name
-stands for a function that knows NumPy and pandas; `resolve` finds it.
+A combine function is called as `combine(accumulated, value, …)` and returns what is accumulated now; or, if
+it takes one argument, once with the list of all values. A name stands for a function that knows NumPy and
+libraries of data frames; `resolve` finds it.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ class Combine:
         concatenates: Whether values are only put one after the other. Then it makes no difference how many
             values one call gets, and a lone value is put into shape, too (`"c"` of one number is a vector).
         start: Makes what is accumulated before the first value, where that is not the first value itself.
+        at_end: Called with what is accumulated in the end, if there was any value.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Combine:
     multicombine: bool = False
     concatenates: bool = False
     start: Callable[[], Any] | None = None
+    at_end: Callable[[list[Any]], Any] | None = None
 
 
 def resolve(combine: Function | str | None) -> Combine:
@@ -56,11 +61,14 @@ def resolve(combine: Function | str | None) -> Combine:
     | `"pmin"`, `"pmax"` | the extreme of each element, as NumPy's minimum and maximum |
 
     Those in the first five lines take many values at a time, as `c`, `rbind` and `cbind` do in R. `"list"` is
-    flat, where `.combine = list` in R puts a list in a list with each call. Python's `list` and `sum` mean
-    `"list"` and `"+"`.
+    flat, where `.combine = list` in R puts a list in a list with each call. Python's `list`, `sum` and
+    `itertools.chain` mean `"list"`, `"+"` and `"extend"`.
+
+    A function that takes one argument (`pandas.concat`, `", ".join`), or for a second one a setting
+    (`numpy.concatenate`), is called once with the list of all values, after the last one.
 
     Raises:
-        ConfigError: If there is no such name, or `combine` is no callable.
+        ConfigError: If there is no such name, or `combine` is no callable, or takes no values.
     """
     if combine is None:
         return NAMED["list"]
@@ -68,13 +76,48 @@ def resolve(combine: Function | str | None) -> Combine:
         if combine not in NAMED:
             raise ConfigError("combine", combine, f"a callable or one of {', '.join(NAMED)}")
         return NAMED[combine]
+    if not callable(combine):
+        raise ConfigError("combine", combine, f"a callable or one of {', '.join(NAMED)}")
+    # What chain makes of chains and values, one at a time, would be as deep as there are values.
+    if combine is itertools.chain or getattr(combine, "__self__", None) is itertools.chain:
+        return NAMED["extend"]
     if combine is list:
         return NAMED["list"]
     if combine is sum:
         return NAMED["+"]
-    if not callable(combine):
-        raise ConfigError("combine", combine, f"a callable or one of {', '.join(NAMED)}")
-    return Combine(getattr(combine, "__name__", type(combine).__name__), combine)
+    name = getattr(combine, "__name__", type(combine).__name__)
+    if _takes_all_at_once(combine):
+        return Combine(name, append, multicombine=True, concatenates=True, start=list, at_end=combine)
+    return Combine(name, combine)
+
+
+SETTINGS = frozenset(("axis", "dtype", "memory_pool", "type"))
+"""Second arguments, in NumPy and pyarrow, of functions that take all values as their first one."""
+WITHOUT_SIGNATURE: Mapping[str, frozenset[str]] = {
+    "builtins": frozenset(("set", "frozenset", "dict")),
+    "numpy": frozenset(("array", "asarray", "concatenate")),
+}
+"""Such functions as do not tell, in some versions, which arguments they take: by module and name."""
+
+
+def _takes_all_at_once(combine: Function) -> bool:
+    """Whether a function wants the list of all values.
+
+    Raises:
+        ConfigError: If it wants none.
+    """
+    try:
+        parameters = list(inspect.signature(combine).parameters.values())
+    except (TypeError, ValueError):
+        module, name = getattr(combine, "__module__", None), getattr(combine, "__name__", "")
+        return name in WITHOUT_SIGNATURE.get(str(module), ())
+    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        return False
+    places = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if not places:
+        raise ConfigError("combine", combine, "a function of two values, or of the list of all values")
+    second = places[1] if len(places) > 1 else None
+    return second is None or (second.name in SETTINGS and second.default is not second.empty)
 
 
 def append(accumulated: Iterable[Any], *values: Any) -> list[Any]:

@@ -1,5 +1,6 @@
-"""R's `c`, `rbind` and `cbind` for what Python bodies return: scalars, arrays, lists, dicts, pandas objects.
+"""R's `c`, `rbind` and `cbind` for what Python bodies return: scalars, arrays, lists, dicts, data frames.
 
+Frames of pandas, polars and pyarrow stay what they are; each of these libraries has a module of its own.
 None is left out, as R leaves out NULL; nothing but None gives None. However values are grouped into calls,
 the result is the same: `c(c(x, y), z)` is `c(x, y, z)`.
 """
@@ -7,15 +8,16 @@ the result is the same: `c(c(x, y), z)` is `c(x, y, z)`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rinterop import NA, NA_complex_, NA_integer_, NA_real_, RArray, RValue
+from pydoredis.coordinator import bind_arrow, bind_pandas, bind_polars
+from pydoredis.coordinator.kinds import full_name, of_one_length
+from rinterop import NA, NA_complex_, NA_integer_, NA_real_, RArray, RValue, Table
 
 Array = npt.NDArray[Any]
 
@@ -26,17 +28,44 @@ MISSING: dict[str, Any] = {"b": NA, "i": NA_integer_, "f": NA_real_, "c": NA_com
 """What is missing among numbers, by NumPy's kind of number."""
 
 
+class Library(Protocol):
+    """What binds the frames and columns of a library.
+
+    Values are never None, and at least one of them is of the library. TypeError is raised for those that are
+    not, or do not fit.
+    """
+
+    @property
+    def NAME(self) -> str:  # noqa: N802
+        """The library's module, which whoever made one of its values has imported."""
+
+    def has(self, value: object) -> bool:
+        """Whether this is one of its frames or columns. Called if its module is there."""
+
+    def c(self, values: Sequence[Any], /) -> Any:
+        """Columns one after the other."""
+
+    def rbind(self, values: Sequence[Any], /) -> Any:
+        """Frames one below the other."""
+
+    def cbind(self, values: Sequence[Any], /) -> Any:
+        """Frames and columns side by side."""
+
+
+LIBRARIES: tuple[Library, ...] = (bind_pandas, bind_polars, bind_arrow)
+
+
 def c(*values: Any) -> Any:
     """The elements of all values in one vector.
 
     Numbers and arrays give a 1-D array (flattened row by row, as NumPy does it; R goes by columns).
     Lists and tuples are extended; strings and other objects are elements; with any of these, or with integers
-    that need more than 64 bits, the result is a list. Dicts are merged. Series give a Series, in which a
-    default index is numbered through. Where R's NA is among numbers the array is masked, and vectors with
-    names keep them (`rinterop.RArray`).
+    that need more than 64 bits, the result is a list. Dicts are merged. Series of pandas and polars give a
+    Series (a default index is numbered through), arrays of pyarrow an array. Where R's NA is among numbers
+    the array is masked, and vectors with names keep them (`rinterop.RArray`).
 
     Raises:
-        TypeError: For dicts, Series or data frames beside other things, and for R values.
+        TypeError: For dicts, columns of a library or data frames beside other things, and for R values.
         ValueError: If two dicts have a key in common.
     """
     present = _present("c", values)
@@ -44,8 +73,8 @@ def c(*values: Any) -> Any:
         return None
     if any(isinstance(value, Mapping) for value in present):
         return merge(*present)
-    if (pandas := _pandas_of(present)) is not None:
-        return _series(pandas, present)
+    if (library := _library_of("c", present)) is not None:
+        return library.c(present)
     if any(isinstance(value, RArray) for value in present):
         return _named(present)
     families = {_family(value) for value in present}
@@ -64,7 +93,7 @@ def merge(*values: Any) -> dict[Any, Any]:
     merged: dict[Any, Any] = {}
     for value in values:
         if not isinstance(value, Mapping):
-            raise TypeError(f"dicts can be merged with dicts only, not with a {_type_name(value)}")
+            raise TypeError(f"dicts can be merged with dicts only, not with a {full_name(value)}")
         if clash := merged.keys() & value.keys():
             names = ", ".join(sorted(map(repr, clash)))
             raise ValueError(f'{names} has a value already; combine="update" would let the later one win')
@@ -75,37 +104,38 @@ def merge(*values: Any) -> dict[Any, Any]:
 def rbind(*values: Any) -> Any:
     """Vectors and matrices as rows of a matrix, or dicts, Series and data frames as rows of a data frame.
 
-    A scalar or a 1-D array or list is one row; also when it is the only one. Nothing is recycled. A default
-    index is numbered through; labels stay, and so do names of vectors from R. Dicts need pandas.
+    A scalar or a 1-D array or list is one row; also when it is the only one. Nothing is recycled. Data frames
+    stay of their kind (pandas, polars, pyarrow); their columns are matched by name, and what one of them has
+    not is missing there. Dicts and pandas Series are rows of a pandas DataFrame. A default index is numbered
+    through; labels stay, and so do names of vectors from R.
 
     Raises:
-        TypeError: For pandas objects or dicts beside arrays, dicts without pandas, and R values.
+        TypeError: For frames of one kind beside those of another or beside arrays, columns whose types have
+            none in common, dicts without pandas, and R values.
         ValueError: If rows have different lengths.
     """
     present = _present("rbind", values)
+    if (library := _library_of("rbind", present)) is not None:
+        return library.rbind(present)
     if any(isinstance(value, Mapping) for value in present):
-        pandas: ModuleType | None = _imported_pandas()
-    else:
-        pandas = _pandas_of(present)
-    if pandas is not None:
-        return _bound(pandas, _row_frames(pandas, present), axis=0)
+        return bind_pandas.rbind(present)
     return _stacked("rbind", present, axis=0)
 
 
 def cbind(*values: Any) -> Any:
     """Vectors and matrices as the columns of one matrix, or Series and data frames as those of a data frame.
 
-    As `rbind`, by columns. Rows of pandas objects are matched by their index.
+    As `rbind`, by columns. Rows of pandas objects are matched by their index, those of others by their place.
 
     Raises:
-        TypeError: For pandas objects beside arrays, and for dicts and R values.
+        TypeError: For frames beside those of another kind or arrays, and for dicts and R values.
         ValueError: If columns have different lengths.
     """
     present = _present("cbind", values)
     if any(isinstance(value, Mapping) for value in present):
-        raise TypeError('combine="cbind" cannot use a dict; let the body return a pandas.Series or DataFrame')
-    if (pandas := _pandas_of(present)) is not None:
-        return _bound(pandas, _column_frames(pandas, present), axis=1)
+        raise TypeError('combine="cbind" cannot use a dict; let the body return a Series or a DataFrame')
+    if (library := _library_of("cbind", present)) is not None:
+        return library.cbind(present)
     return _stacked("cbind", present, axis=1)
 
 
@@ -113,14 +143,26 @@ def _present(name: str, values: Sequence[Any]) -> list[Any]:
     for value in values:
         if isinstance(value, RValue):
             raise TypeError(
-                f'combine="{name}" works on Python values, not on a {_type_name(value)} of R; '
+                f'combine="{name}" works on Python values, not on a {full_name(value)} of R; '
                 "use convert=True, or collect R values into a list"
+            )
+        if isinstance(value, Table):
+            raise TypeError(
+                f'combine="{name}" cannot use a data frame of R that is no pandas.DataFrame (pandas is not '
+                "installed, or has none like it); collect the frames into a list"
             )
     return [value for value in values if value is not None]
 
 
-def _type_name(value: Any) -> str:
-    return type(value).__qualname__
+def _library_of(name: str, values: Sequence[Any]) -> Library | None:
+    """Whose frames or columns are among the values, if anybody's."""
+    one_of_each = {type(value): value for value in values}.values()
+    imported = [library for library in LIBRARIES if library.NAME in sys.modules]
+    found = {library: value for value in one_of_each for library in imported if library.has(value)}
+    if len(found) > 1:
+        kinds = " and a ".join(map(full_name, found.values()))
+        raise TypeError(f'combine="{name}" cannot put together a {kinds}')
+    return next(iter(found), None)
 
 
 # Vectors and matrices
@@ -198,11 +240,7 @@ def _stacked(name: str, values: Sequence[Any], axis: int) -> Any:
     if not values:
         return None
     blocks = [_block(value, axis) for value in values]
-    other = 1 - axis
-    if len(lengths := {block.shape[other] for block in blocks}) > 1:
-        what = "rows" if axis == 0 else "columns"
-        found = ", ".join(map(str, sorted(lengths)))
-        raise ValueError(f'combine="{name}": {what} have different lengths: {found}')
+    of_one_length(name, [block.shape[1 - axis] for block in blocks])
     if len({_family(block) for block in blocks}) > 1:
         # NumPy would write numbers as text beside strings.
         blocks = [block.astype(object) for block in blocks]
@@ -232,82 +270,10 @@ def _block(value: Any, axis: int) -> Array:
     array: Array = np.asanyarray(value)
     if isinstance(value, (list, tuple)) and array.dtype.kind in "US":
         array = np.array(value, dtype=array.dtype if all(isinstance(one, str) for one in value) else object)
+    if array.ndim == 0 and array.dtype == object and (isinstance(value, Iterable) or hasattr(value, "shape")):
+        raise TypeError(f"a {full_name(value)} is neither a vector nor a matrix of NumPy")
     if array.ndim < 2:
         return array.reshape((1, -1) if axis == 0 else (-1, 1))
     if array.ndim > 2:
         raise TypeError(f"an array of {array.ndim} dimensions is neither a vector nor a matrix")
     return array
-
-
-# pandas
-
-
-def _pandas_of(values: Sequence[Any]) -> ModuleType | None:
-    """pandas, if one of `values` comes from there. Whoever made it has imported it."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not any(isinstance(value, (pandas.Series, pandas.DataFrame)) for value in values):
-        return None
-    return pandas
-
-
-def _imported_pandas() -> ModuleType:
-    try:
-        import pandas
-    except ImportError as exc:
-        raise TypeError('combine="rbind" makes a data frame of dicts, and pandas is not installed') from exc
-    return pandas
-
-
-def _series(pandas: Any, values: Sequence[Any]) -> Any:
-    for value in values:
-        if not isinstance(value, pandas.Series):
-            raise TypeError(f'combine="c" cannot put a {_type_name(value)} and a pandas.Series in one vector')
-    return _bound(pandas, values, axis=0)
-
-
-def _row_frames(pandas: Any, values: Sequence[Any]) -> list[Any]:
-    """Data frames of the rows in `values`; dicts in a row share one, and so do Series."""
-
-    def kind(value: Any) -> str:
-        if isinstance(value, pandas.Series):
-            return "series" if value.name is None else "named series"
-        return "dict" if isinstance(value, Mapping) else "frame"
-
-    frames: list[Any] = []
-    for what, run in groupby(values, key=kind):
-        if what != "frame":
-            frames.append(pandas.DataFrame(list(run)))
-            continue
-        for value in run:
-            _check_frame(pandas, value)
-            frames.append(value)
-    return frames
-
-
-def _column_frames(pandas: Any, values: Sequence[Any]) -> list[Any]:
-    frames = [value.to_frame() if isinstance(value, pandas.Series) else value for value in values]
-    for frame in frames:
-        _check_frame(pandas, frame)
-    return frames
-
-
-def _check_frame(pandas: Any, value: Any) -> None:
-    if not isinstance(value, pandas.DataFrame):
-        raise TypeError(f"a {_type_name(value)} is neither a row nor a column of a pandas.DataFrame")
-
-
-def _bound(pandas: Any, pieces: Sequence[Any], axis: int) -> Any:
-    """Pieces one after the other. A place without a label is labelled with its number, as R numbers rows."""
-    indexes = [piece.axes[axis] for piece in pieces]
-    labelled = [not _is_default(pandas, index) for index in indexes]
-    bound = pandas.concat(pieces, axis=axis, ignore_index=not any(labelled))
-    if any(labelled) and not all(labelled):
-        labels: list[Any] = []
-        for index, has_labels in zip(indexes, labelled, strict=True):
-            labels.extend(index if has_labels else range(len(labels), len(labels) + len(index)))
-        bound = bound.set_axis(labels, axis=axis)
-    return bound
-
-
-def _is_default(pandas: Any, index: Any) -> bool:
-    return isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import rinterop
 from pydoredis._version import __version__
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
@@ -121,9 +122,10 @@ class Agent:
                     self._server.join()
                     self._heart.announce()
                     log.info(
-                        "up: %d workers (%s) on queue %s, Redis %s at %s",
+                        "up: %d workers (%s) on queue %s, Redis %s at %s%s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),
                         *(version, self._connection.safe_url),
+                        "" if rinterop.accelerated else f"; serialization {rinterop.acceleration}",
                     )
                     self._report.ready(settings.workers)
                     try:

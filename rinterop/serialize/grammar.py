@@ -39,12 +39,15 @@ OBJECT_CELL: Final = 22  # the first attribute of an object, among whose attribu
 PROPER_CELL: Final = 23  # as CELL and NEXT_CELL, of a chain without calls in it
 PROPER_NEXT: Final = 24
 STATE_CELL: Final = 25  # of an ALTREP state, which may be a pair of two items
+CHAINS: Final = 26  # a list of pairlists with keys
+KEY_CELL: Final = 27  # as CELL and NEXT_CELL, of a chain whose tags are keys: any items
+KEY_NEXT: Final = 28
 # From here on the word is no flags word but a type code among the constants of bytecode.
-NESTED_CODE: Final = 26
-CALL_TREE: Final = 27
-SHARED: Final = 28
-SHARED_HERE: Final = 29
-LEAF: Final = 30  # of a call among constants: a type code, then an item
+NESTED_CODE: Final = 29
+CALL_TREE: Final = 30
+SHARED: Final = 31
+SHARED_HERE: Final = 32
+LEAF: Final = 33  # of a call among constants: a type code, then an item
 
 VECTORS: Final = frozenset((c.LGL, c.INT, c.REAL, c.CPLX, c.STR, c.VEC, c.EXPR, c.RAW))
 MAY_HAVE_TAG: Final = bytes(code in (c.LIST, c.CLO, c.PROM, c.LANG, c.DOT) for code in range(256))
@@ -91,6 +94,11 @@ CDR: Final = _place({c.LIST: NEXT_CELL, c.LANG: NEXT_CELL, c.NIL: MARKER})
 """R's `length()` of a chain that ends in anything but NULL is a crash. Only ALTREP states do."""
 STATE: Final = _place({**_ITEM, c.LIST: STATE_CELL})
 STATE_CDR: Final = _place({**_ITEM, c.LIST: NEXT_CELL, c.LANG: NEXT_CELL})
+PROTECTED: Final = _place({**_ITEM, c.VEC: CHAINS})
+"""What an external pointer keeps: that of `utils::hashtab()` has a list of pairlists, whose tags are keys.
+Nowhere else may a tag be anything but a symbol: R's `as.list()` of such a pairlist is a crash."""
+KEYED: Final = _place({**_ITEM, c.LIST: KEY_CELL})
+KEYED_CDR: Final = _place({c.LIST: KEY_NEXT, c.LANG: KEY_NEXT, c.NIL: MARKER})
 TAG: Final = _only((c.SYM, c.REF))
 TAG_OR_NULL: Final = _only((c.SYM, c.REF, c.NIL))
 PAIRLIST: Final = _place({c.LIST: PROPER_CELL, c.NIL: MARKER})
@@ -135,8 +143,10 @@ def _parts(*rest: Place, tag: Place) -> tuple[tuple[Place, ...], ...]:
 
 
 CELL_PARTS: Final = _parts(ANY, CDR, tag=TAG)
+KEY_PARTS: Final = _parts(ANY, KEYED_CDR, tag=ANY)
 STATE_PARTS: Final = _parts(ANY, STATE_CDR, tag=TAG)
 PROPER_PARTS: Final = _parts(ANY, PROPER_CDR, tag=TAG)
+NEXT_PARTS: Final = {NEXT_CELL: CELL_PARTS, PROPER_NEXT: PROPER_PARTS, KEY_NEXT: KEY_PARTS}
 CLASS_PARTS: Final = (STRING_VECTOR, PROPER_CDR)
 CLOSURE_PARTS: Final = _parts(PAIRLIST, ANY, tag=ENVIRONMENTS)
 PROMISE_PARTS: Final = _parts(ANY, ANY, tag=ENVIRONMENTS)

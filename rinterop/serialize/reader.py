@@ -149,11 +149,14 @@ class Reader(Pieces):
 
     def item_of(self, flags: int) -> Item:
         """The item whose flags word was just read, or the task of reading it."""
+        self._check(flags)
+        return _READERS[flags & 0xFF](self, flags)
+
+    def _check(self, flags: int) -> None:
         if not 0 <= flags <= 0xFF and flags & 0xFF != c.REF:
             tagged = flags & c.HAS_TAG and flags & 0xFF not in _WITH_TAG
             if tagged or flags & c.UNUSED_BITS:
                 self.refuse(f"flags 0x{flags & 0xFFFFFFFF:08x} are impossible", 4)
-        return _READERS[flags & 0xFF](self, flags)
 
     # -- vectors of what is no item
     def _integer(self, flags: int) -> Item:
@@ -191,8 +194,8 @@ class Reader(Pieces):
         value = self.item()
         return self.as_attributes((yield value) if type(value) is GeneratorType else value)  # type: ignore[arg-type]
 
-    def _list(self, flags: int) -> Task:
-        item = self.item
+    def _list(self, flags: int, *, keyed: bool = False) -> Task:
+        item = self._keyed if keyed else self.item
         values: list[RValue] = []
         for _ in range(self.length(4)):
             value = item()
@@ -201,13 +204,16 @@ class Reader(Pieces):
         kind = List if flags & 0xFF == c.VEC else Expression
         return kind(values=tuple(values), attributes=attributes, **self.bits(flags, attributes))
 
-    def _pairs(self, flags: int, *, dotted: bool = False) -> Task:
-        # R follows a chain to its NULL unchecked; only ALTREP states may be `dotted`, a pair of two items.
+    def _pairs(self, flags: int, *, dotted: bool = False, keyed: bool = False) -> Task:
+        # R follows a chain to its NULL unchecked; only ALTREP states may be `dotted`, a pair of two items. It
+        # takes tags for symbols; only in the pairlists of a hash table are they keys, of any kind.
         kind = _PAIRS[flags & 0xFF]
         cells: list[Cell] = []
         while True:
             attributes = yield from self._attributes_after(flags)
-            tag = self.symbol() if flags & c.HAS_TAG else None
+            tag: RValue | None = None
+            if flags & c.HAS_TAG:
+                tag = (yield from self.inner()) if keyed else self.symbol()
             item = self.item()
             value: RValue = (yield item) if type(item) is GeneratorType else item  # type: ignore[assignment]
             cell = Cell(value, tag, attributes)
@@ -295,11 +301,24 @@ class Reader(Pieces):
     def _external_pointer(self, flags: int) -> Task:
         pointer = ExternalPointer()
         self.references.append(pointer)
-        pointer.protected = yield from self.inner()
+        pointer.protected = yield from self._protected()
         pointer.tag = yield from self.inner()
         pointer.attributes = yield from self._attributes_after(flags)
         self._set_bits(pointer, flags)
         return pointer
+
+    def _protected(self) -> Generator[Task, RValue, RValue]:
+        """What a pointer keeps: that of `utils::hashtab()` has a list of pairlists with keys."""
+        flags = self.source.word()
+        self._check(flags)
+        is_list = flags & 0xFF == c.VEC
+        item = self._list(flags, keyed=True) if is_list else self.item_of(flags)
+        return (yield item) if type(item) is GeneratorType else item  # type: ignore[return-value]
+
+    def _keyed(self) -> Item:
+        flags = self.source.word()
+        self._check(flags)
+        return self._pairs(flags, keyed=True) if flags & 0xFF == c.LIST else self.item_of(flags)
 
     def _weak_reference(self, flags: int) -> Task:
         reference = WeakReference()

@@ -90,13 +90,12 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 if not flags & c.HAS_ATTRIBUTES:
                     continue
                 inner = (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,)
-            elif action == g.NEXT_CELL or action == g.PROPER_NEXT:
+            elif action in g.NEXT_PARTS:
                 # The place is the last one of its frame: the frame is replaced, as a tail call.
                 depth += 1
                 if depth > max_depth:
                     _refuse(position, f"nested, or chained, more than {max_depth} levels deep")
-                parts = g.CELL_PARTS if action == g.NEXT_CELL else g.PROPER_PARTS
-                places = iter(parts[flags >> 8 & 7])
+                places = iter(g.NEXT_PARTS[action][flags >> 8 & 7])
                 break
             elif action == g.REFERENCE:
                 index = flags >> 8
@@ -166,7 +165,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 owes_class = False
                 places = iter(g.CLASS_PARTS)
                 break
-            elif action == g.ITEMS:
+            elif action == g.ITEMS or action == g.CHAINS:
                 (count,) = word(data, position)
                 position += 4
                 if count > 0x7FFF_FFFF:
@@ -175,13 +174,15 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                     raise UnexpectedEnd(
                         position, f"{count} elements are announced, {end - position} bytes are left"
                     )
-                inner = repeat(g.ANY, count)
+                inner = repeat(g.ANY if action == g.ITEMS else g.KEYED, count)
                 if flags & c.HAS_ATTRIBUTES:
                     inner = chain(inner, (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,))
             elif action == g.COMPACT:
                 position, inner = compact(state, position, flags, place)
             elif action == g.STATE_CELL:
                 inner = g.STATE_PARTS[flags >> 8 & 7]
+            elif action == g.KEY_CELL:
+                inner = g.KEY_PARTS[flags >> 8 & 7]
             elif action == g.LEAF:
                 inner = (g.ANY,)
             elif action == g.CALL_TREE:
@@ -248,7 +249,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 continue
             elif action == g.POINTER:
                 references.append(c.EXTPTR)
-                inner = (g.ANY, g.ANY)
+                inner = (g.PROTECTED, g.ANY)
                 if flags & c.HAS_ATTRIBUTES:
                     inner = (*inner, g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST)
             elif action == g.BARE:

@@ -61,8 +61,8 @@ from rinterop.values import (
 )
 from rinterop.values.text import bytes_of
 
-Pending: TypeAlias = "RValue | bytes | tuple[Cell, int]"
-"""A value, words already made, or a cell with its type code."""
+Pending: TypeAlias = "RValue | bytes | tuple[Cell, int, bool]"
+"""A value, words already made, or a cell with its type code and whether its tag may be any item."""
 
 _MARKERS: Final[dict[RValue, int]] = {
     NULL: c.NIL,
@@ -281,6 +281,16 @@ class _Writer:
         self.out.append(self._own_flags(code, value) + self._length(len(value)))
         self._follow(*value.values, value.attributes)
 
+    def _chains(self, value: List) -> None:
+        """A list of pairlists with keys."""
+        self.out.append(self._own_flags(c.VEC, value) + self._length(len(value)))
+        self._follow(value.attributes)
+        for chain in reversed(value.values):
+            if type(chain) is PairList:
+                self._pairs(chain, keyed=True)
+            else:
+                self._follow(chain)
+
     def _altrep(self, value: Altrep) -> None:
         if self._version == 2:
             self._follow(_expanded(value))
@@ -293,15 +303,17 @@ class _Writer:
 
     # -- pairlists and language
 
-    def _pairs(self, value: Any) -> None:
+    def _pairs(self, value: Any, *, keyed: bool = False) -> None:
         if not value.cells:
             raise EncodeError(f"an empty {type(value).__name__}: use NULL")
         self._todo.append(value.end)
         for cell in reversed(value.cells[1:]):
-            self._todo.append((cell, c.LANG if cell.is_call else c.LIST))
-        self._todo.append((value.cells[0], _HEAD_CODES[type(value)]))
+            self._todo.append((cell, c.LANG if cell.is_call else c.LIST, keyed))
+        self._todo.append((value.cells[0], _HEAD_CODES[type(value)], keyed))
 
-    def _cell(self, cell: Cell, code: int) -> None:
+    def _cell(self, cell: Cell, code: int, keyed: bool) -> None:
+        if not (keyed or cell.tag is None or type(cell.tag) is Symbol):
+            raise EncodeError(f"a tag that is no symbol but {cell.tag!r}: R would crash")
         self.out.append(self._own_flags(code, cell, tag=cell.tag is not None))
         self._follow(cell.attributes, cell.tag, cell.value)
 
@@ -323,7 +335,11 @@ class _Writer:
     def _external_pointer(self, value: ExternalPointer) -> None:
         if self._enter(id(value)):
             self.out.append(self._own_flags(c.EXTPTR, value))
-            self._follow(value.protected, value.tag, value.attributes)
+            self._follow(value.tag, value.attributes)
+            if type(value.protected) is List:
+                self._chains(value.protected)
+            else:
+                self._follow(value.protected)
 
     def _weak_reference(self, value: WeakReference) -> None:
         if self._enter(id(value)):

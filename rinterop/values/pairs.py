@@ -15,7 +15,7 @@ class Cell(RValue):
 
     Attributes:
         value: The car.
-        tag: Its name, if any.
+        tag: Its name, if any: a symbol. In the pairlists of a `utils::hashtab()` it is a key, of any kind.
         attributes: Attributes of the cell itself. Those of the first cell are those of the pairlist.
         gp: The cell's bits: in a frame 0x4000 a locked and 0x8000 an active binding; low four bits:
             how a formal without value came to be missing.
@@ -24,7 +24,7 @@ class Cell(RValue):
     """
 
     value: RValue
-    tag: Symbol | None = None
+    tag: RValue | None = None
     attributes: PairList | None = None
     gp: int = 0
     is_object: bool | None = None
@@ -32,8 +32,8 @@ class Cell(RValue):
 
     @property
     def name(self) -> str:
-        """The tag as text, "" without tag."""
-        return "" if self.tag is None else self.tag.name
+        """The tag as text, "" without one that is a symbol."""
+        return self.tag.name if isinstance(self.tag, Symbol) else ""
 
     def _facts(self) -> tuple[object, ...]:
         return (self.gp, self.is_object, self.is_call)
@@ -68,7 +68,7 @@ class Pairs(RValue):
     def __getitem__(self, key: int | str) -> RValue:
         if isinstance(key, str):
             for cell in self.cells:
-                if cell.tag is not None and cell.tag.name == key:
+                if isinstance(cell.tag, Symbol) and cell.tag.name == key:
                     return cell.value
             raise KeyError(key)
         return self.cells[key].value

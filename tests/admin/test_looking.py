@@ -13,11 +13,11 @@ from pydoredis.admin import Admin, jobs, tasks, workers
 from pydoredis.errors import ConfigError, StoreUnavailable, UnknownJob
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.presence import Presence
+from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import WorkerStore
 from pydoredis.tables import JobRow, Table, TaskRow, WorkerRow
 from tests.admin.queues import job_id, submit, take, task, task_tag
-from tests.redis_process import free_port
 
 ODD = job_id(349, "svc_batch", "node-1.example.org")
 

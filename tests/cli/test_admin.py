@@ -14,9 +14,10 @@ import redis
 from typer.testing import CliRunner
 
 from pydoredis.cli import app
+from pydoredis.server import free_port
 from tests.admin.queues import job_id, names, submit, take, task_tag
 from tests.peers.processes import clean_environment
-from tests.redis_process import RedisProcess, free_port
+from tests.redis_process import RedisProcess
 
 MINE, OTHER = job_id(349, "svc_batch", "node-1.example.org"), job_id(350)
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from pydoredis.queue import Queue
-from tests.redis_process import RedisProcess, redis_binary
+from pydoredis.server import find_server
+from tests.redis_process import NO_SERVER, RedisProcess
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisProcess]:
-    if redis_binary() is None:
-        pytest.skip("redis-server is not installed")
+    if find_server() is None:
+        pytest.skip(NO_SERVER)
     with RedisProcess() as running:
         yield running
 

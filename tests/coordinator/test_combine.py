@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
+import functools
+import itertools
+import math
 import operator
+import statistics
 from typing import Any
 
 import numpy as np
@@ -14,6 +19,7 @@ from hypothesis import strategies as st
 import rinterop
 from pydoredis.coordinator.combine import NAMED, resolve
 from pydoredis.errors import ConfigError
+from pydoredis.loops import foreach
 
 
 def combined(name: str, *values: Any) -> Any:
@@ -205,8 +211,83 @@ def test_unknown_names_are_told() -> None:
 
 
 def test_callables_stay_what_they_are() -> None:
-    combine = resolve(operator.add)
-    assert (combine.name, combine.call, combine.multicombine) == ("add", operator.add, False)
+    for function in (
+        operator.add,
+        np.append,
+        np.maximum,
+        max,
+        lambda one, *others: one,
+        lambda x, y=0: x + y,
+    ):
+        combine = resolve(function)
+        assert (combine.call, combine.multicombine, combine.at_end) == (function, False, None)
+    assert resolve(operator.add).name == "add"
+
+
+def values_of(combine: Any, *values: Any, **options: Any) -> Any:
+    """What a loop over these values gives."""
+    return foreach(value=values, combine=combine, **options).do(lambda value: value)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.concatenate,
+        np.vstack,
+        np.hstack,
+        np.dstack,
+        np.stack,
+        np.column_stack,
+        np.block,
+        np.array,
+        np.sum,
+        np.mean,
+        functools.partial(np.concatenate, axis=0),
+        functools.partial(np.stack, axis=1),
+        tuple,
+        list,
+        lambda values: values[-1],
+    ],
+)
+def test_functions_of_all_values_get_all_values(function: Any) -> None:
+    values = [np.array([n, n + 1]) for n in range(5)]
+    for options in ({}, {"maxcombine": 2}, {"multicombine": True, "inorder": False}):
+        np.testing.assert_array_equal(values_of(function, *values, **options), function(values))
+    np.testing.assert_array_equal(values_of(function, values[0]), function(values[:1]))
+    assert values_of(function) == ([] if function is list else None)
+
+
+def test_functions_of_all_values_of_other_kinds() -> None:
+    assert values_of(", ".join, "a", "b", "c") == "a, b, c"
+    assert values_of(sorted, 3, 1, 2) == [1, 2, 3]
+    assert values_of(set, 3, 1, 3) == {1, 3}
+    assert values_of(dict, ("a", 1), ("b", 2)) == {"a": 1, "b": 2}
+    assert values_of(collections.Counter, "a", "b", "a") == {"a": 2, "b": 1}
+    assert values_of(statistics.mean, 1, 2, 6) == 3
+    assert values_of(all, True, False, True) is False
+    assert values_of(math.fsum, *[0.1] * 10) == 1.0
+    assert values_of(sum, 1, 2) == 3
+    assert values_of(", ".join, "b", init="a", final=str.upper) == "A, B"
+    assert values_of(", ".join, init="a") == "a"
+    pd = pytest.importorskip("pandas")
+    frames = [pd.DataFrame({"x": [n]}) for n in range(3)]
+    pd.testing.assert_frame_equal(values_of(pd.concat, *frames), pd.concat(frames))
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    assert values_of(pl.concat, *map(pl.DataFrame, frames)).equals(pl.DataFrame({"x": range(3)}))
+    tables = [pa.table({"x": [n]}) for n in range(3)]
+    assert values_of(pa.concat_tables, *tables).equals(pa.table({"x": range(3)}))
+    assert values_of(pa.concat_arrays, pa.array([1]), pa.array([2])).equals(pa.array([1, 2]))
+
+
+def test_chains_become_lists() -> None:
+    many = [[n] for n in range(100_000)]  # as chains in chains they would overflow C's stack
+    for function in (itertools.chain, itertools.chain.from_iterable):
+        assert values_of(function, *many) == list(range(100_000))
+
+
+def test_a_function_without_arguments_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a function of two values, or of the list of all values"):
+        resolve(lambda: 1)
 
 
 def test_which_take_many_values() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from pydoredis.server import free_port
 from tests.faults.conftest import OpenScene
 from tests.faults.machines import signal_machine
 from tests.faults.scene import EXPECTED, QUEUE, Scene, Setup
-from tests.redis_process import free_port
 
 Fault = Callable[[Scene], None]
 """Strikes while two iterations are held at the gate, and opens it."""

@@ -34,7 +34,7 @@ def test_a_server_that_loads_its_data(open_scene: OpenScene) -> None:
     # It looks at its connections after every 1024 commands that it has loaded, and answers LOADING.
     scene.server.options["key-load-delay"] = "100"
     scene.server.start()
-    assert "Redis is loading the dataset in memory" in scene.victim.output
+    assert "is loading the dataset in memory" in scene.victim.output
     scene.open_gate()
     assert scene.result() == EXPECTED, scene.victim.tail(30)
 

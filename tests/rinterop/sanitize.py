@@ -31,7 +31,7 @@ from rinterop.serialize import Outline, outline, read_header, speed, walk
 from rinterop.serialize.speed import Compiled
 from tests.rinterop.recordings import golden, recordings
 
-SOURCES = Path(rinterop.__file__).parent / "_speed"
+SOURCES = Path(rinterop.__file__).parent.parent / "csrc"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 MAX_DEPTH = 2000
 WORDS = (

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
 import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -344,18 +342,3 @@ def test_depth_is_bounded_by_memory_alone(helper: Compiled) -> None:
         assert helper.loads(data, False, limit) is None
     with pytest.raises(DecodeError, match="levels"):
         walk(data)
-
-
-def test_can_be_switched_off() -> None:
-    program = (
-        "from rinterop import NULL, dumps, loads, serialize as s; print(s.accelerated, loads(dumps(NULL)))"
-    )
-    for setting, expected in (("1", "False NULL"), ("", "True NULL")):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "RINTEROP_PURE": setting},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.strip() == expected

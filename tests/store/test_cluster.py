@@ -19,12 +19,12 @@ from pydoredis.shared_values import redis_delete, redis_get, redis_set
 from pydoredis.store import Store, WorkerStore
 from tests.conftest import wait_until
 from tests.faults.scene import lasting_keys
-from tests.redis_process import RedisProcess, redis_binary
+from tests.redis_process import RedisProcess, needs_server
 from tests.several_redis import Cluster
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-pytestmark = pytest.mark.skipif(redis_binary() is None, reason="redis-server is not installed")
+pytestmark = needs_server
 
 QUEUE, TAG = "{jobs}", "jobs"
 FTINTERVAL = 3

@@ -18,12 +18,12 @@ from pydoredis.shared_values import redis_get, redis_set
 from pydoredis.store import Store
 from tests.conftest import wait_until
 from tests.faults.scene import lasting_keys
-from tests.redis_process import redis_binary
+from tests.redis_process import needs_server
 from tests.several_redis import SERVICE, Replicated
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-pytestmark = pytest.mark.skipif(redis_binary() is None, reason="redis-server is not installed")
+pytestmark = needs_server
 
 
 @pytest.fixture

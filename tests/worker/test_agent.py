@@ -56,6 +56,20 @@ def is_served(client: redis.Redis) -> None:
     assert job.results(2) == {"1": ("ok", 1), "2": ("ok", 2)}
 
 
+@pytest.mark.parametrize("pure", [True, False])
+def test_the_first_line_says_why_serialization_is_slow(
+    pure: bool, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINTEROP_PURE", "1" if pure else "")
+    with worker(redis_url, "--loglevel", "INFO") as agent:
+        wait_until(lambda: "up: " in agent.output, "it says that it is up")
+        first = agent.output.splitlines()[0]
+    if pure:
+        assert "; serialization in Python alone, which is slower: RINTEROP_PURE is set" in first
+    else:
+        assert ("serialization" in first) is not rinterop.accelerated
+
+
 # --- what is taken ----------------------------------------------------------------------------------------
 
 

@@ -4,9 +4,18 @@
 
 #include "speed.h"
 
-/* What is still to be written. Objects are borrowed: the value that is being written holds them, and no
+/* What is still to be written; of keyed chains, the tags are keys of any kind. Objects are borrowed: the value that is being written holds them, and no
  * Python code runs meanwhile. */
-typedef enum { P_VALUE, P_TUPLE, P_CELLS, P_REST_OF_CELL, P_CONSTANTS } Work;
+typedef enum {
+    P_VALUE,
+    P_TUPLE,
+    P_KEYED_CHAINS,
+    P_CELLS,
+    P_KEYED_CELLS,
+    P_REST_OF_CELL,
+    P_REST_OF_KEYED_CELL,
+    P_CONSTANTS
+} Work;
 
 typedef struct {
     Work work;
@@ -104,7 +113,7 @@ int write_attributes(Writer *w, PyObject *attributes);
 int write_numbers(Writer *w, Kind kind, PyObject *value);
 int write_raw(Writer *w, PyObject *value);
 int write_character(Writer *w, PyObject *value);
-int write_list(Writer *w, Kind kind, PyObject *value);
+int write_list(Writer *w, Kind kind, PyObject *value, Work elements);
 
 /* -- writer.c */
 int write_item(Writer *w, PyObject *value);

@@ -28,6 +28,7 @@ typedef struct {
     uint8_t state;  /* which part comes next: each kind of work has its own numbers */
     uint8_t proper; /* of pairs: no calls in the chain */
     uint8_t dotted; /* of pairs: the state of an ALTREP item, which may be a pair of two items */
+    uint8_t keyed;  /* of pairs: the tags are keys of any kind; of a list: its pairlists are such */
     uint32_t flags;
     uint32_t code; /* of pairs: of the first cell; in bytecode: the type code of the constant being read */
     Py_ssize_t base;
@@ -96,6 +97,7 @@ Frame *push_frame(Reader *r, Work work, Kind kind, uint32_t flags);
 int finish(Reader *r, PyObject *value); /* the top frame's value is ready, its parts are taken; steals */
 int item(Reader *r);
 int item_of(Reader *r, uint32_t flags);
+int protected_item(Reader *r); /* what an external pointer keeps */
 int chain_or_null(Reader *r, int of_attributes);
 PyObject *vector(
     Reader *r, Kind kind, PyObject *values, uint32_t flags, PyObject *attributes); /* steals both */

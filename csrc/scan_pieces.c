@@ -29,6 +29,9 @@ static const char *const action_names[] = {
     "PROPER_CELL",
     "PROPER_NEXT",
     "STATE_CELL",
+    "CHAINS",
+    "KEY_CELL",
+    "KEY_NEXT",
     "NESTED_CODE",
     "CALL_TREE",
     "SHARED",
@@ -37,7 +40,7 @@ static const char *const action_names[] = {
 };
 
 Place any_item, pairlist, classed, tag_place, string_vector, numbers_place, cdr, state_place, state_cdr,
-    tag_or_null, proper_cdr, environments, hash_table, one_integer, two_integers, tree, constant,
+    protected_place, keyed, keyed_cdr, tag_or_null, proper_cdr, environments, hash_table, one_integer, two_integers, tree, constant,
     wrapped[256];
 
 static const struct {
@@ -53,6 +56,9 @@ static const struct {
     {"CDR", &cdr},
     {"STATE", &state_place},
     {"STATE_CDR", &state_cdr},
+    {"PROTECTED", &protected_place},
+    {"KEYED", &keyed},
+    {"KEYED_CDR", &keyed_cdr},
     {"TAG_OR_NULL", &tag_or_null},
     {"PROPER_CDR", &proper_cdr},
     {"ENVIRONMENTS", &environments},

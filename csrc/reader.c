@@ -161,12 +161,34 @@ static int character(Reader *r, uint32_t flags)
     return length(r, 8, &count) ? GIVE_UP : atoms(r, K_CHARACTER, strings(r, count), flags);
 }
 
+/* What may be a pairlist with keys. */
+static int keyed_item(Reader *r)
+{
+    uint32_t flags;
+    if (word(r, &flags) || item_of(r, flags))
+        return GIVE_UP;
+    if ((flags & 0xFF) == LIST)
+        top(r)->keyed = 1;
+    return 0;
+}
+
+/* That of utils::hashtab() has a list of pairlists with keys. */
+int protected_item(Reader *r)
+{
+    uint32_t flags;
+    if (word(r, &flags) || item_of(r, flags))
+        return GIVE_UP;
+    if ((flags & 0xFF) == VEC)
+        top(r)->keyed = 1;
+    return 0;
+}
+
 static int items_step(Reader *r)
 {
     Py_ssize_t depth = r->depth;
     while (r->frames[depth - 1].left > 0) {
         r->frames[depth - 1].left--;
-        if (item(r))
+        if (r->frames[depth - 1].keyed ? keyed_item(r) : item(r))
             return GIVE_UP;
         if (r->depth != depth)
             return 0;
@@ -240,7 +262,7 @@ static int pairs_end(Reader *r)
     return finish(r, found);
 }
 
-enum { CELL_BEGINS, ITS_ATTRIBUTES_READ, ITS_VALUE_READ, END_READ };
+enum { CELL_BEGINS, ITS_ATTRIBUTES_READ, ITS_KEY_READ, ITS_VALUE_READ, END_READ };
 
 static int pairs_step(Reader *r)
 {
@@ -251,9 +273,14 @@ static int pairs_step(Reader *r)
     }
     if (frame->state == END_READ)
         return pairs_end(r);
+    if (frame->keyed && frame->flags & HAS_TAG && frame->state < ITS_KEY_READ) {
+        frame->state = ITS_KEY_READ;
+        return item(r);
+    }
     if (frame->state != ITS_VALUE_READ) {
+        int tag_is_due = frame->flags & HAS_TAG && frame->state != ITS_KEY_READ;
         frame->state = ITS_VALUE_READ;
-        if (frame->flags & HAS_TAG) {
+        if (tag_is_due) {
             PyObject *tag = symbol(r);
             if (tag == NULL || push(r, Py_NewRef(tag)))
                 return GIVE_UP;

@@ -192,5 +192,10 @@ PyMODINIT_FUNC PyInit__speed(void)
         }
         return NULL;
     }
-    return PyModule_Create(&definition);
+    PyObject *module = PyModule_Create(&definition);
+    if (module != NULL && PyModule_AddIntMacro(module, ABI)) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
 }

@@ -217,13 +217,17 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
         return 0;
     }
     case NEXT_CELL:
-    case PROPER_NEXT: {
+    case PROPER_NEXT:
+    case KEY_NEXT: {
         /* The place is the last one of its frame: the frame is replaced, as a tail call. */
         ScanFrame *frame = scan_top(s);
         if (++frame->depth > s->max_depth)
             return GIVE_UP;
         frame->count = frame->next = 0;
-        then_parts(frame, flags, tag_place, any_item, action == NEXT_CELL ? cdr : proper_cdr);
+        if (action == KEY_NEXT)
+            then_parts(frame, flags, any_item, any_item, keyed_cdr);
+        else
+            then_parts(frame, flags, tag_place, any_item, action == NEXT_CELL ? cdr : proper_cdr);
         return 0;
     }
     case REFERENCE:
@@ -250,13 +254,17 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
     case CELL:
         then_parts(parts, flags, tag_place, any_item, cdr);
         return 0;
+    case KEY_CELL:
+        then_parts(parts, flags, any_item, any_item, keyed_cdr);
+        return 0;
     case STATE_CELL:
         then_parts(parts, flags, tag_place, any_item, state_cdr);
         return 0;
     case ITEMS:
+    case CHAINS:
         if (scan_length(s, position, &count) || count > left(s, *position) / 4)
             return GIVE_UP;
-        parts->repeated = any_item;
+        parts->repeated = action == ITEMS ? any_item : keyed;
         parts->left = count;
         parts->waits = 1;
         then_attributes(parts, flags);
@@ -317,7 +325,7 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
     case BY_NAME:
         return scan_by_name(s, position, flags);
     case POINTER:
-        then(parts, any_item);
+        then(parts, protected_place);
         then(parts, any_item);
         then_attributes(parts, flags);
         return add_reference(s, -1, EXTPTR);

@@ -208,12 +208,12 @@ int write_character(Writer *w, PyObject *value)
     return write_strings(w, texts) ? GIVE_UP : write_attributes(w, SLOT(K_CHARACTER, value, ATTRIBUTES));
 }
 
-int write_list(Writer *w, Kind kind, PyObject *value)
+int write_list(Writer *w, Kind kind, PyObject *value, Work elements)
 {
     PyObject *values = tuple_in(kind, value, VALUES);
     if (values == NULL || put_flags(w, kind == K_LIST ? VEC : EXPR, kind, value, 0))
         return GIVE_UP;
     put_length(w, PyTuple_GET_SIZE(values));
-    /* The tuple itself stands for its list: after the last element, P_TUPLE writes the attributes. */
-    return later(w, P_TUPLE, value);
+    /* The elements, and after the last one the attributes. */
+    return later(w, elements, value);
 }

@@ -66,6 +66,9 @@ typedef enum {
     PROPER_CELL,
     PROPER_NEXT,
     STATE_CELL,
+    CHAINS,
+    KEY_CELL,
+    KEY_NEXT,
     NESTED_CODE,
     CALL_TREE,
     SHARED,
@@ -74,7 +77,7 @@ typedef enum {
 } Action;
 
 extern Place any_item, pairlist, classed, tag_place, string_vector, numbers_place, cdr, state_place,
-    state_cdr, tag_or_null, proper_cdr, environments, hash_table, one_integer, two_integers, tree, constant,
+    state_cdr, protected_place, keyed, keyed_cdr, tag_or_null, proper_cdr, environments, hash_table, one_integer, two_integers, tree, constant,
     wrapped[256];
 
 /* Check the item at *position, which moves behind it. */

@@ -17,6 +17,10 @@
 
 #define GIVE_UP (-1)
 
+/* What rinterop/serialize/speed.py must have as its ABI, too: raised with every change of what a function takes
+ * or gives, and of how a stream is read or written. */
+#define ABI 2
+
 /* Type codes of items and bits of their flags words: see serialize/constants.py. */
 enum {
     SYM = 1,

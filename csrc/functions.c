@@ -167,7 +167,7 @@ int pointer_step(Reader *r)
     PyObject *made_before = r->values[frame->base];
     switch (frame->state++) {
     case 0:
-        return item(r);
+        return protected_item(r);
     case 1:
         set_slot(K_EXTERNAL_POINTER, made_before, PROTECTED, pop(r));
         return item(r);

@@ -34,21 +34,25 @@ static int write_altrep(Writer *w, PyObject *value)
 
 /* -- pairlists, calls, functions */
 
-static int write_pairs(Writer *w, Kind kind, PyObject *value)
+static int write_pairs(Writer *w, Kind kind, PyObject *value, int keyed)
 {
     PyObject *cells = tuple_in(kind, value, CELLS);
-    return cells == NULL || PyTuple_GET_SIZE(cells) == 0 ? GIVE_UP : later(w, P_CELLS, value);
+    if (cells == NULL || PyTuple_GET_SIZE(cells) == 0)
+        return GIVE_UP;
+    return later(w, keyed ? P_KEYED_CELLS : P_CELLS, value);
 }
 
-static int write_rest_of_cell(Writer *w, PyObject *cell)
+static int write_rest_of_cell(Writer *w, PyObject *cell, int keyed)
 {
     PyObject *tag = SLOT(K_CELL, cell, CELL_TAG), *value = SLOT(K_CELL, cell, CELL_VALUE);
+    if (keyed && tag != Py_None)
+        return later(w, P_VALUE, value) ? GIVE_UP : write_item(w, tag);
     if (tag != Py_None && (!IS(K_SYMBOL, tag) || write_symbol(w, tag)))
         return GIVE_UP;
     return value == NULL ? GIVE_UP : write_item(w, value);
 }
 
-static int write_cell(Writer *w, PyObject *cell, Kind kind, int is_first)
+static int write_cell(Writer *w, PyObject *cell, Kind kind, int is_first, int keyed)
 {
     if (!IS(K_CELL, cell) || SLOT(K_CELL, cell, CELL_TAG) == NULL)
         return GIVE_UP;
@@ -59,9 +63,11 @@ static int write_cell(Writer *w, PyObject *cell, Kind kind, int is_first)
     if (!code || put_flags(w, code, K_CELL, cell, SLOT(K_CELL, cell, CELL_TAG) != Py_None))
         return GIVE_UP;
     if (SLOT(K_CELL, cell, ATTRIBUTES) == Py_None)
-        return write_rest_of_cell(w, cell);
-    return later(w, P_REST_OF_CELL, cell) || write_attributes(w, SLOT(K_CELL, cell, ATTRIBUTES)) ? GIVE_UP
-                                                                                                 : 0;
+        return write_rest_of_cell(w, cell, keyed);
+    return later(w, keyed ? P_REST_OF_KEYED_CELL : P_REST_OF_CELL, cell)
+            || write_attributes(w, SLOT(K_CELL, cell, ATTRIBUTES))
+        ? GIVE_UP
+        : 0;
 }
 
 /* Closures, and promises, whose slots are in the same order but for the environment, which comes first. */
@@ -103,12 +109,13 @@ static int write_pointer(Writer *w, PyObject *value)
     int is_new = enter(w, value);
     if (is_new <= 0)
         return is_new;
-    return put_flags(w, EXTPTR, K_EXTERNAL_POINTER, value, 0)
-            || later_if_any(w, SLOT(K_EXTERNAL_POINTER, value, ATTRIBUTES))
-            || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, POINTER_TAG))
-            || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, PROTECTED))
-        ? GIVE_UP
-        : 0;
+    PyObject *protected = SLOT(K_EXTERNAL_POINTER, value, PROTECTED);
+    if (protected == NULL || put_flags(w, EXTPTR, K_EXTERNAL_POINTER, value, 0)
+        || later_if_any(w, SLOT(K_EXTERNAL_POINTER, value, ATTRIBUTES))
+        || later(w, P_VALUE, SLOT(K_EXTERNAL_POINTER, value, POINTER_TAG)))
+        return GIVE_UP;
+    return IS(K_LIST, protected) ? write_list(w, K_LIST, protected, P_KEYED_CHAINS)
+                                 : write_item(w, protected);
 }
 
 static int write_bare(Writer *w, Kind kind, PyObject *value)
@@ -261,11 +268,11 @@ int write_item(Writer *w, PyObject *value)
         return write_raw(w, value);
     case K_LIST:
     case K_EXPRESSION:
-        return write_list(w, kind, value);
+        return write_list(w, kind, value, P_TUPLE);
     case K_PAIRLIST:
     case K_CALL:
     case K_DOT_ARGS:
-        return write_pairs(w, kind, value);
+        return write_pairs(w, kind, value, 0);
     case K_SYMBOL:
         return SLOT(K_SYMBOL, value, NAME) == NULL ? GIVE_UP : write_symbol(w, value);
     case K_NULL:
@@ -314,10 +321,12 @@ int write_item(Writer *w, PyObject *value)
 static int next_elements(Writer *w)
 {
     Py_ssize_t depth = w->count;
+    int keyed = w->todo[depth - 1].work == P_KEYED_CHAINS;
     PyObject *list = w->todo[depth - 1].value;
     PyObject *values = SLOT(K_LIST, list, VALUES);
     while (w->todo[depth - 1].next < PyTuple_GET_SIZE(values)) {
-        if (write_item(w, PyTuple_GET_ITEM(values, w->todo[depth - 1].next++)))
+        PyObject *value = PyTuple_GET_ITEM(values, w->todo[depth - 1].next++);
+        if (keyed && IS(K_PAIRLIST, value) ? write_pairs(w, K_PAIRLIST, value, 1) : write_item(w, value))
             return GIVE_UP;
         if (w->count != depth)
             return 0;
@@ -329,12 +338,13 @@ static int next_elements(Writer *w)
 static int next_cells(Writer *w)
 {
     Py_ssize_t depth = w->count;
+    int keyed = w->todo[depth - 1].work == P_KEYED_CELLS;
     PyObject *pairs = w->todo[depth - 1].value;
     Kind kind = kind_of(pairs);
     PyObject *cells = SLOT(kind, pairs, CELLS), *end = SLOT(kind, pairs, END);
     while (w->todo[depth - 1].next < PyTuple_GET_SIZE(cells)) {
         Py_ssize_t index = w->todo[depth - 1].next++;
-        if (write_cell(w, PyTuple_GET_ITEM(cells, index), kind, index == 0))
+        if (write_cell(w, PyTuple_GET_ITEM(cells, index), kind, index == 0, keyed))
             return GIVE_UP;
         if (w->count != depth)
             return 0;
@@ -365,14 +375,17 @@ static int write_one(Writer *w, PyObject *value)
             failed = write_item(w, pending->value);
             break;
         case P_TUPLE:
+        case P_KEYED_CHAINS:
             failed = next_elements(w);
             break;
         case P_CELLS:
+        case P_KEYED_CELLS:
             failed = next_cells(w);
             break;
         case P_REST_OF_CELL:
+        case P_REST_OF_KEYED_CELL:
             w->count--;
-            failed = write_rest_of_cell(w, pending->value);
+            failed = write_rest_of_cell(w, pending->value, pending->work == P_REST_OF_KEYED_CELL);
             break;
         case P_CONSTANTS:
             failed = next_constant(w);
