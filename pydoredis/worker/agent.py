@@ -349,16 +349,16 @@ class Agent:
     def _refuse(self, run: Run, reason: str) -> None:
         """Put back a task that cannot be run here, and leave it to others for a while."""
         if run.job.environment.codec == "cloudpickle" and "cloudpickle" not in self._served.codecs:
-            self._let_go([run], "python")  # whence it will not come back to us
+            self._let_go([run], "python", level=logging.DEBUG)  # whence it will not come back to us
             return
-        self._let_go([run], "tail")
+        self._let_go([run], "tail", level=logging.DEBUG)
         self._refusals.note(run.claim.task.job, run.claim.block, time.monotonic())
         job = run.claim.task.job
         if job not in self._refused_jobs:
             self._refused_jobs.append(job)
             log.warning("tasks of job %s go back: %s", job, reason)
 
-    def _let_go(self, runs: Sequence[Run], end: End) -> None:
+    def _let_go(self, runs: Sequence[Run], end: End, *, level: int = logging.INFO) -> None:
         """Put tasks back on their queues; until that is done, they are kept."""
         try:
             outcomes = self._store.give_back([run.claim for run in runs], end)
@@ -367,7 +367,7 @@ class Agent:
             raise
         for run, outcome in zip(runs, outcomes, strict=True):
             self._heart.remove(run.claim)
-            log.info("task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
+            log.log(level, "task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
 
     def _fail(self, claim: Claim, message: str) -> None:
         """Answer a task with an error for each of its iterations."""

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from rinterop.install_hints import pip_install, pip_install_extra
 from rinterop.runtime.base import RuntimeUnavailableError
 
 RPY2_RANGE = "rpy2-rinterface>=3.6.0,<3.6.6"
 """Runs with every R from 4.2 to 4.6; later versions need R 4.5 (they link against its `R_getVar`)."""
+
+RSCRIPT_VARIABLE = "PYDOREDIS_RSCRIPT"
 
 _NEEDS_R_4_5 = (3, 6, 6)
 _PROBE_TIMEOUT_S = 60.0
@@ -42,8 +45,17 @@ class Installation:
 
 
 def find_r() -> Installation | None:
-    """The R that this process would use: `R_HOME`, then `R` on the PATH; None if there is none."""
-    return _find_r(os.environ.get("R_HOME"), os.environ.get("PATH"), os.environ.get("PYDOREDIS_RSCRIPT"))
+    """The R that this process would use: `R_HOME`, then `R` on the PATH; None if there is none.
+
+    `PYDOREDIS_RSCRIPT` may name the `Rscript` to use; `misnamed_rscript` tells whether it names none.
+    """
+    return _find_r(os.environ.get("R_HOME"), os.environ.get("PATH"), os.environ.get(RSCRIPT_VARIABLE))
+
+
+def misnamed_rscript() -> str:
+    """What `PYDOREDIS_RSCRIPT` says, if that is not a program that can be run; else nothing."""
+    named = os.environ.get(RSCRIPT_VARIABLE, "")
+    return named if named and shutil.which(named) is None else ""
 
 
 @functools.lru_cache(maxsize=8)
@@ -141,10 +153,10 @@ def static_problem() -> RuntimeUnavailableError | None:
         )
     rpy2 = rpy2_version()
     if rpy2 is None:
-        return RuntimeUnavailableError("rpy2 is not installed", "pip install 'pydoredis[r]'")
+        return RuntimeUnavailableError("rpy2 is not installed", pip_install_extra("r"))
     if rpy2 >= _NEEDS_R_4_5 and r.version and r.version < (4, 5):
         return RuntimeUnavailableError(
-            f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}", f"pip install '{RPY2_RANGE}'"
+            f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}", pip_install(RPY2_RANGE)
         )
     return None
 
@@ -161,7 +173,7 @@ def misfit(cause: BaseException) -> RuntimeUnavailableError:
     r, rpy2 = find_r(), rpy2_version()
     return RuntimeUnavailableError(
         f"rpy2-rinterface {_text(rpy2 or ())} does not work with R {_text(r.version if r else ())}: {cause}",
-        f"pip install '{RPY2_RANGE}'",
+        pip_install(RPY2_RANGE),
     )
 
 

@@ -143,11 +143,12 @@ def test_tasks_in_other_languages_go_back_and_do_not_hold_up_ours(
     foreign.push(*theirs)
     ours = Job(redis_client, same)
     ours.submit(1)
-    with worker(redis_url) as agent:
+    with worker(redis_url, "--loglevel", "INFO") as agent:
         assert ours.results(1) == {"1": ("ok", 1)}
         agent.terminate()
         assert agent.wait() == 0
         assert agent.output.count("which is not served here") == 1
+        assert "given-back" not in agent.output, "it is said once, not for each task"
     assert len(foreign.queued()) == 300
     assert set(foreign.queued()) == theirs
     assert foreign.raw_results() == []

@@ -42,10 +42,13 @@ def choose_r_engine(wanted: str = "auto", *, probe: bool = True) -> Choice:
 
     Raises:
         EvaluatorError: If there is no R, or not what was asked for; the message says what to do.
-        ConfigError: If `wanted` is not the name of an engine.
+        ConfigError: If `wanted` is not the name of an engine, or an Rscript is named that is none.
     """
     if wanted not in ("auto", "rpy2", "rscript"):
         raise ConfigError("r-engine", wanted, "auto, rpy2 or rscript")
+    misnamed = locate.misnamed_rscript()
+    if misnamed:
+        raise ConfigError(locate.RSCRIPT_VARIABLE, misnamed, "an Rscript that can be run, or not set")
     r = locate.find_r()
     if r is None:
         raise EvaluatorError("rscript", str(locate.no_r()))
