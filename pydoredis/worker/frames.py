@@ -111,6 +111,7 @@ _LARGE: Final = 1 << 16
 """Bodies from so many bytes on are not copied if that can be avoided."""
 
 _READ_SIZE: Final = 1 << 18
+_NO_ROOM: Final = memoryview(b"")
 _MOST_PIECES: Final = 64  # at a time; systems take at least 16, Linux 1,024
 
 
@@ -158,7 +159,7 @@ class FrameBuffer:
         self._data = bytearray()
         # A large frame of which the front has come, and where the rest of its body goes.
         self._large: Frame | None = None
-        self._room = memoryview(b"")
+        self._room = _NO_ROOM
 
     def read(self, fd: int) -> Iterator[Frame]:
         """Read once from a pipe, and yield every frame that is now whole.
@@ -220,6 +221,7 @@ class FrameBuffer:
         self._room = self._room[count:]
         if not self._room and self._large is not None:
             frame, self._large = self._large, None
+            self._room = _NO_ROOM  # an empty view of the body would keep that
             yield frame
 
 
