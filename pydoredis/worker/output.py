@@ -7,7 +7,6 @@ does not matter how far the executor is ahead of whoever reads.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets
@@ -144,20 +143,25 @@ class Output:
 
     def lines(self) -> Iterator[Line]:
         """Every whole line that was printed since the last call and of which is known where."""
+        data = self._read()
+        if not data and not self._rest:
+            return
+        reached: int | None = -1  # where the executor was before the last read; not known of the first
         for _ in range(_MOST_LOOKS):
-            reached = self.place
-            yield from self._cut_off(self._read())
+            yield from self._cut_off(data)
+            place = self.place
             # What is left has no cut behind it, and all that was in the pipe when the executor was at
             # `reached` has been read. If it is there still, that is where this was printed: it leaves no
             # place where something was printed without making a cut.
-            if not self._rest or self.place == reached:
+            if not self._rest or place == reached:
                 *whole, self._rest = self._rest.split(b"\n")
                 if len(self._rest) > _LONGEST_LINE:
                     whole.append(self._rest)
                     self._rest = b""
-                self.rest_place = reached
-                yield from _lines(whole, reached)
+                self.rest_place = place
+                yield from _lines(whole, place)
                 return
+            reached, data = place, self._read()
 
     def end_of_line(self) -> Iterator[Line]:
         """What was printed after the last whole line, as a line: a task or the process has ended."""
@@ -170,11 +174,12 @@ class Output:
         os.close(self._fd)
 
     def _read(self) -> bytes:
-        with contextlib.suppress(BlockingIOError):
+        try:
             data = os.read(self._fd, _READ_SIZE)
-            self.ended = not data
-            return data
-        return b""
+        except BlockingIOError:
+            return b""
+        self.ended = not data
+        return data
 
     def _cut_off(self, data: bytes) -> Iterator[Line]:
         """Take what stands before the last cut."""
