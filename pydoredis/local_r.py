@@ -62,5 +62,5 @@ class LocalR:
         raise value
 
 
-def _no_agent(_: bytes) -> bytes:
-    return Answer.ERROR.value + b"there is no Redis in do(): use dopar()"
+def _no_agent(_: bytes) -> tuple[bytes, bytes]:
+    return Answer.ERROR.value, b"there is no Redis in do(): use dopar()"

@@ -18,11 +18,13 @@ class Task:
         iterations: Numbers of the iterations in the order in which they run; empty for the empty task
             that a confused coordinator submits (protocol 12.6).
         payload: The message as it stood on the queue; what is given back or resubmitted.
+        problem: Why it cannot be run, if all that can be told is whose it is; else empty.
     """
 
     job: str
     iterations: tuple[int, ...]
     payload: bytes
+    problem: str = ""
 
     @property
     def first(self) -> int:

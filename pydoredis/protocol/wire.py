@@ -19,7 +19,9 @@ from pydoredis.errors import (
     WorkerCrashed,
 )
 from pydoredis.protocol import splice
+from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
 from pydoredis.protocol.messages import NO_LIMITS, Codec, JobEnvironment, Limits, Task, Verdict
+from pydoredis.protocol.tails import iterations_of_tail
 from rinterop import values
 from rinterop.serialize import Outline, outline
 from rinterop.values import Cell, Environment
@@ -63,10 +65,19 @@ Sizes: TypeAlias = Callable[[], Mapping[str, int]]
 def decode_task(payload: bytes) -> Task:
     """Read what a coordinator put on the queue: `list(ID =, argsList =)`.
 
+    Where something among the arguments cannot be read, the task has a `problem`. R may be able to read it,
+    and its coordinator would send it again and again if nobody answered.
+
     Raises:
         RemoteProtocolError: If it is not a task, or not R serialization at all.
     """
-    fields = _fields(payload, "task")
+    try:
+        fields = _fields(payload, "task")
+    except RemoteProtocolError as error:
+        found, told = job_of_head(payload[:HEAD_SIZE]), iterations_of_tail(payload)
+        if found is None or not told or not -_LIMIT < min(told) <= max(told) < _LIMIT:
+            raise
+        return Task(found, told, payload, f"its arguments cannot be read: {error.__cause__ or error}")
     job, arguments = fields.get("ID"), fields.get("argsList")
     if job is None or job.text is None:
         raise RemoteProtocolError("not a task: no job ID in it")

@@ -146,7 +146,7 @@ class WorkerStore(SweepingStore):
             self._client.client_unblock(client_id)
 
     def exchange(
-        self, results: Sequence[tuple[Claim, bytes]], lists: Lists, wanted: int
+        self, results: Sequence[tuple[Claim, bytes | bytearray]], lists: Lists, wanted: int
     ) -> tuple[list[Outcome | None], list[tuple[QueueKeys, bytes]]]:
         """Publish results and take up to `wanted` tasks, in one round trip.
 
@@ -154,7 +154,7 @@ class WorkerStore(SweepingStore):
             What became of each result (None: the server would not take it just now, try again), and the
             tasks taken. A result whose reply is lost can be sent again.
         """
-        by_queue: dict[QueueKeys, list[tuple[Claim, bytes]]] = {}
+        by_queue: dict[QueueKeys, list[tuple[Claim, bytes | bytearray]]] = {}
         for result in results:
             by_queue.setdefault(result[0].keys, []).append(result)
         calls = [self._publication(batch) for batch in by_queue.values()]
@@ -179,14 +179,14 @@ class WorkerStore(SweepingStore):
             self.disconnect()  # it may be that the master is another one by now
         return [outcomes[id(claim)] for claim, _ in results], taken
 
-    def _publication(self, batch: Sequence[tuple[Claim, bytes]]) -> Call:
+    def _publication(self, batch: Sequence[tuple[Claim, bytes | bytearray]]) -> Call:
         """Publishes results of one queue. One script for all: the client's cost is by the command."""
         keys: list[str] = []
-        arguments: list[str | bytes | int] = [RECORD_TTL_S]
+        arguments: list[str | memoryview | int] = [RECORD_TTL_S]
         for claim, result in batch:
             keys += (claim.env, claim.out, claim.start, claim.alive, claim.published)
             stay_ms = 0 if claim.ours else ALIVE_AFTER_PUBLISH_MS
-            arguments += (result, claim.block, claim.name, int(claim.lapsed), stay_ms)
+            arguments += (memoryview(result), claim.block, claim.name, int(claim.lapsed), stay_ms)
         return self._publish, keys, arguments
 
     def mark(self, claims: Sequence[Claim], known: Mapping[str, bytes]) -> Marked:

@@ -28,14 +28,15 @@ from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Claim, End, Lists, WorkerStore
 from pydoredis.worker import requests, served
-from pydoredis.worker.child import Child, OutputLine, Run
+from pydoredis.worker.child import Child, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
 from pydoredis.worker.deaths import Deaths
-from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
+from pydoredis.worker.frames import Frame, FrameError, Kind
 from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
 from pydoredis.worker.outage import Server
+from pydoredis.worker.output import OutputLine
 from pydoredis.worker.pace import Pace, Refusals
 from pydoredis.worker.report import Report
 from pydoredis.worker.shutdown import Shutdown
@@ -166,6 +167,7 @@ class Agent:
         self._crew.wake()  # nothing happens by itself until the first turn has asked for a task
         while not self._finished():
             self._hear(self._crew.events(self._timeout()))
+            self._forget_jobs()
             self._report.flush()
             self._enforce_limits(time.monotonic())
             self._server.use(self._turn, staying=not self._shutdown.begun)
@@ -183,10 +185,17 @@ class Agent:
             else:
                 self._died(event.child)
 
+    def _forget_jobs(self) -> None:
+        """Let go of the environments of jobs that are over, here and in the executors."""
+        for key in self._heart.jobs_over():
+            job = self._jobs.forget(key)
+            if job is not None:
+                self._crew.forget(job.number)
+
     def _printed(self, line: OutputLine) -> None:
         line.log()
-        if line.run is not None:
-            self._report.printed(line.run.claim.task.job, line.iteration, line.text)
+        if line.source is not None:
+            self._report.printed(line.source.job, line.iteration, line.text)
 
     def _timeout(self) -> float | None:
         """Seconds until the clock, and nothing else, gives a reason to act; None for never."""
@@ -315,6 +324,10 @@ class Agent:
             self._heart.remove(claim)
             log.info("dropped task %s of job %s: the job is over", claim.block, claim.task.job)
             return
+        if claim.task.problem:
+            log.warning("queue %s, job %s: %s", claim.keys.queue, claim.task.job, claim.task.problem)
+            self._fail(claim, f"the task cannot be run: {claim.task.problem}")
+            return
         try:
             job = self._jobs.find(claim.env, arrived.environment)
         except RemoteProtocolError as error:
@@ -336,16 +349,16 @@ class Agent:
     def _refuse(self, run: Run, reason: str) -> None:
         """Put back a task that cannot be run here, and leave it to others for a while."""
         if run.job.environment.codec == "cloudpickle" and "cloudpickle" not in self._served.codecs:
-            self._let_go([run], "python")  # whence it will not come back to us
+            self._let_go([run], "python", level=logging.DEBUG)  # whence it will not come back to us
             return
-        self._let_go([run], "tail")
+        self._let_go([run], "tail", level=logging.DEBUG)
         self._refusals.note(run.claim.task.job, run.claim.block, time.monotonic())
         job = run.claim.task.job
         if job not in self._refused_jobs:
             self._refused_jobs.append(job)
             log.warning("tasks of job %s go back: %s", job, reason)
 
-    def _let_go(self, runs: Sequence[Run], end: End) -> None:
+    def _let_go(self, runs: Sequence[Run], end: End, *, level: int = logging.INFO) -> None:
         """Put tasks back on their queues; until that is done, they are kept."""
         try:
             outcomes = self._store.give_back([run.claim for run in runs], end)
@@ -354,7 +367,7 @@ class Agent:
             raise
         for run, outcome in zip(runs, outcomes, strict=True):
             self._heart.remove(run.claim)
-            log.info("task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
+            log.log(level, "task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
 
     def _fail(self, claim: Claim, message: str) -> None:
         """Answer a task with an error for each of its iterations."""
@@ -394,20 +407,23 @@ class Agent:
             self._crew.greet(child, frame.body.decode("utf-8", "replace"))
             return
         if frame.kind == Kind.REQUEST:
-            child.answer(frame.token, requests.serve(self._store, frame.body))
+            child.answer(frame.token, *requests.serve(self._store, frame.body))
             return
         if frame.kind == Kind.PARTIAL:
-            child.running(frame.token).keep(frame.body)
+            child.running(frame.token).kept.append((*frame.head, frame.body))
             return
         if frame.kind == Kind.INTERRUPTED:
-            self._hands.interrupted(child.dropped(frame.token))
+            (index,) = frame.head
+            if index not in range(len(child.running(frame.token).claim.task.iterations)):
+                raise FrameError(f"iteration {index} of task {frame.token}, which has none")
+            self._hands.interrupted(child.dropped(frame.token), index)
             return
         run = child.finish(frame.token)
         claim = run.claim
         if frame.kind == Kind.RESULT:
-            (seconds,) = RESULT_HEAD.unpack_from(frame.body)
+            (seconds,) = frame.head
             run.job.pace.note(seconds)
-            result = frame.body[RESULT_HEAD.size :]
+            result = frame.body
             if len(result) > wire.MAX_MESSAGE:
                 self._fail(claim, f"the result has {len(result)} bytes; Redis takes {wire.MAX_MESSAGE}")
             else:

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydoredis.protocol.messages import Verdict
 
+INTERRUPTED = "interrupted by SIGINT"
+"""Cause of what counts as a death though the executor lives: a signal that the agent has not sent."""
+
 Decision = Literal["give-back", "again", "wait", "condemn"]
 
 
@@ -28,4 +31,8 @@ def decide(deaths: int, max_crashes: int, *, some_finished: bool) -> Decision:
 def verdict(deaths: int, cause: str) -> Verdict:
     """The error of a condemned iteration."""
     times = "once" if deaths == 1 else f"{deaths} times"
+    if cause == INTERRUPTED:
+        return Verdict(
+            "crash", f"the iteration was interrupted {times}, and not because its job was cancelled"
+        )
     return Verdict("crash", f"the worker process died {times} on this iteration: {cause}")

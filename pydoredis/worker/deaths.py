@@ -69,7 +69,9 @@ class Deaths:
             count = self._store.count_crash(run.claim, death.iteration, death.cause)
             decision = crashes.decide(count, self._limit(run), some_finished=bool(run.finished))
             if decision == "wait" and not stopping:
-                self._hands.delay(run, now_s + self._retry_pause_s)
+                # Time may mend a machine, but not a body that interrupts itself.
+                pause_s = 0.0 if death.cause == crashes.INTERRUPTED else self._retry_pause_s
+                self._hands.delay(run, now_s + pause_s)
             elif decision != "condemn" or not self.condemned(run):
                 self._hands.backlog.appendleft(run)
             self._hands.deaths.popleft()

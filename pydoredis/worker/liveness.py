@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
@@ -36,7 +37,7 @@ class Heart:
         connection: Which server.
         queues: Those that the machine serves.
         presence: Tells what to say of ourselves there.
-        wake: Called from the thread when a claim was found to be cancelled.
+        wake: Called from the thread when a claim was found to be cancelled, or a job to be over.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Heart:
         self._lock = threading.Lock()
         self._claims: dict[int, Claim] = {}
         self._jobs: dict[tuple[QueueKeys, str], None] = {}
+        self._over: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._thread.start()
@@ -69,6 +71,12 @@ class Heart:
         with self._lock:
             self._claims.pop(id(claim), None)
 
+    def jobs_over(self) -> Iterator[str]:
+        """Environment keys of the jobs that were found to be over since the last call."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self._over.get_nowait()
+
     def announce(self) -> None:
         """Say from now on that the agent serves its queues.
 
@@ -82,6 +90,8 @@ class Heart:
         """Stop beating; what was not removed will look dead in 10 s."""
         self._stop.set()
         self._thread.join()
+        with contextlib.suppress(StoreUnavailable):  # then it expires
+            self.tidy()
         if self._announced.is_set():
             with contextlib.suppress(StoreUnavailable):  # then it expires
                 self._store.withdraw(self._queues, self._presence())
@@ -100,6 +110,10 @@ class Heart:
             if not lives and job not in busy:
                 with self._lock:
                     self._jobs.pop(job, None)
+                keys, name = job
+                self._over.put(keys.env(name))
+                if not self._stop.is_set():
+                    self._wake()
 
     def _run(self) -> None:
         pause_s, beats = BEAT_INTERVAL_S, 0

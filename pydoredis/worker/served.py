@@ -56,7 +56,11 @@ def choose(codec: str, r_engine: str) -> Served:
     except EvaluatorError as error:
         if codec == "r" or r_engine != "auto":
             raise
-        log.info("R jobs are not served: %s", error)
+        log.warning(
+            "R jobs are not served, only Python jobs: %s. In R, getDoParWorkers() counts this worker all the "
+            "same. (--codec cloudpickle: this is meant; --codec r: it is an error)",
+            error,
+        )
         return Served(("cloudpickle",), "rscript")
     log.info("R engine %s: %s", choice.engine, choice.reason)
     codecs: tuple[Codec, ...] = ("r",) if codec == "r" else ("r", "cloudpickle")

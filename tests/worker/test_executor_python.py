@@ -158,11 +158,3 @@ def test_unreadable_messages(executor: Executor) -> None:
     executor.load(0, environment(lambda: 1))
     assert "cannot be read" in executor.fails(0, b"nothing of R's")
     assert "never sent" in executor.fails(4711, task({}))
-
-
-def test_output_and_marks() -> None:
-    with Executor("cloudpickle") as executor:
-        run(executor, lambda i: print("alone"), {"i": 1})
-        run(executor, lambda i: print("is", i), {"i": 1}, {"i": 2})
-        assert executor.hang_up() == 0
-        assert executor.end_output().endswith("alone\n\x1e1\nis 1\n\x1e2\nis 2\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import platform
 import signal
 import sys
@@ -34,8 +33,9 @@ from pydoredis.worker.engines.base import (
     keep_nothing,
 )
 from pydoredis.worker.engines.interrupts import Interrupts
+from pydoredis.worker.engines.places import Places, flush
 from pydoredis.worker.engines.process_state import State
-from pydoredis.worker.frames import OUTPUT_MARK, PARTIAL_HEAD
+from pydoredis.worker.frames import Bytes
 from rinterop import values
 
 
@@ -66,6 +66,7 @@ class PythonEngine:
     def __init__(self, keep: Keep = keep_nothing, interrupts: Interrupts | None = None) -> None:
         self._keep = keep
         self._interrupts = interrupts or Interrupts()
+        self._places = Places()
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
         self._jobs: dict[int, Job] = {}
         self._current: Job | None = None
@@ -75,15 +76,19 @@ class PythonEngine:
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
         self._initial_state = process_state.capture()
 
-    def load(self, number: int, data: bytes) -> None:
+    def load(self, number: int, data: Bytes) -> None:
         """Keep a job environment; it is read when the first task comes."""
-        self._jobs[number] = Job(data)
+        self._jobs[number] = Job(bytes(data))
 
     def forget(self, number: int) -> None:
         """Let a job environment go."""
         job = self._jobs.pop(number, None)
         if job is not None and job is self._current:
             self._switch_to(None)
+
+    def watch_output(self, fd: int, cut: Bytes) -> None:
+        """See `Engine.watch_output`."""
+        self._places.watch(fd, bytes(cut))
 
     def forget_interrupt(self) -> None:
         """A SIGINT that waits for a body is not meant for those to come."""
@@ -93,9 +98,17 @@ class PythonEngine:
         """Nothing to end."""
 
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: Bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[tuple[int, Bytes]] = (),
+        place: int = 1,
     ) -> bytes:
         """Run a task; see `Engine.run`."""
+        payload = bytes(payload)
+        reach = self._places.reach
+        reach(place)
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
@@ -109,16 +122,15 @@ class PythonEngine:
             numbers, arguments = python.decode_task(payload)
         except RemoteProtocolError as exc:
             raise TaskRefused(str(exc)) from exc
-        marked = len(numbers) > 1
+        several = len(numbers) > 1
         interrupts = self._interrupts
         interrupts.struck = False
         outcomes: list[Outcome | None] = _finished(kept)
         sent, last, due_s = len(outcomes), len(numbers) - 1, time.monotonic() + KEEP_AFTER_S
         for index in range(sent, len(numbers)):
             name, call = numbers[index], arguments[index]
-            if marked:
-                _flush()
-                os.write(1, OUTPUT_MARK + name.encode() + b"\n")
+            if several:
+                reach(place + 1 + index)
             if index in verdicts:
                 condition_class, _, message = verdicts[index].partition("\n")
                 outcomes.append(python.failure(wire.verdict_error("", int(name), condition_class, message)))
@@ -127,15 +139,15 @@ class PythonEngine:
             else:
                 outcomes.append(_evaluate(job.program, int(name), call, interrupts))
                 if interrupts.struck:
-                    _flush()
-                    raise TaskInterrupted
+                    flush()
+                    raise TaskInterrupted(index)
             if index < last and (began_s := time.monotonic()) >= due_s:
-                self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
+                self._keep(index + 1, python.dump_outcomes(outcomes[sent:]))
                 sent, now_s = len(outcomes), time.monotonic()
                 due_s = now_s + max(KEEP_AFTER_S, KEEP_SHARE * (now_s - began_s))
         if job.program is not None and job.program.reduce is not None:
             _reduce(job.program.reduce, outcomes)
-        _flush()
+        flush()
         if job.other_python:
             outcomes = [outcome and _without_code(outcome, job.other_python) for outcome in outcomes]
         return python.encode_result(numbers, outcomes)
@@ -173,13 +185,12 @@ def _open(job: Job) -> None:
         traceback.print_exc()
 
 
-def _finished(kept: Sequence[bytes]) -> list[Outcome | None]:
+def _finished(kept: Sequence[tuple[int, Bytes]]) -> list[Outcome | None]:
     """Outcomes of the first iterations of a task, as another executor sent them; those that can be read."""
     outcomes: list[Outcome | None] = []
     with contextlib.suppress(RemoteProtocolError):
-        for part in kept:
-            (finished,) = PARTIAL_HEAD.unpack_from(part)
-            more = python.load_outcomes(part[PARTIAL_HEAD.size :])
+        for finished, part in kept:
+            more = python.load_outcomes(bytes(part))
             if len(outcomes) + len(more) != finished:
                 break
             outcomes += more
@@ -272,9 +283,3 @@ def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) 
     for place in places:
         outcomes[place] = None
     outcomes[places[0]] = folded
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()
