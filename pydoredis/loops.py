@@ -188,7 +188,7 @@ class Foreach(Generic[V_contra, R_co]):
         options = self._options(body, self.place)
         nest = Nest(self.plan)
         try:
-            with _local(body, options) as local:
+            with _local(body, options, self.plan) as local:
                 return run_here(nest, binder(body), local, self.plan.size(), options.progress)
         except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
@@ -228,10 +228,10 @@ def _forget(*_: Any) -> None:
     return None
 
 
-def _local(body: Body, options: JobOptions) -> AbstractContextManager[Local]:
+def _local(body: Body, options: JobOptions, plan: Plan) -> AbstractContextManager[Local]:
     """What runs the body in this process."""
     if is_python(body):
-        return LocalPython(body, options)
+        return LocalPython(body, options, alone=plan.is_at_hand() and not plan.combines_by_function())
     from pydoredis.local_r import LocalR
 
     return LocalR(body, options)

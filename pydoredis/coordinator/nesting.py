@@ -152,6 +152,10 @@ class Plan:
         """Whether taking the next iteration never waits and runs no user code."""
         return all(loop.is_at_hand() for loop in self.loops)
 
+    def combines_by_function(self) -> bool:
+        """Whether a function of the user's is called with values before all iterations have been."""
+        return any(callable(loop.spec.combine) for loop in self.loops)
+
     def size(self) -> int | None:
         """How many iterations there are in all, if that can be told without counting them."""
         if any(loop.one_shot() for loop in self.loops[1:]):
