@@ -265,7 +265,20 @@ class TestJobs:
         first, second, third = loop.dopar(sleep)
         assert (first, third) == (0, 2)
         assert isinstance(second, TaskTimeout)
-        assert "time limit of 0.5 s" in str(second)
+        assert "time limit of 0.5 s exceeded" in str(second)
+
+    def test_a_time_limit_of_each_iteration(self, queue: Queue) -> None:
+        """Together they take longer, and one of them is too slow."""
+
+        def sleep(x: int) -> int:
+            time.sleep(600 if x == 3 else 0.3)
+            return x
+
+        loop = queue.foreach(x=range(5), chunk_size=5, iteration_timelimit=1, errorhandling="pass")
+        *before, slow, after = loop.dopar(sleep)
+        assert (before, after) == ([0, 1, 2], 4)
+        assert isinstance(slow, TaskTimeout)
+        assert "time limit of 1 s per iteration exceeded" in str(slow)
 
 
 def _running(queue: Queue) -> int:
