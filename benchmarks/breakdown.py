@@ -147,7 +147,7 @@ def main() -> None:
     arguments.add_argument("--idle", type=float, default=20, help="seconds to look at an idle worker")
     options = arguments.parse_args(namespace=Options())
     with EmbeddedServer(password="") as server, redis.Redis(port=server.port) as client:
-        r_engine = REngine(embedded.start(), lambda _: b"", "R")
+        r_engine = REngine(embedded.start(), lambda _: (b"", b""), "R")
         report("rpy2", client, from_r(client, server.port), r_engine, options)
         report("cloudpickle", client, from_python(), PythonEngine(), options)
 

@@ -6,22 +6,19 @@ of a queue, user or host, and touching nobody else's keys. `Admin` is the same o
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from pydoredis.errors import ConfigError, RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
+from pydoredis.protocol.presence import Presence
 from pydoredis.registered import connection_or_registered
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import MAX_COUNTED, AdminStore
-from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
-
-if TYPE_CHECKING:
-    import pandas
+from pydoredis.tables import JobRow, JobState, Removal, Table, TaskRow, TaskState, WorkerRow, WorkerState
 
 
 class Admin:
@@ -85,7 +82,8 @@ class Admin:
         return Table(TaskRow, [row for row in rows if job is None or names_job(job, row.job)])
 
     def workers(self, queue: str | None = None) -> Table[WorkerRow]:
-        """The workers of one queue, or of all: one row for each that has a task, one for all idle ones.
+        """The workers of one queue, or of all: a row for each that has a task, one for the idle ones of each
+        agent of ours, one for R's idle ones.
 
         Raises:
             StoreUnavailable: If Redis is lost.
@@ -94,11 +92,8 @@ class Admin:
         counts = self._store.counts([family.keys for family in families])
         rows: list[WorkerRow] = []
         for family, count in zip(families, counts, strict=True):
-            at_work = _workers_at(self._tasks_of(family))
-            rows += at_work
-            idle = count - sum(row.state == "busy" for row in at_work)
-            if idle > 0:
-                rows.append(WorkerRow(family.keys.queue, "idle", idle))
+            agents = self._store.agents(family.keys)
+            rows += _workers_of(family.keys.queue, count, _workers_at(self._tasks_of(family)), agents)
         return Table(WorkerRow, rows)
 
     def find_job(self, text: str, queue: str | None = None) -> JobRow:
@@ -311,6 +306,37 @@ def _workers_at(tasks: Iterable[TaskRow]) -> list[WorkerRow]:
     return rows
 
 
+def _workers_of(
+    queue: str, count: int, at_work: Sequence[WorkerRow], agents: Sequence[Presence]
+) -> Iterator[WorkerRow]:
+    """All workers of a queue.
+
+    Args:
+        queue: Its name.
+        count: How many say that they listen.
+        at_work: Those that have a task.
+        agents: Those of ours.
+    """
+    executors = {(agent.host, pid): agent for agent in agents for pid in agent.pids}
+    busy: Counter[str] = Counter()
+    for row in at_work:
+        agent = executors.get((row.host or "", row.pid or 0))
+        if agent is None:
+            yield row
+        else:
+            busy[agent.id] += row.state == "busy"
+            yield replace(row, python=agent.python, r=agent.r or None)
+    for agent in agents:
+        if (idle := agent.workers - busy[agent.id]) > 0:
+            yield WorkerRow(
+                *(queue, "idle", idle, agent.host, agent.pid), python=agent.python, r=agent.r or None
+            )
+    busy_of_r = sum(row.state == "busy" for row in at_work) - busy.total()
+    idle_of_r = count - sum(agent.workers for agent in agents) - busy_of_r
+    if idle_of_r > 0:
+        yield WorkerRow(queue, "idle", idle_of_r)
+
+
 # --- functions --------------------------------------------------------------------------------------------
 
 
@@ -318,20 +344,18 @@ def jobs(
     queue: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[JobRow] | pandas.DataFrame:
+) -> Table[JobRow]:
     """The jobs of one queue, or of all; see `JobRow` for the columns.
 
     Args:
         queue: The queue.
         connection: Which server; that of the registered queue by default.
-        as_pandas: Whether to make a data frame; by default if pandas is installed.
 
     Raises:
         StoreUnavailable: If Redis cannot be reached.
     """
     with Admin(connection) as admin:
-        return _shown(admin.jobs(queue), as_pandas)
+        return admin.jobs(queue)
 
 
 def tasks(
@@ -339,8 +363,7 @@ def tasks(
     job: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[TaskRow] | pandas.DataFrame:
+) -> Table[TaskRow]:
     """The tasks that workers have taken; see `TaskRow` for the columns, and `jobs` for the arguments.
 
     Args:
@@ -348,18 +371,17 @@ def tasks(
         job: Only those of this job: an ID, the beginning of one, or the number of the coordinator's process.
     """
     with Admin(connection) as admin:
-        return _shown(admin.tasks(queue, job), as_pandas)
+        return admin.tasks(queue, job)
 
 
 def workers(
     queue: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[WorkerRow] | pandas.DataFrame:
+) -> Table[WorkerRow]:
     """The workers of one queue, or of all; see `WorkerRow` for the columns, and `jobs` for the arguments."""
     with Admin(connection) as admin:
-        return _shown(admin.workers(queue), as_pandas)
+        return admin.workers(queue)
 
 
 def remove_job(
@@ -374,9 +396,3 @@ def remove_queue(queue: str, *, connection: ConnectionSettings | None = None) ->
     """Remove a queue with all that belongs to it; see `Admin.remove_queue`."""
     with Admin(connection) as admin:
         return admin.remove_queue(queue)
-
-
-def _shown(table: Table[Row], as_pandas: bool | None) -> Table[Row] | pandas.DataFrame:
-    if as_pandas is None:
-        as_pandas = importlib.util.find_spec("pandas") is not None
-    return table.to_pandas() if as_pandas else table

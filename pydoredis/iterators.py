@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,12 +21,22 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """An iterable of known length; `make` gives an iterator each time it is gone through."""
+    """An iterable of known length.
 
-    def __init__(self, length: int, make: Callable[[], Iterable[T]], shown: str) -> None:
+    Args:
+        length: How many elements there are.
+        make: Gives an iterator each time the elements are gone through.
+        shown: How it is shown.
+        at_hand: Whether its elements are in memory (`is_at_hand`).
+    """
+
+    def __init__(
+        self, length: int, make: Callable[[], Iterable[T]], shown: str, *, at_hand: bool = True
+    ) -> None:
         self._length = length
         self._make = make
         self._shown = shown
+        self.at_hand = at_hand
 
     def __len__(self) -> int:
         return self._length
@@ -116,8 +127,15 @@ def chunks(x: Any, size: int) -> Iterable[Any]:
     sliceable = getattr(x, "iloc", x)
     starts = range(0, len(x), size)
     if hasattr(sliceable, "__getitem__") and not isinstance(x, Mapping):
-        return Lazy(len(starts), lambda: (sliceable[at : at + size] for at in starts), f"chunks of {size}")
-    return Lazy(len(starts), lambda: _batches(x, size), f"chunks of {size}")
+
+        def make() -> Iterator[Any]:
+            return (sliceable[at : at + size] for at in starts)
+    else:
+
+        def make() -> Iterator[Any]:
+            return _batches(x, size)
+
+    return Lazy(len(starts), make, f"chunks of {size}", at_hand=is_at_hand(x))
 
 
 def rows(x: Any, chunk_size: int | None = None) -> Lazy[Any]:
@@ -134,17 +152,17 @@ def rows(x: Any, chunk_size: int | None = None) -> Lazy[Any]:
         ConfigError: If `x` is no table, or `chunk_size` is below 1.
     """
     if hasattr(x, "iloc"):
-        return _along("rows", x.shape[0], chunk_size, lambda at: x.iloc[at])
+        return _along("rows", x, x.shape[0], chunk_size, lambda at: x.iloc[at])
     array = _table("rows", x)
-    return _along("rows", array.shape[0], chunk_size, lambda at: array[at])
+    return _along("rows", array, array.shape[0], chunk_size, lambda at: array[at])
 
 
 def columns(x: Any, chunk_size: int | None = None) -> Lazy[Any]:
     """The columns of a table, one by one or in blocks; otherwise as `rows`."""
     if hasattr(x, "iloc"):
-        return _along("columns", x.shape[1], chunk_size, lambda at: x.iloc[:, at])
+        return _along("columns", x, x.shape[1], chunk_size, lambda at: x.iloc[:, at])
     array = _table("columns", x)
-    return _along("columns", array.shape[1], chunk_size, lambda at: array[:, at])
+    return _along("columns", array, array.shape[1], chunk_size, lambda at: array[:, at])
 
 
 def cells(x: Any, order: Literal["C", "F"] = "C") -> Lazy[Any]:
@@ -177,21 +195,43 @@ def known_size(iterable: Iterable[Any]) -> float | None:
     return None if size < 0 else size
 
 
+_AT_HAND = frozenset(
+    {
+        *(list, tuple, range, str, bytes, bytearray, dict, set, frozenset, deque, np.ndarray, Endless),
+        *(itertools.count, itertools.repeat),
+        *map(type, (iter([]), iter(()), iter(range(0)), iter(""), iter(b""), iter({}), iter(set()))),
+        *map(type, ({}.keys(), {}.values(), {}.items(), iter({}.values()), iter({}.items()))),
+    }
+)
+
+
+def is_at_hand(source: object) -> bool:
+    """Whether the elements are in memory, so that taking the next one never waits and runs no user code.
+
+    Exact types only: a subclass may do anything in `__iter__`.
+    """
+    if isinstance(source, Lazy):
+        return source.at_hand
+    return type(source) in _AT_HAND or type(source).__module__.partition(".")[0] == "pandas"
+
+
 def _batches(x: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(x)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
 
 
-def _along(what: str, length: int, chunk_size: int | None, take: Callable[[Any], Any]) -> Lazy[Any]:
-    """What `take` gives for each place, or for each slice of `chunk_size` places."""
+def _along(
+    what: str, table: Any, length: int, chunk_size: int | None, take: Callable[[Any], Any]
+) -> Lazy[Any]:
+    """What `take` gives for each place of `table`, or for each slice of `chunk_size` places."""
+    at_hand = is_at_hand(table)
     if chunk_size is None:
-        return Lazy(length, lambda: map(take, range(length)), what)
+        return Lazy(length, lambda: map(take, range(length)), what, at_hand=at_hand)
     size = _positive("chunk_size", chunk_size)
     starts = range(0, length, size)
-    return Lazy(
-        len(starts), lambda: (take(slice(at, at + size)) for at in starts), f"{what}, {size} at a time"
-    )
+    shown = f"{what}, {size} at a time"
+    return Lazy(len(starts), lambda: (take(slice(at, at + size)) for at in starts), shown, at_hand=at_hand)
 
 
 def _table(what: str, x: Any) -> Any:

@@ -19,11 +19,13 @@ class Place:
         keys: Names of the queue's keys.
         connection: Where Redis is.
         options: What loops there are run with, unless they say otherwise.
+        private: Whether the server was started by this program, for itself.
     """
 
     keys: QueueKeys
     connection: ConnectionSettings
     options: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = False
 
 
 _registered: Place | None = None

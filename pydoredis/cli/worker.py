@@ -86,7 +86,19 @@ def worker(
     ] = None,
     max_crashes: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Give up an iteration that killed N worker processes. \\[default: 3]"),
+        typer.Option(
+            metavar="N",
+            help="Give up an iteration that killed N worker processes, unless its job says otherwise. "
+            "\\[default: 3]",
+        ),
+    ] = None,
+    retry_pause: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long to wait before a task is tried again that killed two worker processes. "
+            "\\[default: 10]",
+        ),
     ] = None,
     max_tasks: Annotated[
         int | None,
@@ -117,6 +129,15 @@ def worker(
     stop_with_stdin: Annotated[
         bool, typer.Option("--stop-with-stdin", hidden=True, help="Stop when standard input is closed.")
     ] = False,
+    on_demand: Annotated[
+        bool, typer.Option("--on-demand", hidden=True, help="Start processes when the first task comes.")
+    ] = False,
+    report: Annotated[
+        int | None, typer.Option(hidden=True, metavar="FD", help="Write events to this descriptor.")
+    ] = None,
+    report_output: Annotated[
+        bool, typer.Option("--report-output", hidden=True, help="What bodies print, too.")
+    ] = False,
 ) -> None:
     """Serve R's doRedis jobs (and Python jobs) from queues in Redis, beside R's own redisWorker()s.
 
@@ -138,6 +159,7 @@ def worker(
             loglevel=loglevel,
             r_engine=r_engine,
             max_crashes=max_crashes,
+            retry_pause_s=retry_pause,
             max_tasks=max_tasks,
             max_memory_mb=max_memory,
             max_age_s=max_age,
@@ -151,8 +173,14 @@ def worker(
                 )
         # Imported late: `pydoredis worker --help` needs none of it.
         from pydoredis.worker.agent import Agent
+        from pydoredis.worker.report import Report
 
-        agent = Agent(connection.at(*settings.queues), settings)
+        agent = Agent(
+            connection.at(*settings.queues),
+            settings,
+            on_demand=on_demand,
+            report=Report(report, output=report_output),
+        )
         if stop_with_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
         ended_by = agent.run()

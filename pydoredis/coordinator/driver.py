@@ -6,27 +6,41 @@ so that a program can drive a job by itself, or have a thread do it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pydoredis.backoff import Backoff
+from pydoredis.coordinator.feeding import Bind, Feed, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import Block, Ledger, Sighting
+from pydoredis.coordinator.nesting import Nest
+from pydoredis.coordinator.staffing import Need, Shortage, StaffWatch, shortage
 from pydoredis.coordinator.window import Window
-from pydoredis.errors import JobCancelled, RemoteProtocolError, StoreUnavailable, WorkerCrashed
-from pydoredis.protocol.codec import Arguments, Declined, Item, JobCodec
+from pydoredis.errors import (
+    JobCancelled,
+    JobTimeout,
+    NoWorkers,
+    RemoteProtocolError,
+    StoreUnavailable,
+    WorkerCrashed,
+)
+from pydoredis.protocol.codec import Declined, Item, JobCodec
+from pydoredis.protocol.heads import head_of
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore
+from pydoredis.waker import Waker
 
 FILL_S = 0.01
 """Seconds of taking arguments from an iterator before results are looked at again."""
 
-SLICE_S = 0.25
-"""Longest wait for a result: so soon is a request to cancel heard."""
+SLICE_S = 1.0
+"""Longest wait for a result before the driver looks whether there is something else to do."""
 
 RECHECK_S = 1.0
 """Pause before the second look at what the first one did not find."""
@@ -36,6 +50,9 @@ END_PATIENCE_S, CANCEL_PATIENCE_S = 20.0, 1.0
 
 REMOVAL_S = 1.0
 """While there are no results, so often it is looked whether somebody removed the job."""
+
+DEFAULT_MAX_CRASHES = 3
+"""Give up an iteration after this many deaths of the machines that ran it, unless the loop says otherwise."""
 
 MAX_BATCH = 1024
 MAX_BATCH_BYTES = 32 * 1024 * 1024
@@ -54,51 +71,70 @@ class DriverOptions:
         max_crashes: A task whose workers died so often becomes an error.
         total: Number of iterations, if it is known.
         max_ahead: How far iterations may run ahead of the oldest that is out; None: no limit.
+        timeout_s: Seconds after which the job is given up; None: no limit.
+        private: Whether nobody but this program knows the server: then there must be workers at the start.
     """
 
     chunk_size: int | None = 1
     ftinterval_s: float = 30.0
-    max_crashes: int = 3
+    max_crashes: int = DEFAULT_MAX_CRASHES
     total: int | None = None
     max_ahead: int | None = None
+    timeout_s: float | None = None
+    private: bool = False
 
 
-@dataclass(eq=False)
 class Driver:
     """One job, from its first task to its last result.
 
-    Attributes:
+    Args:
         connection: Which server.
         keys: The job's queue.
         codec: What its messages look like.
-        arguments: What the iterations are called with, taken as they are needed.
+        nest: Its iterations, which are read as they are needed.
+        bind: What becomes of the variables of each.
         sink: Given each iteration's outcome, once, as it comes.
         options: How to run it.
+
+    Attributes:
         job: Its ID, once it has begun.
         ledger: Its books.
+        waker: Ends the wait of `step`, from any thread.
     """
 
-    connection: ConnectionSettings
-    keys: QueueKeys
-    codec: JobCodec
-    arguments: Iterator[Arguments]
-    sink: Callable[[Item], None]
-    options: DriverOptions = field(default_factory=DriverOptions)
-    job: str = ""
-
-    def __post_init__(self) -> None:
-        options = self.options
+    def __init__(
+        self,
+        connection: ConnectionSettings,
+        keys: QueueKeys,
+        codec: JobCodec,
+        nest: Nest,
+        bind: Bind,
+        sink: Callable[[Item], None],
+        options: DriverOptions,
+    ) -> None:
+        self.connection = connection
+        self.keys = keys
+        self.codec = codec
+        self.sink = sink
+        self.options = options
+        self.job = ""
         self.ledger = Ledger(options.max_crashes)
-        self.exhausted = False
+        self.waker = Waker()
+        at_hand = nest.is_at_hand()
+        self._feed: Feed = InlineFeed(nest, bind) if at_hand else ThreadFeed(nest, bind, self.waker.wake)
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
         self._unsent: list[bytes] = []
+        self._head: bytes | None = None  # what all messages of the job begin with
         self._read = 0  # results that were read and not yet removed
+        self._outcomes: list[Item] = []  # for the sink
         self._batch = 32
         self._check_due_s = 0.0
         self._removal_due_s = 0.0
         self._outage = Backoff()
+        self._deadline_s = float("inf")
+        self._staff_watch = StaffWatch()
 
     # --- life ---------------------------------------------------------------------------------------------
 
@@ -107,14 +143,35 @@ class Driver:
 
         Raises:
             StoreUnavailable: If Redis does not answer, or does not let us in.
+            NoWorkers: If the server is a private one, and there are no workers.
         """
-        workers = None
-        while workers is None:
-            self.job = new_job_id()
-            self._store = JobStore(self.connection, self.keys, self.job)
-            workers = self._store.open(self._environment)
+        try:
+            workers = None
+            while workers is None:
+                self.job = new_job_id()
+                self._store = JobStore(self.connection, self.keys, self.job)
+                workers = self._store.open(self._environment)
+        except BaseException:
+            self.waker.close()
+            raise
+        now_s = time.monotonic()
         self._window.workers = workers
-        self._check_due_s = time.monotonic() + self.options.ftinterval_s
+        self._check_due_s = now_s + self.options.ftinterval_s
+        self._staff_watch.reset(now_s)
+        if self.options.timeout_s is not None:
+            self._deadline_s = now_s + self.options.timeout_s
+        if self.options.private and not workers:
+            self._close(cancelled=False)
+            raise NoWorkers(
+                self.keys.queue,
+                "there are no workers, and nobody else knows this private Redis: start some before with "
+                "start_local_workers(n), or use `with local(n):`",
+            )
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all iterations were sent."""
+        return self._feed.exhausted
 
     @property
     def finished(self) -> bool:
@@ -126,43 +183,58 @@ class Driver:
 
         Raises:
             JobCancelled: If somebody removed the job.
+            JobTimeout: If the loop's time is over.
+            NoWorkers: If there are workers, and none can ever run the job.
+            Exception: Whatever the loop's iterators or the sink raise.
         """
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise JobTimeout(self.job, self.options.timeout_s or 0.0, self._state())
+        timeout_s = min(timeout_s, left_s)
+        # Users' code, in iterators and in the sink, is called outside of what is tried again without Redis.
+        has_more = self._fill()
         try:
-            self._fill()
-            if self._outage.active:
-                time.sleep(min(timeout_s, max(0.0, self._outage.due_s - time.monotonic())))
-                if not self._outage.over(time.monotonic()):
-                    return
-                self._recover()
-            batch = self._exchange()
-            if not batch and self.ledger and not self._room():
-                batch = self._wait(timeout_s)
-            self._take_in(batch)
-            if time.monotonic() >= self._check_due_s and self.ledger:
-                self._check()
+            self._communicate(timeout_s, has_more)
         except StoreUnavailable as error:
             if not self._outage.active:
                 log.warning("job %s: %s; trying again", self.job, error)
             self._outage.begin(time.monotonic())
             self._read = 0
+        outcomes, self._outcomes = self._outcomes, []
+        for item in outcomes:
+            self.sink(item)
+
+    def _communicate(self, timeout_s: float, has_more: bool) -> None:
+        if self._outage.active:
+            self._sleep(min(timeout_s, max(0.0, self._outage.due_s - time.monotonic())))
+            if not self._outage.over(time.monotonic()):
+                return
+            self._recover()
+        batch = self._exchange()
+        if not batch and not has_more and not self.finished:
+            batch = self._wait(timeout_s)
+        self._take_in(batch)
+        if time.monotonic() >= self._check_due_s:
+            self._check()
 
     def end(self) -> None:
         """Remove the keys of a job that is done."""
-        self._close(self.ledger.copies, cancelled=False)
+        self._close(cancelled=False)
 
     def cancel(self) -> None:
         """Take back what is queued, have what runs stopped, remove the job's keys."""
         self._store.disconnect()  # a reply may be under way that an exception kept us from reading
-        out = [block.payload for block in self.ledger]
-        self._close([*out, *self.ledger.copies], cancelled=True)
+        self._close(cancelled=True)
 
-    def _close(self, copies: Sequence[bytes], *, cancelled: bool) -> None:
+    def _close(self, *, cancelled: bool) -> None:
+        self._feed.close()
+        head = self._head if self.ledger or self.ledger.copies else None
         deadline_s = time.monotonic() + (CANCEL_PATIENCE_S if cancelled else END_PATIENCE_S)
         pause = Backoff()
         try:
             while True:
                 try:
-                    self._store.close_job(copies, cancelled=cancelled)
+                    self._store.close_job(head, cancelled=cancelled)
                     return
                 except StoreUnavailable as error:
                     pause.begin(time.monotonic())
@@ -172,27 +244,41 @@ class Driver:
                 time.sleep(max(0.0, pause.due_s - time.monotonic()))
         finally:
             self._store.close()
+            self.waker.close()
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait until the time is over, or the waker is used."""
+        if select.select([self.waker], [], [], seconds)[0]:
+            self.waker.clear()
 
     # --- sending ------------------------------------------------------------------------------------------
 
-    def _fill(self) -> None:
-        """Make tasks while there is room and not too much time has gone by."""
+    def _fill(self) -> bool:
+        """Make tasks while there is room and time; whether more could be made at once."""
         deadline_s = time.monotonic() + FILL_S
         room = self._room()
-        while room > 0 and not self.exhausted:
+        self._feed.look_ahead(room * self._window.chunk(self._remaining()))
+        while room > 0 and not self._feed.exhausted:
             size = self._window.chunk(self._remaining())
-            arguments = list(islice(self.arguments, size))
-            self.exhausted = len(arguments) < size
-            if arguments:
-                payload = self.codec.encode_task(self.job, self.ledger.submitted + 1, arguments)
-                self.ledger.submit(len(arguments), payload, time.monotonic())
-                self._unsent.append(payload)
-                room -= 1
+            arguments = self._feed.take(size, self._least(size))
+            if not arguments:
+                return False
+            payload = self.codec.encode_task(self.job, self.ledger.submitted + 1, arguments)
+            self._head = self._head or head_of(payload)
+            self.ledger.submit(len(arguments), payload, time.monotonic())
+            self._unsent.append(payload)
+            room -= 1
             if time.monotonic() >= deadline_s:
-                break
+                return True
+        return False
+
+    def _least(self, size: int) -> int:
+        """How many iterations are worth a task: where we choose its size, fewer while workers are idle."""
+        is_idle = len(self.ledger) < max(1, self._window.workers)
+        return 1 if self.options.chunk_size is None and is_idle else size
 
     def _room(self) -> int:
-        if self.exhausted:
+        if self._feed.exhausted:
             return 0
         ledger = self.ledger
         ahead = ledger.submitted + 1 - ledger.oldest
@@ -212,13 +298,15 @@ class Driver:
 
     def _wait(self, timeout_s: float) -> list[bytes]:
         until_check_s = max(0.01, self._check_due_s - time.monotonic())
-        message = self._store.wait_for_result(min(timeout_s, until_check_s, SLICE_S))
+        message = self._store.wait_for_result(min(timeout_s, until_check_s, SLICE_S), self.waker)
         if message is not None:
             return [message]
         if time.monotonic() >= self._removal_due_s:
             self._removal_due_s = time.monotonic() + REMOVAL_S
             if self._store.was_cancelled():
                 raise JobCancelled(self.job, "it was removed")
+        if self.ledger and (silent_s := self._staff_watch.due(time.monotonic())) is not None:
+            self._look_for_workers(silent_s)
         return []
 
     def _take_in(self, batch: Sequence[bytes]) -> None:
@@ -227,6 +315,7 @@ class Driver:
         for message in batch:
             self._deliver(message)
         if batch:
+            self._staff_watch.reset(time.monotonic())
             largest = max(map(len, batch))
             self._batch = max(1, min(MAX_BATCH, 2 * self._batch, MAX_BATCH_BYTES // largest))
             self._window.note(self.ledger.done - before, time.monotonic())
@@ -241,9 +330,7 @@ class Driver:
             log.warning("job %s: dropped what is no result: %s", self.job, error)
             return
         fresh = self.ledger.deliver(result.numbers)
-        for item, new in zip(result.items, fresh, strict=True):
-            if new:
-                self.sink(item)
+        self._outcomes += [item for item, new in zip(result.items, fresh, strict=True) if new]
 
     def _declined(self, declined: Declined) -> None:
         block = self.ledger.find(declined.numbers[0])
@@ -259,6 +346,31 @@ class Driver:
             self._store.submit([block.payload for block in chosen], python=python)
         for block in blocks:
             self.ledger.resubmit(block, time.monotonic())
+
+    # --- who is there -------------------------------------------------------------------------------------
+
+    def _look_for_workers(self, silent_s: float) -> None:
+        """Say who is on the queue and what is missing, if nobody there can run the job."""
+        found = self._shortage(silent_s)
+        if found is not None and found.is_final:
+            raise NoWorkers(self.keys.queue, found.reason)
+        if found is not None:
+            log.warning("job %s waits: %s", self.job, found.reason)
+
+    def _shortage(self, silent_s: float | None) -> Shortage | None:
+        about = decode_environment(self._environment)
+        need = Need(self.keys.queue, self.connection.safe_url, about.codec, about.needs_python)
+        if silent_s is not None and self._store.marks().running:
+            silent_s = None
+        return shortage(need, self._store.staff(), silent_s=silent_s)
+
+    def _state(self) -> str:
+        """How far the job is, for people."""
+        with contextlib.suppress(StoreUnavailable):
+            if self.ledger and (found := self._shortage(None)):
+                return found.reason
+        total = self.options.total
+        return f"{self.ledger.done} of {'?' if total is None else total} iterations are done"
 
     # --- what is lost -------------------------------------------------------------------------------------
 
@@ -301,7 +413,7 @@ class Driver:
             return
         message = f"{block.faults} workers died while they ran it, the last one as {tag}"
         for number in self.ledger.give_up(block):
-            self.sink((number, False, WorkerCrashed(self.job, [number], message)))
+            self._outcomes.append((number, False, WorkerCrashed(self.job, [number], message)))
 
     def _restore(self) -> None:
         """The environment is gone: by somebody's will, or because the server lost its data."""

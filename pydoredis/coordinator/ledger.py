@@ -79,7 +79,7 @@ class Ledger:
         done: Iterations that have a result.
         repeated: Results that came again, or that nobody asked for.
         resubmitted: How often a block was put on a queue again.
-        copies: Messages of blocks that are done, of which another copy may still be on a queue.
+        copies: How many blocks are done of which another copy may still be on a queue.
     """
 
     max_crashes: int = 3
@@ -87,7 +87,7 @@ class Ledger:
     done: int = 0
     repeated: int = 0
     resubmitted: int = 0
-    copies: list[bytes] = field(default_factory=list)
+    copies: int = 0
     _blocks: dict[int, Block] = field(default_factory=dict)
     _payload_bytes: int = 0
     _next_suspect: int = 0
@@ -214,5 +214,4 @@ class Ledger:
     def _close(self, block: Block) -> None:
         del self._blocks[block.first]
         self._payload_bytes -= len(block.payload)
-        if block.copied:
-            self.copies.append(block.payload)
+        self.copies += block.copied

@@ -8,15 +8,19 @@ around it.
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+import numpy as np
 
 from pydoredis.coordinator.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
 from pydoredis.errors import ConfigError
-from pydoredis.iterators import known_size
+from pydoredis.iterators import is_at_hand, known_size
 
 if TYPE_CHECKING:
     from pydoredis.protocol.codec import Arguments
@@ -53,7 +57,7 @@ class Loop:
         if not self.positional and not self.named:
             raise ConfigError("foreach", (), "given something to iterate over")
         for name, source in self._sources():
-            if not _is_iterable(source) and not callable(source):
+            if not is_iterable(source) and not callable(source):
                 raise ConfigError(
                     name, source, "an iterable (icount(n) counts to n), or a function of the outer variables"
                 )
@@ -73,6 +77,10 @@ class Loop:
         if len(known) < len(sizes) or min(known) == math.inf:
             return None
         return int(min(known))
+
+    def is_at_hand(self) -> bool:
+        """Whether taking the next iteration never waits and runs no user code."""
+        return not self.when and all(is_at_hand(source) for _, source in self._sources())
 
     def one_shot(self) -> bool:
         """Whether a variable runs over an iterator, which can be read only once."""
@@ -126,6 +134,24 @@ class Plan:
         """What the whole nest does with a failure: as the outermost loop says that says anything, as in R."""
         return next((loop.errorhandling for loop in self.loops if loop.errorhandling is not None), "stop")
 
+    def names_in_python(self) -> frozenset[str]:
+        """Variables that conditions, and sources of inner loops, take as parameters."""
+        functions = [
+            function
+            for loop in self.loops
+            for function in (*loop.when, *loop.positional, *loop.named.values())
+            if not is_iterable(function)
+        ]
+        names: set[str] = set()
+        for function in functions:
+            with contextlib.suppress(ValueError):  # written in C
+                names.update(inspect.signature(cast("Callable[..., Any]", function)).parameters)
+        return frozenset(names)
+
+    def is_at_hand(self) -> bool:
+        """Whether taking the next iteration never waits and runs no user code."""
+        return all(loop.is_at_hand() for loop in self.loops)
+
     def size(self) -> int | None:
         """How many iterations there are in all, if that can be told without counting them."""
         if any(loop.one_shot() for loop in self.loops[1:]):
@@ -140,6 +166,7 @@ class _Run:
     """A loop on its way: once for each iteration of the loop around it."""
 
     accumulator: Accumulator
+    depth: int
     parent: _Run | None
     number: int  # of the parent's iteration that this is
     issued: int = 0
@@ -148,6 +175,17 @@ class _Run:
 
     def is_complete(self) -> bool:
         return self.ended and self.arrived == self.issued
+
+
+class Turn(enum.Enum):
+    """Where a walk through loops in loops enters an inner loop or leaves a loop."""
+
+    ENTER = "enter"
+    LEAVE = "leave"
+
+
+Step: TypeAlias = "Arguments | Literal[Turn.ENTER, Turn.LEAVE]"
+"""One step of a walk: an iteration of the innermost loop, by its variables, or a turn."""
 
 
 class Nest:
@@ -160,8 +198,8 @@ class Nest:
             nest.add(number, body(*args, **kwargs))
         value = nest.result()
 
-    Kept are the iterations that have been given and not come back, and what the accumulators keep. Not to be
-    used by several threads at once.
+    It keeps the iterations that were given and have not come back, and what the accumulators keep. Only
+    `steps` may be used in another thread than the rest: there, and nowhere else, users' iterators are read.
 
     Attributes:
         failure: The first failure that arrived and that ends the whole nest, or None: raise its error. Its
@@ -175,16 +213,48 @@ class Nest:
         self._issued = 0
         self._owners: dict[int, tuple[_Run, int]] = {}
         self._outermost = self._begin(0, None)
-        self._iterations = self._walk(self._outermost, 0, (), {})
+        self._current = self._outermost
 
-    def __iter__(self) -> Iterator[Arguments]:
-        """What the body is called with, for each iteration that has not been given yet.
+    def is_at_hand(self) -> bool:
+        """Whether `steps` never waits and runs no user code."""
+        return self._plan.is_at_hand()
+
+    def steps(self) -> Iterator[Step]:
+        """A walk through the loops, to be done once. Each step is to be given to `issue`, in this order.
 
         Raises:
             ConfigError: If an inner loop needs an iterator again that is used up.
             Exception: Whatever sources and predicates raise.
         """
-        return self._iterations
+        return self._walk(0, (), {})
+
+    def issue(self, step: Step) -> Arguments | None:
+        """Note a step; what the body is called with, if it is an iteration.
+
+        Raises:
+            Exception: Whatever the combine functions of an inner loop raise that this step completes.
+        """
+        run = self._current
+        if step is Turn.ENTER:
+            run.issued += 1
+            self._current = self._begin(run.depth + 1, run)
+            return None
+        if step is Turn.LEAVE:
+            run.ended = True
+            self._current = run.parent or run
+            self._pass_on(run)
+            return None
+        run.issued += 1
+        self._issued += 1
+        self._owners[self._issued] = run, run.issued
+        return step
+
+    def __iter__(self) -> Iterator[Arguments]:
+        """What the body is called with, for each iteration. Raises what `steps` and `issue` raise."""
+        for step in self.steps():
+            arguments = self.issue(step)
+            if arguments is not None:
+                yield arguments
 
     def add(self, number: int, value: Any) -> None:
         """The value of iteration `number` is here.
@@ -231,23 +301,18 @@ class Nest:
     def _begin(self, depth: int, parent: _Run | None) -> _Run:
         loop = self._loops[depth]
         accumulator = Accumulator(loop.spec, loop.errorhandling or "stop")
-        return _Run(accumulator, parent, parent.issued if parent else 0)
+        return _Run(accumulator, depth, parent, parent.issued if parent else 0)
 
-    def _walk(
-        self, run: _Run, depth: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Iterator[Arguments]:
-        """The iterations of the loop at `depth`, with `args` and `kwargs` from the loops around it."""
+    def _walk(self, depth: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Step]:
+        """The steps of the loop at `depth`, with `args` and `kwargs` from the loops around it."""
         innermost = depth == len(self._loops) - 1
         for here, named in self._loops[depth].elements(args, kwargs):
-            run.issued += 1
             if innermost:
-                self._issued += 1
-                self._owners[self._issued] = run, run.issued
                 yield here, named
             else:
-                yield from self._walk(self._begin(depth + 1, run), depth + 1, here, named)
-        run.ended = True
-        self._pass_on(run)
+                yield Turn.ENTER
+                yield from self._walk(depth + 1, here, named)
+        yield Turn.LEAVE
 
     def _owner(self, number: int) -> tuple[_Run, int]:
         try:
@@ -267,16 +332,19 @@ class Nest:
             run = run.parent
 
 
-def _is_iterable(source: Any) -> bool:
+def is_iterable(source: Any) -> bool:
+    """Whether a loop can run over it."""
+    if isinstance(source, np.ndarray):
+        return source.ndim > 0
     return isinstance(source, Iterable) or hasattr(type(source), "__getitem__")
 
 
 def _size(source: Source) -> float | None:
-    return known_size(cast("Iterable[Any]", source)) if _is_iterable(source) else None
+    return known_size(cast("Iterable[Any]", source)) if is_iterable(source) else None
 
 
 def _opened(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
-    if _is_iterable(source):
+    if is_iterable(source):
         return iter(cast("Iterable[Any]", source))
     return iter(_asking(cast("Callable[..., Iterable[Any]]", source))(args, kwargs))
 

@@ -21,6 +21,19 @@ _BEFORE_ID = re.compile(
 )
 
 
+def head_of(message: bytes) -> bytes:
+    """The beginning of a task of ours up to the end of its job ID: all tasks of the job have it, no others.
+
+    Raises:
+        ValueError: If the task is not in the usual form, which ours always are.
+    """
+    match = _BEFORE_ID.match(message)
+    if match is None:
+        raise ValueError("not a task as coordinators of ours write it")
+    start = match.end() + 4
+    return message[: start + int.from_bytes(message[match.end() : start], "big")]
+
+
 def job_of_head(head: bytes) -> str | None:
     """The text that stands where a task in the usual form has its job ID; None if the form is another.
 

@@ -13,7 +13,9 @@ from datetime import datetime
 
 from pydoredis.errors import ConfigError, RemoteProtocolError
 
-SIDE_KINDS = frozenset({"cancelled", "crashes", "dead", "given", "over", "published", "py", "restarted"})
+SIDE_KINDS = frozenset(
+    {"agent", "agents", "cancelled", "crashes", "dead", "given", "over", "published", "py", "restarted"}
+)
 """First words of the names of side keys."""
 
 _PATTERN_CHARACTERS = frozenset("*?[]\\^$+()|")
@@ -132,6 +134,15 @@ class QueueKeys:
     def cancelled(self, job: str) -> str:
         """Ours: says for a while that the job was removed on purpose, so that nobody takes it for lost."""
         return self._side(f"cancelled:{job}")
+
+    @property
+    def agents(self) -> str:
+        """Ours: set of the agents that serve the queue."""
+        return self._side("agents")
+
+    def agent(self, id: str) -> str:
+        """Ours: hash of what an agent says of itself, for as long as it lives."""
+        return self._side(f"agent:{id}")
 
     @property
     def over(self) -> str:

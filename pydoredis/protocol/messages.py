@@ -18,11 +18,13 @@ class Task:
         iterations: Numbers of the iterations in the order in which they run; empty for the empty task
             that a confused coordinator submits (protocol 12.6).
         payload: The message as it stood on the queue; what is given back or resubmitted.
+        problem: Why it cannot be run, if all that can be told is whose it is; else empty.
     """
 
     job: str
     iterations: tuple[int, ...]
     payload: bytes
+    problem: str = ""
 
     @property
     def first(self) -> int:
@@ -58,6 +60,33 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a coordinator of ours allows the tasks of a job; None where it leaves that to the worker.
+
+    Attributes:
+        timelimit_s: Seconds that a task may take.
+        iteration_timelimit_s: Seconds that an iteration may take.
+        max_crashes: Give up an iteration after this many executor deaths.
+    """
+
+    timelimit_s: float | None = None
+    iteration_timelimit_s: float | None = None
+    max_crashes: int | None = None
+
+    def fields(self) -> dict[str, float]:
+        """Those that are set, as a job environment names them."""
+        named = {
+            "timelimit": self.timelimit_s,
+            "iteration_timelimit": self.iteration_timelimit_s,
+            "max_crashes": self.max_crashes,
+        }
+        return {name: number for name, number in named.items() if number is not None}
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class JobEnvironment:
     """What all tasks of a job share, as far as an agent needs to know: it never looks into user data.
 
@@ -65,10 +94,13 @@ class JobEnvironment:
         codec: Which engine can run the job's body.
         payload: The value of the environment key.
         ours: Whether a Python coordinator wrote it.
-        timelimit_s: Seconds that a task may take, if the coordinator says so.
+        limits: Of its tasks and iterations.
+        needs_python: The only minor version of Python that can run the body, as 3.11: there are code objects
+            in the message. Empty if any version can.
     """
 
     codec: Codec
     payload: bytes
     ours: bool = False
-    timelimit_s: float | None = None
+    limits: Limits = NO_LIMITS
+    needs_python: str = ""

@@ -19,7 +19,9 @@ from pydoredis.errors import (
     WorkerCrashed,
 )
 from pydoredis.protocol import splice
-from pydoredis.protocol.messages import Codec, JobEnvironment, Task, Verdict
+from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
+from pydoredis.protocol.messages import NO_LIMITS, Codec, JobEnvironment, Limits, Task, Verdict
+from pydoredis.protocol.tails import iterations_of_tail
 from rinterop import values
 from rinterop.serialize import Outline, outline
 from rinterop.values import Cell, Environment
@@ -63,10 +65,19 @@ Sizes: TypeAlias = Callable[[], Mapping[str, int]]
 def decode_task(payload: bytes) -> Task:
     """Read what a coordinator put on the queue: `list(ID =, argsList =)`.
 
+    Where something among the arguments cannot be read, the task has a `problem`. R may be able to read it,
+    and its coordinator would send it again and again if nobody answered.
+
     Raises:
         RemoteProtocolError: If it is not a task, or not R serialization at all.
     """
-    fields = _fields(payload, "task")
+    try:
+        fields = _fields(payload, "task")
+    except RemoteProtocolError as error:
+        found, told = job_of_head(payload[:HEAD_SIZE]), iterations_of_tail(payload)
+        if found is None or not told or not -_LIMIT < min(told) <= max(told) < _LIMIT:
+            raise
+        return Task(found, told, payload, f"its arguments cannot be read: {error.__cause__ or error}")
     job, arguments = fields.get("ID"), fields.get("argsList")
     if job is None or job.text is None:
         raise RemoteProtocolError("not a task: no job ID in it")
@@ -98,17 +109,41 @@ def decode_environment(payload: bytes) -> JobEnvironment:
     if codec not in ("r", "cloudpickle"):
         raise RemoteProtocolError(f"a job environment with the codec {codec!r}, which is not known here")
     ours = "coordinator" in fields and fields["coordinator"].text == COORDINATOR
+    needs_python = fields["needs_python"].text if "needs_python" in fields else ""
+    return JobEnvironment(
+        *(cast("Codec", codec), payload, ours),
+        Limits(
+            _number(fields, "timelimit"),
+            _number(fields, "iteration_timelimit"),
+            _whole_number(fields, "max_crashes"),
+        ),
+        needs_python or "",
+    )
+
+
+def _number(fields: Mapping[str, Outline], name: str) -> float | None:
+    """A number that stands in a job environment as text; None if it is not there."""
+    if name not in fields:
+        return None
     try:
-        timelimit_s = float(fields["timelimit"].text or "") if "timelimit" in fields else None
+        return float(fields[name].text or "")
     except ValueError:
-        raise RemoteProtocolError("a job environment with a time limit that is no number") from None
-    return JobEnvironment(cast("Codec", codec), payload, ours, timelimit_s)
+        raise RemoteProtocolError(f"a job environment whose {name} is no number") from None
+
+
+def _whole_number(fields: Mapping[str, Outline], name: str) -> int | None:
+    number = _number(fields, name)
+    if number is None:
+        return None
+    if not number.is_integer():
+        raise RemoteProtocolError(f"a job environment whose {name} is no whole number")
+    return int(number)
 
 
 def encode_environment(
     *,
     expression: values.RValue,
-    timelimit_s: float | None = None,
+    limits: Limits = NO_LIMITS,
     sizes: Sizes = dict,
     **fields: values.RValue,
 ) -> bytes:
@@ -116,7 +151,7 @@ def encode_environment(
 
     Args:
         expression: What an R worker evaluates for each iteration.
-        timelimit_s: Seconds that a task may take; only our workers heed it.
+        limits: Of tasks and iterations; only our workers heed them.
         sizes: Of the variables in it.
         fields: What the codec adds, or has instead of the defaults of `exportenv` and `packages`.
 
@@ -130,8 +165,8 @@ def encode_environment(
         "packages": values.NULL,
         "coordinator": values.character(COORDINATOR),
     }
-    if timelimit_s is not None:
-        standard["timelimit"] = values.character(repr(float(timelimit_s)))
+    for name, number in limits.fields().items():
+        standard[name] = values.character(repr(number))
     message = rinterop.dumps(values.named_list(**{**standard, **fields}))
     return sendable(message, "the job's environment", sizes)
 

@@ -43,7 +43,8 @@ class WorkerSettings:
         loglevel: Least severe level that is logged.
         r_engine: How to run R: ``rpy2`` (embedded), ``rscript`` (a child), or ``auto`` for the first of
             these that works.
-        max_crashes: So often may one iteration kill its executor before it becomes an error.
+        max_crashes: Give up an iteration after this many executor deaths, unless its job says otherwise.
+        retry_pause_s: How long to wait before a task is tried again that killed two executors.
         max_tasks: So many tasks may an executor process run before it is replaced; None for any number.
         max_memory_mb: With more resident memory (10^6 bytes) after a task it is replaced; None: any amount.
         max_age_s: If it is older after a task it is replaced; None: any age.
@@ -63,6 +64,7 @@ class WorkerSettings:
     loglevel: LogLevel = "INFO"
     r_engine: REngine = "auto"
     max_crashes: int = 3
+    retry_pause_s: float = 10.0
     max_tasks: int | None = None
     max_memory_mb: int | None = None
     max_age_s: float | None = None
@@ -87,6 +89,7 @@ class WorkerSettings:
         loglevel: str | None = None,
         r_engine: str | None = None,
         max_crashes: int | None = None,
+        retry_pause_s: float | None = None,
         max_tasks: int | None = None,
         max_memory_mb: int | None = None,
         max_age_s: float | None = None,
@@ -117,6 +120,7 @@ class WorkerSettings:
             "loglevel": loglevel,
             "r_engine": r_engine,
             "max_crashes": max_crashes,
+            "retry_pause": retry_pause_s,
             "max_tasks": max_tasks,
             "max_memory": max_memory_mb,
             "max_age": max_age_s,
@@ -163,6 +167,7 @@ _WORKER: Final[Mapping[str, tuple[str, Callable[[str, object, str], object]]]] =
     "loglevel": ("loglevel", one_of(*get_args(LogLevel))),
     "r_engine": ("r_engine", one_of(*get_args(REngine))),
     "max_crashes": ("max_crashes", count),
+    "retry_pause": ("retry_pause_s", not_negative),
     "max_tasks": ("max_tasks", count_or_unlimited),
     "max_memory": ("max_memory_mb", count_or_unlimited),
     "max_age": ("max_age_s", positive_or_unlimited),

@@ -18,7 +18,9 @@ from pydoredis.protocol import wire
 from pydoredis.protocol.families import Family, Mark, in_pattern, side_keys, sort_keys
 from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import presence
 from pydoredis.store.connection import Script
 from pydoredis.store.over import SweepingStore, note_cancelled, note_over
 
@@ -122,6 +124,11 @@ class AdminStore(SweepingStore):
                 pipe.get(keys.count)
             replies = self._answers(pipe)
         return [int(reply) if reply is not None and reply.isdigit() else 0 for reply in replies]
+
+    def agents(self, keys: QueueKeys) -> list[Presence]:
+        """The agents of ours that serve a queue."""
+        with self._translated():
+            return presence.living(self._client, keys)
 
     def length(self, name: str) -> int:
         """Number of elements of a list; 0 if there is none.

@@ -29,6 +29,7 @@ from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import places
+from pydoredis.store.packing import Packer
 
 CONNECT_TIMEOUT_S = 10.0
 """How long a server may take to accept a connection."""
@@ -77,6 +78,7 @@ class Store:
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
             redis_connect_func=self._connected,
+            command_packer=Packer(),
             # One attempt mends a connection that the server closed while it was idle.
             retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), self._reconnects),
             # redis-py before 6 mends no connection unless it is told what is worth it.

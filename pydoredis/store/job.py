@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pydoredis.coordinator.ledger import Span
+from pydoredis.coordinator.staffing import Staff
 from pydoredis.errors import RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, TaskTag
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import presence
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
 from pydoredis.store.over import SweepingStore, expect_late, note_cancelled, note_over
 from pydoredis.store.places import WrongServer, connection_pool
+from pydoredis.store.result_wait import ResultWait
+
+if TYPE_CHECKING:
+    from pydoredis.waker import Waker
 
 LEASE_S = 6 * 3600
 """How long a job's keys outlive the last sign of life of its coordinator: time enough to debug one."""
 
 ANSWER_TIMEOUT_S = 10.0
 """How long an answer may take before the connection counts as lost."""
+
+STRETCH = 1000
+STRETCH_BYTES = 4 * 1024 * 1024
+"""Tasks, and bytes of them, that are looked at in one step when a job's are taken off a queue."""
 
 _SCAN_COUNT = 1000
 
@@ -58,14 +70,25 @@ class JobStore(SweepingStore):
         self._job = job
         self._collect = Script.read("collect")
         self._fault = Script.read("fault")
+        self._withdraw = Script.read("withdraw")
 
     @cached_property
     def _client(self) -> redis.Redis:
         return redis.Redis(connection_pool=_pool(self.connection))
 
+    @cached_property
+    def _result_wait(self) -> ResultWait:
+        return ResultWait(_pool(self.connection), self._out)
+
     def disconnect(self) -> None:
         """Drop idle connections, on one of which an answer may still be under way."""
+        self._result_wait.close()
         _pool(self.connection).disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._result_wait.close()
+        super().close()
 
     def open(self, environment: bytes) -> int | None:
         """Store the job environment.
@@ -108,8 +131,38 @@ class JobStore(SweepingStore):
         with self._translated():
             return _number(cast("bytes | None", self._client.get(self._keys.count)))
 
+    def staff(self) -> Staff:
+        """Who is on the queue, and where else workers are if nobody is."""
+        counted = self.workers()
+        with self._translated():
+            agents = presence.living(self._client, self._keys)
+        elsewhere: list[str] = []
+        if not counted and not agents:
+            # An ACL may keep other queues from us: then nothing is said of them.
+            with contextlib.suppress(StoreUnavailable), self._translated():
+                elsewhere = self._open_queues()
+        return Staff(counted, agents, elsewhere)
+
+    def _open_queues(self) -> list[str]:
+        """Other queues with workers on them."""
+        names = [
+            name.decode("utf-8", "replace") for name in self._client.scan_iter("*.count", count=_SCAN_COUNT)
+        ]
+        counts = (
+            [_number(count) for count in cast("list[bytes | None]", self._client.mget(names))]
+            if names
+            else []
+        )
+        return sorted(name.removesuffix(".count") for name, count in zip(names, counts, strict=True) if count)
+
     def send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
         """Submit tasks, forget `read` results, get up to `wanted` more, in one round trip: oldest first."""
+        batch = self._send_and_collect(payloads, read, wanted)
+        if read or batch:
+            self._result_wait.outdate()
+        return batch[::-1]
+
+    def _send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
         with self._translated():
             if payloads:
                 pipe = self._client.pipeline(transaction=False)
@@ -119,18 +172,17 @@ class JobStore(SweepingStore):
                 if isinstance(replies[0], Exception):
                     raise replies[0]
                 if not isinstance(replies[1], Exception):
-                    return cast("list[bytes]", replies[1])[::-1]
+                    return cast("list[bytes]", replies[1])
         (batch,) = self._run([(self._collect, (self._out,), (read, wanted))])
         if isinstance(batch, Exception):
             raise self._unavailable(batch)
-        return cast("list[bytes]", batch)[::-1]
+        return cast("list[bytes]", batch)
 
-    def wait_for_result(self, timeout_s: float) -> bytes | None:
-        """Wait for a result; the oldest one, which stays where it is, or None when the time is over."""
+    def wait_for_result(self, timeout_s: float, waker: Waker) -> bytes | None:
+        """Wait for a result; the oldest one, which stays where it is, or None if there may be another reason
+        to act: the time is over, or the waker was used."""
         with self._translated():
-            out = self._out
-            reply = self._client.blmove(out, out, timeout_s, "RIGHT", "RIGHT")  # type: ignore[arg-type]
-            return cast("bytes | None", reply)
+            return self._result_wait.wait(timeout_s, waker)
 
     def submit(self, payloads: Sequence[bytes], *, python: bool = False) -> None:
         """Put tasks on the queue, or on the side list that only Python workers serve."""
@@ -176,30 +228,46 @@ class JobStore(SweepingStore):
             places = pipe.execute()
         return [a is not None or b is not None for a, b in zip(places[::2], places[1::2], strict=True)]
 
-    def close_job(self, copies: Sequence[bytes], *, cancelled: bool) -> None:
-        """Remove the job: its messages that may be on a queue, its keys, in one transaction.
+    def close_job(self, head: bytes | None, *, cancelled: bool) -> None:
+        """Remove the job: its messages that may be on a queue, and its keys, in one transaction.
 
         Args:
-            copies: Messages to take off the queues. If there are any, somebody may be at work on one.
+            head: What the job's messages begin with, if some may be on a queue. Then somebody may be at work
+                on one, too.
             cancelled: Whether running tasks are to be stopped.
         """
         keys, job = self._keys, self._job
+        if head is not None:
+            self._withdraw_tasks(head)
+        late = cancelled or head is not None
         with self._translated():
             pipe = self._client.pipeline(transaction=True)
             if cancelled:
                 note_cancelled(pipe, keys, job)
-            for payload in copies:
-                pipe.lrem(keys.queue, 0, cast("Any", payload))
-                pipe.lrem(keys.python, 0, cast("Any", payload))
             pipe.unlink(keys.env(job), keys.out(job), keys.published(job))
-            if cancelled or copies:
+            if late:
                 note_over(pipe, keys, job)
                 expect_late(pipe, keys, job)
             pipe.execute()
-            if cancelled or copies:
-                starts = [keys.start(job, tag) for tag in self._tags("start")]
-                if starts:
-                    self._client.unlink(*starts)
+        if head is not None:
+            self._withdraw_tasks(head)  # what was given back meanwhile
+        if late and (starts := [keys.start(job, tag) for tag in self._tags("start")]):
+            with self._translated():
+                self._client.unlink(*starts)
+
+    def _withdraw_tasks(self, head: bytes) -> None:
+        """Take the job's messages off the lists, in steps that keep the server busy for a moment each."""
+        nothing = f"removed {uuid.uuid4()}"
+        for name in (self._keys.queue, self._keys.python):
+            skip, seen = 0, -1
+            while seen:
+                (reply,) = self._run(
+                    [(self._withdraw, (name,), (head, nothing, skip, STRETCH, STRETCH_BYTES))]
+                )
+                if isinstance(reply, Exception):
+                    raise self._unavailable(reply)
+                seen, removed = reply
+                skip += seen - removed
 
     # --- details ------------------------------------------------------------------------------------------
 

@@ -8,7 +8,9 @@ from typing import Literal, cast
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
+from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import presence
 from pydoredis.store.claims import Claim, Crash, Marked
 from pydoredis.store.connection import Call, Script
 from pydoredis.store.over import SweepingStore
@@ -103,6 +105,20 @@ class WorkerStore(SweepingStore):
         """Take `workers` off the counts that are still there."""
         self._run([(self._leave, (keys.count,), (workers,)) for keys in queues])
 
+    def announce(self, queues: Sequence[QueueKeys], agent: Presence) -> None:
+        """Say that an agent serves these queues, for the next seconds."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            presence.announce(pipe, queues, agent)
+            pipe.execute()
+
+    def withdraw(self, queues: Sequence[QueueKeys], agent: Presence) -> None:
+        """Say that an agent has left."""
+        with self._translated():
+            pipe = self._client.pipeline(transaction=False)
+            presence.withdraw(pipe, queues, agent)
+            pipe.execute()
+
     def any_live(self, queues: Sequence[QueueKeys]) -> bool:
         """Whether at least one of the queues is still open."""
         with self._translated():
@@ -130,7 +146,7 @@ class WorkerStore(SweepingStore):
             self._client.client_unblock(client_id)
 
     def exchange(
-        self, results: Sequence[tuple[Claim, bytes]], lists: Lists, wanted: int
+        self, results: Sequence[tuple[Claim, bytes | bytearray]], lists: Lists, wanted: int
     ) -> tuple[list[Outcome | None], list[tuple[QueueKeys, bytes]]]:
         """Publish results and take up to `wanted` tasks, in one round trip.
 
@@ -138,7 +154,7 @@ class WorkerStore(SweepingStore):
             What became of each result (None: the server would not take it just now, try again), and the
             tasks taken. A result whose reply is lost can be sent again.
         """
-        by_queue: dict[QueueKeys, list[tuple[Claim, bytes]]] = {}
+        by_queue: dict[QueueKeys, list[tuple[Claim, bytes | bytearray]]] = {}
         for result in results:
             by_queue.setdefault(result[0].keys, []).append(result)
         calls = [self._publication(batch) for batch in by_queue.values()]
@@ -163,14 +179,14 @@ class WorkerStore(SweepingStore):
             self.disconnect()  # it may be that the master is another one by now
         return [outcomes[id(claim)] for claim, _ in results], taken
 
-    def _publication(self, batch: Sequence[tuple[Claim, bytes]]) -> Call:
+    def _publication(self, batch: Sequence[tuple[Claim, bytes | bytearray]]) -> Call:
         """Publishes results of one queue. One script for all: the client's cost is by the command."""
         keys: list[str] = []
-        arguments: list[str | bytes | int] = [RECORD_TTL_S]
+        arguments: list[str | memoryview | int] = [RECORD_TTL_S]
         for claim, result in batch:
             keys += (claim.env, claim.out, claim.start, claim.alive, claim.published)
             stay_ms = 0 if claim.ours else ALIVE_AFTER_PUBLISH_MS
-            arguments += (result, claim.block, claim.name, int(claim.lapsed), stay_ms)
+            arguments += (memoryview(result), claim.block, claim.name, int(claim.lapsed), stay_ms)
         return self._publish, keys, arguments
 
     def mark(self, claims: Sequence[Claim], known: Mapping[str, bytes]) -> Marked:

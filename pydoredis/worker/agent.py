@@ -11,28 +11,34 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import platform
+import secrets
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import rinterop
+from pydoredis._version import __version__
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, TaskTag, check_queue_name, format_begin, tag_host
+from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Claim, End, Lists, WorkerStore
 from pydoredis.worker import requests, served
-from pydoredis.worker.child import Child, OutputLine, Run
+from pydoredis.worker.child import Child, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
 from pydoredis.worker.deaths import Deaths
-from pydoredis.worker.frames import RESULT_HEAD, Frame, FrameError, Kind
+from pydoredis.worker.frames import Frame, FrameError, Kind
 from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
 from pydoredis.worker.outage import Server
+from pydoredis.worker.output import OutputLine
 from pydoredis.worker.pace import Pace, Refusals
+from pydoredis.worker.report import Report
 from pydoredis.worker.shutdown import Shutdown
 from pydoredis.worker.waiter import Waiter
 from pydoredis.worker.wear import Limits
@@ -49,16 +55,28 @@ class Agent:
     Args:
         connection: Which Redis.
         settings: How to behave.
+        on_demand: Whether executors are started when a first task comes, rather than at once.
+        report: Where to say that we are ready, and what bodies print.
 
     Raises:
         ConfigError: If a queue's name would break R peers.
     """
 
-    def __init__(self, connection: ConnectionSettings, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        connection: ConnectionSettings,
+        settings: WorkerSettings,
+        *,
+        on_demand: bool = False,
+        report: Report | None = None,
+    ) -> None:
         self.undelivered = 0
+        self._on_demand = on_demand
+        self._report = report or Report()
         self._settings = settings
         self._connection = connection
         self._queues = [QueueKeys(check_queue_name(name)) for name in settings.queues]
+        self._id = secrets.token_hex(8)
         self._host = tag_host(platform.node())
         self._store = WorkerStore(connection)
         self._jobs = Jobs()
@@ -70,7 +88,10 @@ class Agent:
         self._refusals = Refusals()
         self._refused_jobs: deque[str] = deque(maxlen=100)
         self._shutdown = Shutdown(settings.grace_s)
-        self._deaths = Deaths(self._store, self._hands, settings.max_crashes, self._let_go)
+        self._deaths = Deaths(
+            self._store, self._hands, settings.max_crashes, settings.retry_pause_s, self._let_go
+        )
+        self._served: served.Served
         self._lists: Lists
         self._crew: Crew
         self._heart: Heart
@@ -89,9 +110,9 @@ class Agent:
         """
         settings = self._settings
         version = self._store.check()
-        chosen = served.choose(settings.codec, settings.r_engine)
-        self._crew = Crew(chosen, settings.workers, Limits.of(settings))
-        self._heart = Heart(self._connection, self._queues, self._crew.wake)
+        self._served = served.choose(settings.codec, settings.r_engine)
+        self._crew = Crew(self._served, settings.workers, Limits.of(settings))
+        self._heart = Heart(self._connection, self._queues, self._presence, self._crew.wake)
         self._lists = served.lists(self._queues, self._crew.codecs)
         self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
         try:
@@ -99,12 +120,14 @@ class Agent:
                 self._gather()
                 if not self._shutdown.begun:
                     self._server.join()
+                    self._heart.announce()
                     log.info(
                         "up: %d workers (%s) on queue %s, Redis %s at %s%s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),
                         *(version, self._connection.safe_url),
                         "" if rinterop.accelerated else f"; serialization {rinterop.acceleration}",
                     )
+                    self._report.ready(settings.workers)
                     try:
                         self._serve()
                     except EvaluatorError:
@@ -120,10 +143,19 @@ class Agent:
             self._store.close()
         return self._shutdown.signal
 
+    def _presence(self) -> Presence:
+        """What is said of this agent in Redis. Called by the liveness thread."""
+        return Presence(
+            *(self._id, self._host, os.getpid(), self._settings.workers, self._served.codecs),
+            *(self._served.python, self._served.r_version, __version__, self._crew.pids),
+        )
+
     # --- the loop -----------------------------------------------------------------------------------------
 
     def _gather(self) -> None:
         """Start the executors and wait until all are ready."""
+        if self._on_demand:
+            return
         self._crew.fill()
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self._shutdown.begun and not self._crew.all_ready():
@@ -135,6 +167,8 @@ class Agent:
         self._crew.wake()  # nothing happens by itself until the first turn has asked for a task
         while not self._finished():
             self._hear(self._crew.events(self._timeout()))
+            self._forget_jobs()
+            self._report.flush()
             self._enforce_limits(time.monotonic())
             self._server.use(self._turn, staying=not self._shutdown.begun)
             self._dispatch()
@@ -142,7 +176,7 @@ class Agent:
     def _hear(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event.what, OutputLine):
-                event.what.log()
+                self._printed(event.what)
             elif isinstance(event.what, Frame):
                 try:
                     self._answered(event.child, event.what)
@@ -150,6 +184,18 @@ class Agent:
                     self._crew.dismiss_for(event.child, error)
             else:
                 self._died(event.child)
+
+    def _forget_jobs(self) -> None:
+        """Let go of the environments of jobs that are over, here and in the executors."""
+        for key in self._heart.jobs_over():
+            job = self._jobs.forget(key)
+            if job is not None:
+                self._crew.forget(job.number)
+
+    def _printed(self, line: OutputLine) -> None:
+        line.log()
+        if line.source is not None:
+            self._report.printed(line.source.job, line.iteration, line.text)
 
     def _timeout(self) -> float | None:
         """Seconds until the clock, and nothing else, gives a reason to act; None for never."""
@@ -159,6 +205,8 @@ class Agent:
             due += [self._refusals.due_s, self._hands.next_retry_s()]
             if self._hands.outbox:
                 due.append(now_s)
+        if self._report.pending:
+            due.append(now_s + 0.05)
         if self._shutdown.begun and self._waiter.waiting:
             due.append(now_s + 0.05)
         due.append(self._crew.next_overdue_s(self._settings.timelimit_s))
@@ -276,6 +324,10 @@ class Agent:
             self._heart.remove(claim)
             log.info("dropped task %s of job %s: the job is over", claim.block, claim.task.job)
             return
+        if claim.task.problem:
+            log.warning("queue %s, job %s: %s", claim.keys.queue, claim.task.job, claim.task.problem)
+            self._fail(claim, f"the task cannot be run: {claim.task.problem}")
+            return
         try:
             job = self._jobs.find(claim.env, arrived.environment)
         except RemoteProtocolError as error:
@@ -284,8 +336,9 @@ class Agent:
             return
         claim.ours = job.environment.ours
         run = Run(next(self._run_numbers), claim, job)
-        if job.environment.codec not in self._crew.codecs:
-            self._refuse(run)
+        refusal = self._served.refusal(job.environment)
+        if refusal:
+            self._refuse(run, refusal)
         elif not (arrived.crashed and self._deaths.condemned(run)):
             self._hands.backlog.append(run)
 
@@ -293,22 +346,19 @@ class Agent:
         """Name the executor that will probably run the task: R's `tasks()` shows its process number."""
         return str(TaskTag(first, last, self._host, self._crew.next_pid(), format_begin(datetime.now())))
 
-    def _refuse(self, run: Run) -> None:
-        """Put back a task in a language that is not served here, and leave it to others for a while."""
-        if run.job.environment.codec == "cloudpickle":
-            self._let_go([run], "python")  # whence it will not come back to us
+    def _refuse(self, run: Run, reason: str) -> None:
+        """Put back a task that cannot be run here, and leave it to others for a while."""
+        if run.job.environment.codec == "cloudpickle" and "cloudpickle" not in self._served.codecs:
+            self._let_go([run], "python", level=logging.DEBUG)  # whence it will not come back to us
             return
-        self._let_go([run], "tail")
+        self._let_go([run], "tail", level=logging.DEBUG)
         self._refusals.note(run.claim.task.job, run.claim.block, time.monotonic())
-        job, codec = run.claim.task.job, run.job.environment.codec
+        job = run.claim.task.job
         if job not in self._refused_jobs:
             self._refused_jobs.append(job)
-            served = self._settings.codec
-            log.warning(
-                "job %s is in %s, not served here (--codec %s): its tasks go back", job, codec, served
-            )
+            log.warning("tasks of job %s go back: %s", job, reason)
 
-    def _let_go(self, runs: Sequence[Run], end: End) -> None:
+    def _let_go(self, runs: Sequence[Run], end: End, *, level: int = logging.INFO) -> None:
         """Put tasks back on their queues; until that is done, they are kept."""
         try:
             outcomes = self._store.give_back([run.claim for run in runs], end)
@@ -317,7 +367,7 @@ class Agent:
             raise
         for run, outcome in zip(runs, outcomes, strict=True):
             self._heart.remove(run.claim)
-            log.info("task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
+            log.log(level, "task %s of job %s: %s", run.claim.block, run.claim.task.job, outcome)
 
     def _fail(self, claim: Claim, message: str) -> None:
         """Answer a task with an error for each of its iterations."""
@@ -357,20 +407,23 @@ class Agent:
             self._crew.greet(child, frame.body.decode("utf-8", "replace"))
             return
         if frame.kind == Kind.REQUEST:
-            child.answer(frame.token, requests.serve(self._store, frame.body))
+            child.answer(frame.token, *requests.serve(self._store, frame.body))
             return
         if frame.kind == Kind.PARTIAL:
-            child.running(frame.token).keep(frame.body)
+            child.running(frame.token).kept.append((*frame.head, frame.body))
             return
         if frame.kind == Kind.INTERRUPTED:
-            self._hands.interrupted(child.dropped(frame.token))
+            (index,) = frame.head
+            if index not in range(len(child.running(frame.token).claim.task.iterations)):
+                raise FrameError(f"iteration {index} of task {frame.token}, which has none")
+            self._hands.interrupted(child.dropped(frame.token), index)
             return
         run = child.finish(frame.token)
         claim = run.claim
         if frame.kind == Kind.RESULT:
-            (seconds,) = RESULT_HEAD.unpack_from(frame.body)
+            (seconds,) = frame.head
             run.job.pace.note(seconds)
-            result = frame.body[RESULT_HEAD.size :]
+            result = frame.body
             if len(result) > wire.MAX_MESSAGE:
                 self._fail(claim, f"the result has {len(result)} bytes; Redis takes {wire.MAX_MESSAGE}")
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import time
 from collections import OrderedDict, deque
@@ -14,31 +13,19 @@ from dataclasses import dataclass, field
 from pydoredis.protocol.messages import Codec, Verdict
 from pydoredis.store import Claim
 from pydoredis.worker import engines
-from pydoredis.worker.frames import (
-    OUTPUT_MARK,
-    PARTIAL_HEAD,
-    TASK_HEAD,
-    VERDICT_HEAD,
-    Frame,
-    FrameBuffer,
-    FrameError,
-    Kind,
-    pack,
-)
+from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, FrameError, Kind, Outgoing, pack
 from pydoredis.worker.jobs import Job
+from pydoredis.worker.output import Line, Output, OutputLine, Places, Source
 from pydoredis.worker.process import Process
 
-_output_log = logging.getLogger("pydoredis.worker.output")
-
 KEPT_ENVIRONMENTS = 4
-"""Job environments that an executor keeps, least recently used out: several jobs may alternate on a queue."""
+KEPT_BYTES = 128 * 1024 * 1024
+"""How many job environments an executor keeps, and of what size together, least recently used out: several
+jobs may alternate on a queue. Those that tasks in its pipe need stay in any case."""
 
-_READ_SIZE = 1 << 18
 _PIPE_SIZE = 1 << 20
 _KEPT_LINES = 40
 _SHOWN_LINES = 5
-_LONGEST_LINE = 8192
-_LONGEST_MARK = 12  # a sign, ten digits, the mark
 
 _LAST_WORDS = ("Fatal Python error", " *** caught ")
 """How Python's and R's reports of a crash begin: first what they were doing, then how it came to that."""
@@ -59,48 +46,28 @@ class Run:
         claim: The task.
         job: Its job.
         verdicts: Iterations (by number) that are not run any more, with the error that they get.
-        kept: Bodies of PARTIAL frames: results of the first iterations, should the executor die.
-        finished: Of how many iterations.
+        kept: From PARTIAL frames: of how many iterations results were there, and the results that had come
+            in addition, should the executor die.
     """
 
     number: int
     claim: Claim
     job: Job
     verdicts: dict[int, Verdict] = field(default_factory=dict)
-    kept: list[bytes] = field(default_factory=list)
-    finished: int = 0
+    kept: list[tuple[int, Bytes]] = field(default_factory=list)
 
-    def keep(self, part: bytes) -> None:
-        """An executor has finished some more iterations."""
-        self.kept.append(part)
-        (self.finished,) = PARTIAL_HEAD.unpack_from(part)
+    @property
+    def finished(self) -> int:
+        """Of how many iterations the results are there."""
+        return self.kept[-1][0] if self.kept else 0
 
     def keep_nothing(self) -> None:
         """Start again from the first iteration."""
         self.kept.clear()
-        self.finished = 0
 
     def may_run(self, iteration: int | None) -> bool:
         """Whether this is an iteration of the task that was still to be run."""
         return iteration in self.claim.task.iterations[self.finished :] and iteration not in self.verdicts
-
-
-@dataclass(frozen=True, slots=True)
-class OutputLine:
-    """A line that a body printed, and the iteration that did (None outside of one)."""
-
-    text: str
-    run: Run | None
-    iteration: int | None
-
-    def log(self) -> None:
-        """Write it to the log of what bodies print, with queue, job and iteration."""
-        if self.run is None:
-            _output_log.info("%s", self.text)
-        else:
-            claim = self.run.claim
-            where = claim.block if self.iteration is None else self.iteration
-            _output_log.info("[%s %s %s] %s", claim.keys.queue, claim.task.job, where, self.text)
 
 
 class Child:
@@ -111,21 +78,22 @@ class Child:
         pid: Its process number.
         ready: What it said of itself once it was ready; None before.
         runs: Tasks in its pipe, the running one first.
-        tail: The last lines it printed, for the report of its death.
+        output: What it prints.
+        tail: The last lines of that, for the report of its death.
         head_since_s: Since when (monotonic) the running task runs.
         killed_for: Why we ended it, if we did.
         tasks_done: How many tasks it has answered.
         tasks_looked_at: How many it had when somebody looked whether it should go on (`Crew.retire_worn`).
         dismissed_s: Since when (monotonic) it may end; infinity before.
         retired_for: Why it is given no more tasks, if so: its successor has been started.
-        output_ended: Whether it closed its standard output and error.
     """
 
     def __init__(self, codec: Codec, r_engine: engines.REngine) -> None:
         self.codec = codec
         self.ready: str | None = None
         self.runs: deque[Run] = deque()
-        self.tail: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.output = Output()
+        self.tail: deque[OutputLine] = deque(maxlen=_KEPT_LINES)
         self.started_s = time.monotonic()
         self.head_since_s = self.started_s
         self.killed_for: str | None = None
@@ -134,29 +102,29 @@ class Child:
         self.tasks_done = 0
         self.tasks_looked_at = 0
         self.dismissed_s = float("inf")
-        self.output_ended = False
         self._stopping_since_s: float | None = None  # since when its running task is to be stopped
         self._interrupted = False  # whether a SIGINT is on its way to the tasks in its pipe
         self._frames = FrameBuffer()
-        self._environments: OrderedDict[int, None] = OrderedDict()
-        self._outgoing = bytearray()
-        self._line = b""
-        self._iteration: int | None = None
+        self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
+        self._places = Places()
+        self._outgoing = Outgoing()
         their_in, self.task_fd = os.pipe()
         self.answer_fd, their_out = os.pipe()
-        self.output_fd, their_print = os.pipe()
         for fd in (self.task_fd, self.answer_fd):
             # Big values in fewer pieces; a limit for pipes may forbid it, and the default works.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
-        command, environment = engines.command(codec, r_engine, their_in, their_out)
+        theirs = (their_in, their_out, self.output.theirs)
+        command, environment = engines.command(codec, r_engine, *theirs)
         try:
-            self.process = Process(command, environment, their_print, (their_in, their_out))
+            self.process = Process(command, environment, self.output.theirs, theirs)
         finally:
-            for fd in (their_in, their_out, their_print):
+            for fd in theirs:
                 os.close(fd)
-        for fd in (self.task_fd, self.answer_fd, self.output_fd):
+        for fd in (self.task_fd, self.answer_fd):
             os.set_blocking(fd, False)
+        self._post(Kind.CUT, 0, body=self.output.cut)
+        self.flush()
 
     @property
     def pid(self) -> int:
@@ -171,23 +139,25 @@ class Child:
         if number in self._environments:
             self._environments.move_to_end(number)
         else:
-            self._environments[number] = None
-            self._post(Kind.ENVIRONMENT, number, run.job.environment.payload)
-            self._forget()
+            self._environments[number] = len(run.job.environment.payload)
+            self._make_room(number)  # first: the executor need not have both at a time
+            self._post(Kind.ENVIRONMENT, number, body=run.job.environment.payload)
         for iteration, verdict in run.verdicts.items():
             index = run.claim.task.iterations.index(iteration)
-            self._post(Kind.VERDICT, run.number, VERDICT_HEAD.pack(index) + verdict.encode())
-        for part in run.kept:
-            self._post(Kind.KEPT, run.number, part)
+            self._post(Kind.VERDICT, run.number, index, body=verdict.encode())
+        for finished, part in run.kept:
+            self._post(Kind.KEPT, run.number, finished, body=part)
         if not self.runs:
             self.head_since_s = time.monotonic()
-            self._iteration = None
+        if self.output.settled:
+            self._places.forget(len(self.runs) + 1)  # the last that was finished: the executor may be there
+        place = self._places.give(run.number, run.claim)
         self.runs.append(run)
-        self._post(Kind.TASK, run.number, TASK_HEAD.pack(number) + run.claim.task.payload)
+        self._post(Kind.TASK, run.number, number, place, body=run.claim.task.payload)
 
-    def answer(self, number: int, status: bytes, value: bytes = b"") -> None:
+    def answer(self, number: int, status: Answer, value: bytes) -> None:
         """Answer a request of the running body."""
-        self._post(Kind.ANSWER, number, status + value)
+        self._post(Kind.ANSWER, number, status.value, body=value)
         self.flush()
 
     @property
@@ -197,22 +167,26 @@ class Child:
 
     def flush(self) -> None:
         """Write what the pipe takes."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            while self._outgoing and self.task_fd >= 0:
-                written = os.write(self.task_fd, self._outgoing)
-                del self._outgoing[:written]
+        if self.task_fd >= 0:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                self._outgoing.write(self.task_fd)
 
-    def _post(self, kind: Kind, number: int, body: bytes) -> None:
-        self._outgoing += pack(kind, number, body)
+    def _post(self, kind: Kind, number: int, *head: object, body: Bytes = b"") -> None:
+        self._outgoing.add(pack(kind, number, *head, body=body))
 
-    def _forget(self) -> None:
-        needed = {run.job.number for run in self.runs}
-        for number in list(self._environments)[:-1]:
-            if len(self._environments) <= KEPT_ENVIRONMENTS:
+    def forget(self, number: int) -> None:
+        """Have it let go of a job environment, unless a task in its pipe needs that."""
+        if number in self._environments and all(run.job.number != number for run in self.runs):
+            del self._environments[number]
+            self._post(Kind.FORGET, number)
+
+    def _make_room(self, wanted: int) -> None:
+        for number in list(self._environments):
+            kept = self._environments.values()
+            if len(kept) <= KEPT_ENVIRONMENTS and sum(kept) <= KEPT_BYTES:
                 break
-            if number not in needed:
-                del self._environments[number]
-                self._post(Kind.FORGET, number, b"")
+            if number != wanted:
+                self.forget(number)
 
     # --- from the executor --------------------------------------------------------------------------------
 
@@ -223,16 +197,9 @@ class Child:
             FrameError: If what arrived is no frame.
             EOFError: After the last frame, if the executor has closed its end.
         """
-        while True:
-            try:
-                data = os.read(self.answer_fd, _READ_SIZE)
-            except BlockingIOError:
-                return
-            if not data:
-                raise EOFError
-            yield from self._frames.feed(data)
-            if len(data) < _READ_SIZE:
-                return
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                yield from self._frames.read(self.answer_fd)
 
     def running(self, number: int) -> Run:
         """The task with this number, the first in the pipe.
@@ -257,8 +224,6 @@ class Child:
         self._stopping_since_s = None
         if not self.runs:
             self._interrupted = False
-        if self._iteration in run.claim.task.iterations:
-            self._iteration = None  # else it is that of the next task, whose output came before this answer
         return run
 
     def dropped(self, number: int) -> Run:
@@ -271,52 +236,34 @@ class Child:
         self._interrupted = False
         return run
 
+    # --- where it is, and what it prints ------------------------------------------------------------------
+
     @property
     def iteration(self) -> int | None:
-        """Which iteration of the first task runs, as far as the executor's output tells."""
-        if not self.runs:
-            return None
-        iterations = self.runs[0].claim.task.iterations
-        if len(iterations) == 1:
-            return iterations[0]
-        return self._iteration if self._iteration in iterations else None
+        """Which iteration of the first task is at work, or was when the process ended; None: none of them."""
+        source, iteration = self._places.at(self.output.place)
+        return iteration if self._is_first(source) else None
 
-    def output(self) -> Iterator[OutputLine]:
+    def printed(self) -> Iterator[OutputLine]:
         """Every whole line that was printed since the last call."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                data = os.read(self.output_fd, _READ_SIZE)
-                if not data:
-                    self.output_ended = True
-                    break
-                *lines, self._line = (self._line + data).split(b"\n")
-                if len(self._line) > _LONGEST_LINE:
-                    lines.append(self._line)
-                    self._line = b""
-                for line in lines:
-                    yield from self._printed(line)
-                if len(data) < _READ_SIZE:
-                    break
-        if self.output_ended or self.died():
-            yield from self.unfinished_line()
+        yield from map(self._note, self.output.lines())
+        if self.output.ended or self.died():
+            yield from map(self._note, self.output.end_of_line())
 
-    def unfinished_line(self) -> Iterator[OutputLine]:
-        """What was printed after the last whole line, as a line: a task or the process has ended."""
-        if self._line:
-            line, self._line = self._line, b""
-            yield from self._printed(line)
+    def end_of_line(self, number: int) -> Iterator[OutputLine]:
+        """What this task printed after its last whole line, as a line: it has ended."""
+        source, _ = self._places.at(self.output.rest_place)
+        if source is not None and source.number == number:
+            yield from map(self._note, self.output.end_of_line())
 
-    def _printed(self, line: bytes) -> Iterator[OutputLine]:
-        text_before, mark, number = line.rpartition(OUTPUT_MARK)
-        if mark and number.isdigit() and len(number) < _LONGEST_MARK:
-            # What the iteration before it printed may lack the end of its last line.
-            if text_before:
-                yield from self._printed(text_before)
-            self._iteration = int(number)
-            return
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        self.tail.append(text)
-        yield OutputLine(text, self.runs[0] if self.runs else None, self.iteration)
+    def _note(self, line: Line) -> OutputLine:
+        noted = OutputLine(line.text, *self._places.at(line.place))
+        self.tail.append(noted)
+        return noted
+
+    def _is_first(self, source: Source | None) -> bool:
+        """Whether this is the first task in the pipe, the one that runs."""
+        return source is not None and bool(self.runs) and self.runs[0].number == source.number
 
     # --- its end ------------------------------------------------------------------------------------------
 
@@ -350,7 +297,7 @@ class Child:
         elif not self._interrupted and all(run.claim.cancelled for run in self.runs):
             self._interrupted = True
             self.process.interrupt()
-            self._post(Kind.BARRIER, 0, b"")
+            self._post(Kind.BARRIER, 0)
             self.flush()
 
     def kill(self, reason: str) -> None:
@@ -370,14 +317,22 @@ class Child:
             self.process.wait(float("inf"))
 
     def obituary(self) -> str:
-        """Why it died: what the agent did, or signal or exit status and peak memory; then its last lines."""
+        """Why it died: what the agent did, or signal or exit status and peak memory; then its last lines.
+
+        Those of what it died of, and no others: of the iteration; of the task, if it died in none.
+        """
         cause = self.killed_for or self.process.cause_of_death()
-        lines = [line for line in self.tail if line.strip()]
+        lines = [line.text for line in self.tail if line.text.strip() and self._is_to_blame(line)]
         shown = lines[-_SHOWN_LINES:]
-        for place, line in enumerate(lines):
-            if line.startswith(_LAST_WORDS):
-                shown = lines[place : place + _SHOWN_LINES]
+        for index, text in enumerate(lines):
+            if text.startswith(_LAST_WORDS):
+                shown = lines[index : index + _SHOWN_LINES]
         return f"{cause}; its last output: {' | '.join(shown)}" if shown else cause
+
+    def _is_to_blame(self, line: OutputLine) -> bool:
+        if not self.runs:
+            return line.source is None
+        return self._is_first(line.source) and self.iteration in (None, line.iteration)
 
     def dismiss(self) -> None:
         """Let it finish what is in its pipe and end: the agent's side of the pipe is closed."""
@@ -390,4 +345,4 @@ class Child:
         """Close the pipes of a process that has ended."""
         self.dismiss()
         os.close(self.answer_fd)
-        os.close(self.output_fd)
+        self.output.close()

@@ -6,9 +6,8 @@ from typing import Literal
 
 from pydoredis.protocol.messages import Verdict
 
-RETRY_PAUSE_S = 10.0
-"""Seconds before a task that killed two executors is tried again: as long as R peers need to notice a dead
-worker, so a body that only has to get over something in time gets as much of it here as there."""
+INTERRUPTED = "interrupted by SIGINT"
+"""Cause of what counts as a death though the executor lives: a signal that the agent has not sent."""
 
 Decision = Literal["give-back", "again", "wait", "condemn"]
 
@@ -19,7 +18,7 @@ def decide(deaths: int, max_crashes: int, *, some_finished: bool) -> Decision:
     Returns:
         `give-back`: at once to the head of the queue, for whoever is free: most deaths are nobody's fault.
         `again`: at once, but here, where the results of those iterations are that were finished before.
-        `wait`: keep it, marked and alive, for `RETRY_PAUSE_S`, then try it again.
+        `wait`: keep it, marked and alive, for the worker's `retry_pause_s`, then try it again.
         `condemn`: its result is an error that names the cause; the rest of its block is delivered.
     """
     if deaths >= max_crashes:
@@ -32,4 +31,8 @@ def decide(deaths: int, max_crashes: int, *, some_finished: bool) -> Decision:
 def verdict(deaths: int, cause: str) -> Verdict:
     """The error of a condemned iteration."""
     times = "once" if deaths == 1 else f"{deaths} times"
+    if cause == INTERRUPTED:
+        return Verdict(
+            "crash", f"the iteration was interrupted {times}, and not because its job was cancelled"
+        )
     return Verdict("crash", f"the worker process died {times} on this iteration: {cause}")

@@ -14,8 +14,9 @@ from typing import Literal
 
 from pydoredis.errors import EvaluatorError
 from pydoredis.protocol.messages import Codec
-from pydoredis.worker.child import Child, OutputLine, Run
+from pydoredis.worker.child import Child, Run
 from pydoredis.worker.frames import Frame, FrameError, Kind
+from pydoredis.worker.output import OutputLine
 from pydoredis.worker.served import Served
 from pydoredis.worker.wear import Limits
 
@@ -85,7 +86,7 @@ class Crew:
             raise EvaluatorError(codec, f"no executor can be started: {error}") from error
         self.children.append(child)
         self._selector.register(child.answer_fd, selectors.EVENT_READ, child)
-        self._selector.register(child.output_fd, selectors.EVENT_READ, child)
+        self._selector.register(child.output, selectors.EVENT_READ, child)
 
     def greet(self, child: Child, text: str) -> None:
         """An executor is ready; `text` names its engine."""
@@ -107,7 +108,7 @@ class Crew:
                     child.codec,
                     f"{self._failed_starts} executors in a row died while they started: {child.obituary()}",
                     child.process.status,
-                    "\n".join(child.tail),
+                    "\n".join(line.text for line in child.tail),
                 )
         if hire and not child.retired_for:
             self._hire(child.codec)
@@ -188,9 +189,15 @@ class Crew:
 
     def _remove(self, child: Child) -> None:
         self.children.remove(child)
-        for fd in (child.answer_fd, child.output_fd, child.task_fd):
+        for fd in (child.answer_fd, child.output, child.task_fd):
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(fd)
+
+    def forget(self, number: int) -> None:
+        """Have the executors let go of a job environment."""
+        for child in self.children:
+            child.forget(number)
+            child.flush()
 
     # --- work ---------------------------------------------------------------------------------------------
 
@@ -199,9 +206,14 @@ class Crew:
         return all(child.ready for child in self.children)
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """Process numbers of the executors."""
+        return tuple(child.pid for child in self.children)
+
+    @property
     def engine_text(self) -> str:
         """What the executors say of themselves."""
-        return next((child.ready for child in self.children if child.ready), "not ready")
+        return next((child.ready for child in self.children if child.ready), "started when needed")
 
     @property
     def runs(self) -> int:
@@ -221,7 +233,7 @@ class Crew:
         """
         for child in self.children:
             if child.runs and not child.killed_for:
-                own_s = child.runs[0].job.environment.timelimit_s
+                own_s = child.runs[0].job.environment.limits.timelimit_s
                 limits = [seconds for seconds in (limit_s, own_s) if seconds]
                 if limits:
                     yield child, min(limits)
@@ -296,14 +308,15 @@ class Crew:
         except (EOFError, FrameError) as error:
             broken = error
         # In this order: what a body printed is in the pipe before its answer is.
-        for line in child.output():
+        for line in child.printed():
             yield Event(child, line)
-        if any(frame.kind in (Kind.RESULT, Kind.FAILED, Kind.INTERRUPTED) for frame in frames):
-            for line in child.unfinished_line():
-                yield Event(child, line)
-        if child.output_ended:
+        for frame in frames:
+            if frame.kind in (Kind.RESULT, Kind.FAILED, Kind.INTERRUPTED):
+                for line in child.end_of_line(frame.token):
+                    yield Event(child, line)
+        if child.output.ended:
             with contextlib.suppress(KeyError):
-                self._selector.unregister(child.output_fd)
+                self._selector.unregister(child.output)
         for frame in frames:
             yield Event(child, frame)
         if isinstance(broken, EOFError):
@@ -314,7 +327,7 @@ class Crew:
             child.process.wait(float("inf"))
             ended = True
         if ended:
-            for line in child.output():
+            for line in child.printed():
                 yield Event(child, line)
             yield Event(child, "died")
 

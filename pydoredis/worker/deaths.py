@@ -18,7 +18,9 @@ class Deaths:
     Args:
         store: Where crashes are counted.
         hands: The agent's.
-        max_crashes: So often may executors die on an iteration, on any machine.
+        max_crashes: Give up an iteration after this many executor deaths, on any machine, unless its job says
+            otherwise.
+        retry_pause_s: How long to wait before a task is tried again that killed two executors.
         let_go: Puts tasks back on their queues.
     """
 
@@ -27,11 +29,13 @@ class Deaths:
         store: WorkerStore,
         hands: Hands,
         max_crashes: int,
+        retry_pause_s: float,
         let_go: Callable[[Sequence[Run], End], None],
     ) -> None:
         self._store = store
         self._hands = hands
         self._max_crashes = max_crashes
+        self._retry_pause_s = retry_pause_s
         self._let_go = let_go
 
     def note(self, child: Child, cause: str, *, blame: bool) -> None:
@@ -63,9 +67,11 @@ class Deaths:
                 self._time_out(death)
                 continue
             count = self._store.count_crash(run.claim, death.iteration, death.cause)
-            decision = crashes.decide(count, self._max_crashes, some_finished=bool(run.finished))
+            decision = crashes.decide(count, self._limit(run), some_finished=bool(run.finished))
             if decision == "wait" and not stopping:
-                self._hands.delay(run, now_s + crashes.RETRY_PAUSE_S)
+                # Time may mend a machine, but not a body that interrupts itself.
+                pause_s = 0.0 if death.cause == crashes.INTERRUPTED else self._retry_pause_s
+                self._hands.delay(run, now_s + pause_s)
             elif decision != "condemn" or not self.condemned(run):
                 self._hands.backlog.appendleft(run)
             self._hands.deaths.popleft()
@@ -76,11 +82,15 @@ class Deaths:
         """Note which iterations of a task may not run any more; answer it if none is left."""
         numbers = run.claim.task.iterations
         for crash in self._store.crashes(run.claim):
-            if crash.deaths >= self._max_crashes:
+            if crash.deaths >= self._limit(run):
                 verdict = crashes.verdict(crash.deaths, crash.cause)
                 guilty = numbers if crash.iteration is None else (crash.iteration,)
                 run.verdicts.update(dict.fromkeys(guilty, verdict))
         return self._answered_by_verdicts(run)
+
+    def _limit(self, run: Run) -> int:
+        """How many executor deaths an iteration of this task may cause."""
+        return run.job.environment.limits.max_crashes or self._max_crashes
 
     def _time_out(self, death: Death) -> None:
         """An iteration took too long: that is its result; the others of its block go on."""

@@ -1,7 +1,8 @@
 """An executor process: reads frames, runs tasks with one engine, writes frames (`pydoredis.worker.frames`).
 
-`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD [--agent PID]`. Agents take the command
-line from `pydoredis.worker.engines.command`. Everything happens in the main thread, where R has to live.
+`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD --output FD [--agent PID]`. Agents take
+the command line from `pydoredis.worker.engines.command`. Everything happens in the main thread, where R has
+to live.
 
 Exit status: 0 when the agent closed its end; 69 if the engine can't run here, with the reason on standard
 error; else what the body made it.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -20,9 +22,7 @@ from enum import IntEnum
 
 from pydoredis.worker import frames
 from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskInterrupted, TaskRefused
-from pydoredis.worker.frames import Frame, FrameBuffer, FrameError, Kind
-
-_READ_SIZE = 1 << 16
+from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, FrameError, Kind, Outgoing
 
 
 class ExitCode(IntEnum):
@@ -38,6 +38,7 @@ class Pipes:
     def __init__(self, fd_in: int, fd_out: int) -> None:
         self._in, self._out = fd_in, fd_out
         self._buffer = FrameBuffer()
+        self._outgoing = Outgoing()
         self._waiting: deque[Frame] = deque()
         self._requests = 0
         self._pid = os.getpid()
@@ -46,66 +47,69 @@ class Pipes:
     def receive(self) -> Frame | None:
         """The next frame; None once the agent has closed its end and all is read."""
         while not self._waiting:
-            data = os.read(self._in, _READ_SIZE)
-            if not data:
+            try:
+                self._waiting.extend(self._buffer.read(self._in))
+            except EOFError:
                 return None
-            self._waiting.extend(self._buffer.feed(data))
         return self._waiting.popleft()
 
-    def send(self, data: bytes) -> None:
-        """Write packed frames."""
+    def send(self, kind: Kind, token: int, *head: object, body: Bytes = b"") -> None:
+        """Write a frame."""
         if os.getpid() != self._pid:
             os._exit(0)  # a body forked, and its child has come to the end of the body
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._out, view) :]
+        self._outgoing.add(frames.pack(kind, token, *head, body=body))
+        self._outgoing.write(self._out)
 
-    def keep(self, part: bytes) -> None:
+    def keep(self, finished: int, part: bytes) -> None:
         """Tell the agent what is finished of the running task."""
-        self.send(frames.pack(Kind.PARTIAL, self.task, part))
+        self.send(Kind.PARTIAL, self.task, finished, body=part)
 
-    def ask(self, request: bytes) -> bytes:
+    def ask(self, request: bytes) -> tuple[bytes, Bytes]:
         """Send a request and wait for its answer; frames that come in between are kept."""
         if os.getpid() != self._pid:
-            return frames.Answer.ERROR.value + b"a process that a body forked has no way to Redis"
+            return Answer.ERROR.value, b"a process that a body forked has no way to Redis"
         self._requests += 1
-        self.send(frames.pack(Kind.REQUEST, self._requests, request))
+        self.send(Kind.REQUEST, self._requests, body=request)
         kept: list[Frame] = []
         while True:
             frame = self.receive()
             if frame is None:
-                return b""
+                return b"", b""
             if frame.kind == Kind.ANSWER and frame.token == self._requests:
                 self._waiting.extendleft(reversed(kept))
-                return frame.body
+                return frame.head[0], frame.body
             kept.append(frame)
 
 
-def serve(engine: Engine, pipes: Pipes) -> None:
+def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
     """Announce the engine, then do what the frames say until the agent closes its end.
+
+    Args:
+        engine: The engine.
+        pipes: To the agent and from it.
+        output_fd: A descriptor of the process's standard outputs that no body uses.
 
     Raises:
         FrameError: If a frame makes no sense.
     """
-    pipes.send(frames.pack(Kind.READY, 0, engine.name.encode()))
+    pipes.send(Kind.READY, 0, body=engine.name.encode())
     verdicts: dict[int, dict[int, str]] = {}  # by task
-    kept: dict[int, list[bytes]] = {}  # by task
+    kept: dict[int, list[tuple[int, Bytes]]] = {}  # by task
     receive, send, run, clock = pipes.receive, pipes.send, engine.run, time.perf_counter
     while (frame := receive()) is not None:
         if frame.kind == Kind.TASK:
-            (number,) = frames.TASK_HEAD.unpack_from(frame.body)
-            payload = frame.body[frames.TASK_HEAD.size :]
-            pipes.task = frame.token
+            number, place = frame.head
+            task = pipes.task = frame.token
             began = clock()
             try:
-                result = run(number, payload, verdicts.pop(frame.token, {}), kept.pop(frame.token, ()))
+                result = run(number, frame.body, verdicts.pop(task, {}), kept.pop(task, ()), place)
             except TaskRefused as exc:
-                send(frames.pack(Kind.FAILED, frame.token, str(exc).encode()))
-            except TaskInterrupted:
-                send(frames.pack(Kind.INTERRUPTED, frame.token))
+                send(Kind.FAILED, task, body=str(exc).encode())
+            except TaskInterrupted as exc:
+                send(Kind.INTERRUPTED, task, exc.index)
             else:
-                head = frames.RESULT_HEAD.pack(clock() - began)
-                send(frames.HEADER.pack(Kind.RESULT, frame.token, len(head) + len(result)) + head + result)
+                send(Kind.RESULT, task, clock() - began, body=result)
+                del result  # it may be big, and the next task may be long in coming
         elif frame.kind == Kind.ENVIRONMENT:
             engine.load(frame.token, frame.body)
         elif frame.kind == Kind.FORGET:
@@ -113,11 +117,11 @@ def serve(engine: Engine, pipes: Pipes) -> None:
         elif frame.kind == Kind.BARRIER:
             engine.forget_interrupt()
         elif frame.kind == Kind.VERDICT:
-            (index,) = frames.VERDICT_HEAD.unpack_from(frame.body)
-            text = frame.body[frames.VERDICT_HEAD.size :].decode("utf-8", "replace")
-            verdicts.setdefault(frame.token, {})[index] = text
+            verdicts.setdefault(frame.token, {})[frame.head[0]] = frame.body.decode("utf-8", "replace")
         elif frame.kind == Kind.KEPT:
-            kept.setdefault(frame.token, []).append(frame.body)
+            kept.setdefault(frame.token, []).append((*frame.head, frame.body))
+        elif frame.kind == Kind.CUT:
+            engine.watch_output(output_fd, frame.body)
         elif frame.kind != Kind.ANSWER:
             raise FrameError(f"unknown frame of kind {frame.kind}")
 
@@ -127,7 +131,7 @@ def _r_engine(ask: Ask, keep: Keep) -> Engine:
     from rinterop.runtime import embedded
 
     runtime = embedded.start()
-    runtime.hold_interrupts()
+    runtime.have_signals()
     return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}", keep)
 
 
@@ -141,6 +145,9 @@ def _python_engine(ask: Ask, keep: Keep) -> Engine:
     faulthandler.enable(all_threads=False)
     interrupts = Interrupts()
     interrupts.install()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # Python ignores them, and so would what bodies start with os.system(). Handlers do not outlive exec.
+        signal.signal(number, lambda *_: None)
     use_in_bodies(AgentValues(interrupts.shielded(ask)))
     return PythonEngine(keep, interrupts)
 
@@ -157,12 +164,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("engine", choices=sorted(_ENGINES))
     parser.add_argument("--in", dest="fd_in", type=int, required=True, metavar="FD")
     parser.add_argument("--out", dest="fd_out", type=int, required=True, metavar="FD")
+    parser.add_argument("--output", dest="fd_output", type=int, required=True, metavar="FD")
     parser.add_argument("--agent", type=int, default=0, metavar="PID")
     options = parser.parse_args(arguments)
     settle(options.agent)
     # What bodies start must not hold the pipes: the agent would not see them close.
-    os.set_inheritable(options.fd_in, False)
-    os.set_inheritable(options.fd_out, False)
+    for fd in (options.fd_in, options.fd_out, options.fd_output):
+        os.set_inheritable(fd, False)
     pipes = Pipes(options.fd_in, options.fd_out)
     try:
         engine = _ENGINES[options.engine](pipes.ask, pipes.keep)
@@ -170,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"pydoredis: {exc}", file=sys.stderr)
         return ExitCode.UNAVAILABLE
     try:
-        serve(engine, pipes)
+        serve(engine, pipes, options.fd_output)
     except BrokenPipeError:
         return ExitCode.OK  # the agent is gone, nobody wants the result
     engine.close()

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.store import Claim
+from pydoredis.worker import crashes
 from pydoredis.worker.child import Run
+from pydoredis.worker.frames import Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Hands:
         self.arrived: deque[Arrived] = deque()
         self.backlog: deque[Run] = deque()
         self.deaths: deque[Death] = deque()
-        self.outbox: list[tuple[Claim, bytes]] = []
+        self.outbox: list[tuple[Claim, Bytes]] = []
         self.cancelled: list[Claim] = []
         self._delayed: list[_Delayed] = []
 
@@ -95,12 +97,12 @@ class Hands:
         while self._delayed and self._delayed[0].due_s <= now_s:
             self.backlog.append(heapq.heappop(self._delayed).run)
 
-    def interrupted(self, run: Run) -> None:
-        """An executor has dropped this task. It runs again if its job lives: then the SIGINT was not ours."""
+    def interrupted(self, run: Run, index: int) -> None:
+        """An executor has dropped this task. If its job lives, SIGINT was not from us: a kind of death."""
         if run.claim.cancelled:
             self.cancelled.append(run.claim)
         else:
-            self.backlog.appendleft(run)
+            self.deaths.append(Death(run, run.claim.task.iterations[index], crashes.INTERRUPTED))
 
     def withdraw_cancelled(self) -> None:
         """Move tasks of cancelled jobs that no executor has begun to `cancelled`."""

@@ -12,7 +12,9 @@ from pydoredis.protocol.messages import JobEnvironment
 from pydoredis.worker.pace import Pace
 
 KEPT_JOBS = 8
-"""Environments that an agent keeps, least recently used out."""
+KEPT_BYTES = 128 * 1024 * 1024
+"""How many environments an agent keeps, and of what size together, least recently used out. The one that was
+used last stays, whatever its size; those of jobs that are over go."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,14 @@ class Jobs:
         if job is None or job.environment.payload != value:
             job = Job(next(self._numbers), wire.decode_environment(value))
             self._by_key[key] = job
-            while len(self._by_key) > KEPT_JOBS:
-                self._by_key.popitem(last=False)
         self._by_key.move_to_end(key)
+        while len(self._by_key) > 1 and (len(self._by_key) > KEPT_JOBS or self._size_bytes() > KEPT_BYTES):
+            self._by_key.popitem(last=False)
         return job
+
+    def forget(self, key: str) -> Job | None:
+        """Let go of the job whose environment key this is: it is over. Returns what was known of it."""
+        return self._by_key.pop(key, None)
+
+    def _size_bytes(self) -> int:
+        return sum(len(job.environment.payload) for job in self._by_key.values())

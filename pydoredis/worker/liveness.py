@@ -6,12 +6,15 @@ to its interpreter or its process holds up a beat.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Claim, WorkerStore
 
@@ -33,18 +36,26 @@ class Heart:
     Args:
         connection: Which server.
         queues: Those that the machine serves.
-        wake: Called from the thread when a claim was found to be cancelled.
+        presence: Tells what to say of ourselves there.
+        wake: Called from the thread when a claim was found to be cancelled, or a job to be over.
     """
 
     def __init__(
-        self, connection: ConnectionSettings, queues: Sequence[QueueKeys], wake: Callable[[], None]
+        self,
+        connection: ConnectionSettings,
+        queues: Sequence[QueueKeys],
+        presence: Callable[[], Presence],
+        wake: Callable[[], None],
     ) -> None:
         self._queues = queues
+        self._presence = presence
+        self._announced = threading.Event()
         self._wake = wake
         self._store = WorkerStore(connection, timeout_s=BEAT_INTERVAL_S)
         self._lock = threading.Lock()
         self._claims: dict[int, Claim] = {}
         self._jobs: dict[tuple[QueueKeys, str], None] = {}
+        self._over: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._thread.start()
@@ -60,10 +71,30 @@ class Heart:
         with self._lock:
             self._claims.pop(id(claim), None)
 
+    def jobs_over(self) -> Iterator[str]:
+        """Environment keys of the jobs that were found to be over since the last call."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self._over.get_nowait()
+
+    def announce(self) -> None:
+        """Say from now on that the agent serves its queues.
+
+        Raises:
+            StoreUnavailable: If Redis does not answer.
+        """
+        self._store.announce(self._queues, self._presence())
+        self._announced.set()
+
     def close(self) -> None:
         """Stop beating; what was not removed will look dead in 10 s."""
         self._stop.set()
         self._thread.join()
+        with contextlib.suppress(StoreUnavailable):  # then it expires
+            self.tidy()
+        if self._announced.is_set():
+            with contextlib.suppress(StoreUnavailable):  # then it expires
+                self._store.withdraw(self._queues, self._presence())
         self._store.close()
 
     def tidy(self) -> None:
@@ -79,6 +110,10 @@ class Heart:
             if not lives and job not in busy:
                 with self._lock:
                     self._jobs.pop(job, None)
+                keys, name = job
+                self._over.put(keys.env(name))
+                if not self._stop.is_set():
+                    self._wake()
 
     def _run(self) -> None:
         pause_s, beats = BEAT_INTERVAL_S, 0
@@ -86,6 +121,8 @@ class Heart:
             try:
                 self._beat()
                 self.tidy()
+                if self._announced.is_set():
+                    self._store.announce(self._queues, self._presence())
                 beats += 1
                 if beats % SWEEP_BEATS == 0:
                     for queue in self._queues:

@@ -71,7 +71,7 @@ class Refusals:
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, str]] = set()
-        self._pause = Backoff(longest_s=2.0)
+        self._pause = Backoff(longest_s=10.0)
         self._breath = Backoff(longest_s=0.1)
 
     def note(self, job: str, block: str, now_s: float) -> None:

@@ -31,10 +31,9 @@ class AgentValues:
         """Nothing to close."""
 
     def _request(self, operation: Request, key: bytes, value: bytes = b"") -> bytes | None:
-        answer = self._ask(operation.value + REQUEST_HEAD.pack(len(key)) + key + value)
-        status, body = answer[:1], answer[1:]
+        status, body = self._ask(operation.value + REQUEST_HEAD.pack(len(key)) + key + value)
         if status == Answer.ABSENT.value:
             return None
         if status != Answer.VALUE.value:
             raise StoreUnavailable(f"the agent on {socket.gethostname()}", body.decode("utf-8", "replace"))
-        return body
+        return bytes(body)

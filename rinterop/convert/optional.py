@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from rinterop.errors import ConversionError
+from rinterop.install_hints import pip_install
 
 
 @functools.cache
@@ -46,4 +47,4 @@ def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConversionError(f"this conversion needs {name}: pip install {name}") from error
+        raise ConversionError(f"this conversion needs {name}: {pip_install(name)}") from error

@@ -14,11 +14,15 @@ from rinterop.errors import RError as RError
 from rinterop.errors import RJump as RJump
 
 RawFunction = Callable[..., bytes]
-"""An R function as Python calls it: `f(data, *numbers) -> bytes`.
+"""An R function as Python calls it: `f(data, *numbers) -> bytes`, where data may be any kind of buffer.
 
 `data` arrives in R as a raw vector, `numbers` as one integer vector. The R function returns a raw vector, or
 a character string to say what went wrong (`RError`).
 """
+
+
+ProvidedFunction = Callable[[bytes], "bytes | bytearray"]
+"""A Python function as R calls it: a raw vector in, a raw vector out."""
 
 
 class RuntimeUnavailableError(Exception):
@@ -42,7 +46,7 @@ class Runtime(Protocol):
         """R's version, like `4.2.2`."""
         ...
 
-    def source(self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None) -> None:
+    def source(self, *paths: Path, provide: Mapping[str, ProvidedFunction] | None = None) -> None:
         """Evaluate R source files in one new environment enclosed by R's base namespace.
 
         `provide` adds functions of Python's to that environment beforehand, raw vector in, raw vector out.

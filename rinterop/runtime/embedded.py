@@ -9,16 +9,17 @@ R lives in the main thread and nowhere else. Importing this module loads neither
 
 from __future__ import annotations
 
+import logging
 import os
-import signal
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rinterop.runtime import interrupts
-from rinterop.runtime.base import RawFunction, RError, RJump, RuntimeUnavailableError
+from rinterop.runtime.base import ProvidedFunction, RawFunction, RError, RJump, RuntimeUnavailableError
+from rinterop.runtime.locate import front_end_environment
 
 OPTIONS = ("R", "--no-echo", "--no-restore", "--no-save")
 """What `Rscript` gives to R. Not `--vanilla`: users rely on `.Rprofile`, `.Renviron`, `R_LIBS` and renv."""
@@ -51,6 +52,8 @@ def openrlib() -> Any:
     problem = static_problem()
     if problem is not None:
         raise problem
+    # That it works in its other mode, with an R that it was not built for, is of no interest to anybody.
+    logging.getLogger("rpy2.rinterface_lib.openrlib").setLevel(logging.ERROR)
     try:
         from rpy2.rinterface_lib import openrlib
     except Exception as exc:  # ffi.error is no ImportError
@@ -76,6 +79,9 @@ class EmbeddedR:
     def _initialize(self, home: str | None) -> None:
         if home is None:
             raise RuntimeUnavailableError("R was not found", "install R, or set R_HOME")
+        for name, value in front_end_environment().items():
+            if name.startswith("R_"):  # the paths of libraries would come too late
+                os.environ[name] = value
         os.environ["R_HOME"] = home
         ffi, rlib = self._ffi, self.rlib
         arguments = [ffi.new("char[]", option.encode()) for option in OPTIONS]
@@ -83,22 +89,17 @@ class EmbeddedR:
         # With handlers of its own, R turns a stack overflow in C code into an R error where it can, and
         # prints a traceback before it dies of a segfault where it can't.
         rlib.R_SignalHandlers = 1
+        interrupts.before_r_starts()
         rlib.Rf_initialize_R(len(arguments), ffi.new("char *[]", arguments))
         rlib.R_Interactive = False
         rlib.setup_Rmainloop()
-        interrupts.remember_handler_of_r()
-        # R's handler for a broken pipe raises an R error, which would end the process when Python writes.
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        # R's handler asks for an interrupt of whatever R does next; the caller sets another one if it likes.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupts.take_from_r()
 
-    def source(self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None) -> None:
+    def source(self, *paths: Path, provide: Mapping[str, ProvidedFunction] | None = None) -> None:
         """Evaluate R source files in one new environment; see `Runtime.source`."""
         self._environment = self.environment_of(*paths, provide=provide)
 
-    def environment_of(
-        self, *paths: Path, provide: Mapping[str, Callable[[bytes], bytes]] | None = None
-    ) -> Any:
+    def environment_of(self, *paths: Path, provide: Mapping[str, ProvidedFunction] | None = None) -> Any:
         """The new environment in which the files were evaluated, as a C pointer; kept for good."""
         rlib = self.rlib
         environment = self.evaluate("new.env(parent = .BaseNamespaceEnv)", rlib.R_BaseEnv)
@@ -128,7 +129,7 @@ class EmbeddedR:
         protect, unprotect, move, buffer = rlib.Rf_protect, rlib.Rf_unprotect, ffi.memmove, ffi.buffer
         length_of, nil = rlib.Rf_xlength, rlib.R_NilValue
 
-        def call_r(data: bytes, *values: int) -> bytes:
+        def call_r(data: bytes | bytearray, *values: int) -> bytes:
             vector = protect(allocate(_RAW, len(data)))
             move(raw(vector), data, len(data))
             define(symbol, vector, environment)
@@ -146,8 +147,8 @@ class EmbeddedR:
 
         return call_r
 
-    def hold_interrupts(self) -> None:
-        """Let R have SIGINT for good, and suspend it but where R code calls `interruptsSuspended(FALSE)`."""
+    def have_signals(self) -> None:
+        """Let R have its signals for good, and suspend interrupts until R code allows them again."""
         self.evaluate(".Internal(interruptsSuspended(TRUE))", self.rlib.R_BaseEnv)
         interrupts.leave_to_r()
 
@@ -209,7 +210,7 @@ class EmbeddedR:
         rlib.Rf_defineVar(rlib.Rf_install(name.encode()), value, environment)
         rlib.Rf_unprotect(1)
 
-    def _define(self, name: str, function: Callable[[bytes], bytes], environment: Any) -> None:
+    def _define(self, name: str, function: ProvidedFunction, environment: Any) -> None:
         """Make `function` an R function of one raw vector, callable through `.Call`."""
         ffi, rlib = self._ffi, self.rlib
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while R is busy.
+"""Ctrl-C while R is busy, and other signals that both R and Python have a mind about.
 
 Python's handler only takes a note, which is read when Python code runs again: too late to stop a loop in R.
 R's own handler asks R to stop. So while R evaluates for somebody who left SIGINT to Python, R's handler is
@@ -16,20 +16,39 @@ _SIGACTION_BYTES = 512
 """More than a `struct sigaction` has anywhere; it is kept and given back, never looked into."""
 
 _SIGINT: Final = int(signal.SIGINT)
+_SIGPIPE: Final = int(signal.SIGPIPE)
 _libc = ctypes.CDLL(None)
 _of_r: ctypes.Array[ctypes.c_char] | None = None
+_pipe_of_r: ctypes.Array[ctypes.c_char] | None = None
 
 
-def remember_handler_of_r() -> None:
-    """To be called when R has just installed its handler."""
-    global _of_r
-    _of_r = ctypes.create_string_buffer(_SIGACTION_BYTES)
+def before_r_starts() -> None:
+    """To be called before R installs its handlers: R from 4.5 on leaves SIGINT ignored if it finds it so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def take_from_r() -> None:
+    """To be called when R has just installed its handlers, which it gets back where that is wanted."""
+    global _of_r, _pipe_of_r
+    _of_r, _pipe_of_r = (ctypes.create_string_buffer(_SIGACTION_BYTES) for _ in range(2))
     _libc.sigaction(_SIGINT, None, _of_r)
+    _libc.sigaction(_SIGPIPE, None, _pipe_of_r)
+    # R's handler for a broken pipe raises an R error, which would end the process when Python writes.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    # R's handler asks for an interrupt of whatever R does next; the caller sets another one if it likes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def leave_to_r() -> None:
-    """Let R's handler have SIGINT for good, in a process that runs R and little else."""
+    """Let R have its signals for good, in a process that runs R and little else.
+
+    What R code starts finds them as R's own children do: a signal that is ignored, as Python ignores SIGPIPE
+    and SIGXFSZ, would be ignored in those programs, too.
+    """
     _libc.sigaction(_SIGINT, _of_r, None)
+    _libc.sigaction(_SIGPIPE, _pipe_of_r, None)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 class Interrupts:

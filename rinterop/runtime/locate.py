@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from rinterop.install_hints import pip_install, pip_install_extra
 from rinterop.runtime.base import RuntimeUnavailableError
 
 RPY2_RANGE = "rpy2-rinterface>=3.6.0,<3.6.6"
 """Runs with every R from 4.2 to 4.6; later versions need R 4.5 (they link against its `R_getVar`)."""
+
+RSCRIPT_VARIABLE = "PYDOREDIS_RSCRIPT"
 
 _NEEDS_R_4_5 = (3, 6, 6)
 _PROBE_TIMEOUT_S = 60.0
@@ -42,8 +45,17 @@ class Installation:
 
 
 def find_r() -> Installation | None:
-    """The R that this process would use: `R_HOME`, then `R` on the PATH; None if there is none."""
-    return _find_r(os.environ.get("R_HOME"), os.environ.get("PATH"), os.environ.get("PYDOREDIS_RSCRIPT"))
+    """The R that this process would use: `R_HOME`, then `R` on the PATH; None if there is none.
+
+    `PYDOREDIS_RSCRIPT` may name the `Rscript` to use; `misnamed_rscript` tells whether it names none.
+    """
+    return _find_r(os.environ.get("R_HOME"), os.environ.get("PATH"), os.environ.get(RSCRIPT_VARIABLE))
+
+
+def misnamed_rscript() -> str:
+    """What `PYDOREDIS_RSCRIPT` says, if that is not a program that can be run; else nothing."""
+    named = os.environ.get(RSCRIPT_VARIABLE, "")
+    return named if named and shutil.which(named) is None else ""
 
 
 @functools.lru_cache(maxsize=8)
@@ -63,6 +75,40 @@ def _find_r(r_home: str | None, path: str | None, named: str | None) -> Installa
         own = home / "bin" / "Rscript"
         rscript = str(own) if own.exists() else shutil.which("Rscript", path=path)
     return Installation(home, Path(rscript) if rscript else None, _r_version(home), _has_library(home))
+
+
+_FRONT_END = "R_SHARE_DIR"
+"""A variable that R's front end always sets."""
+
+_OF_SHELLS = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+
+
+def front_end_environment() -> dict[str, str]:
+    """What the shell script `R` sets before it starts R proper, as far as it is not set here yet.
+
+    Who starts R in another way has to do likewise: packages find shared libraries by `LD_LIBRARY_PATH`, and R
+    its own files by `R_SHARE_DIR` and others, which on Debian are not below R's home.
+    """
+    r = find_r()
+    if r is None or (os.environ.get("R_HOME") == str(r.home) and _FRONT_END in os.environ):
+        return {}
+    found = _front_end_environment(r.home, tuple(sorted(os.environ.items())))
+    return {name: value for name, value in found.items() if os.environ.get(name) != value}
+
+
+@functools.lru_cache(maxsize=2)
+def _front_end_environment(home: Path, environ: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    # The script starts a debugger in R's place if told to. Here it is one that prints its environment, after
+    # whatever the script itself has to say.
+    command = [str(home / "bin" / "R"), "--debugger=sh", "--debugger-args=environment.sh"]
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=here, env=dict(environ), capture_output=True, check=False)
+    except OSError:
+        return {}
+    _, _, printed = done.stdout.partition(b"\0")
+    pairs = (line.partition(b"=") for line in printed.split(b"\0") if line)
+    return {os.fsdecode(n): os.fsdecode(v) for n, _, v in pairs if os.fsdecode(n) not in _OF_SHELLS}
 
 
 def _r_version(home: Path) -> tuple[int, ...]:
@@ -107,10 +153,10 @@ def static_problem() -> RuntimeUnavailableError | None:
         )
     rpy2 = rpy2_version()
     if rpy2 is None:
-        return RuntimeUnavailableError("rpy2 is not installed", "pip install 'pydoredis[r]'")
+        return RuntimeUnavailableError("rpy2 is not installed", pip_install_extra("r"))
     if rpy2 >= _NEEDS_R_4_5 and r.version and r.version < (4, 5):
         return RuntimeUnavailableError(
-            f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}", f"pip install '{RPY2_RANGE}'"
+            f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}", pip_install(RPY2_RANGE)
         )
     return None
 
@@ -127,7 +173,7 @@ def misfit(cause: BaseException) -> RuntimeUnavailableError:
     r, rpy2 = find_r(), rpy2_version()
     return RuntimeUnavailableError(
         f"rpy2-rinterface {_text(rpy2 or ())} does not work with R {_text(r.version if r else ())}: {cause}",
-        f"pip install '{RPY2_RANGE}'",
+        pip_install(RPY2_RANGE),
     )
 
 
@@ -146,6 +192,7 @@ def check() -> str:
     try:
         probe = subprocess.run(
             [sys.executable, "-c", "import rpy2.rinterface_lib.openrlib"],
+            env={**os.environ, **front_end_environment()},
             capture_output=True,
             text=True,
             check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 
 import pytest
@@ -11,8 +12,11 @@ import pydoredis.admin
 from pydoredis.admin import Admin, jobs, tasks, workers
 from pydoredis.errors import ConfigError, StoreUnavailable, UnknownJob
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.presence import Presence
+from pydoredis.queue import Queue
 from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import WorkerStore
 from pydoredis.tables import JobRow, Table, TaskRow, WorkerRow
 from tests.admin.queues import job_id, submit, take, task, task_tag
 
@@ -170,6 +174,32 @@ class TestWorkers:
             ("idle", 3, None, None, None, 0),
         ]
 
+    def test_agents_say_who_they_are(self, admin: Admin, redis_client: redis.Redis, redis_url: str) -> None:
+        """Two on one machine, and a worker of R's beside them; and one that is gone."""
+        keys = QueueKeys("q")
+        submit(redis_client, "q", ODD, range(4))
+        redis_client.set("q.count", 6)
+        here = Presence("a", "w1", 60, 2, ("cloudpickle",), "3.11.7", "", "0.1", (70, 71))
+        also = Presence("b", "w1", 80, 3, ("r",), "3.13.0", "4.5.0", "0.1", (90, 91, 92))
+        with closing(WorkerStore(ConnectionSettings(redis_url))) as store:
+            store.announce([keys], here)
+            store.announce([keys], also)
+            redis_client.sadd(keys.agents, "gone")
+            take(redis_client, "q", ODD, task_tag(2, pid=70))
+            take(redis_client, "q", ODD, task_tag(3, pid=90))
+            rows = admin.workers()
+            assert [(r.state, r.workers, r.host, r.pid, r.python, r.r) for r in rows] == [
+                ("busy", 1, "w1", 70, "3.11.7", None),
+                ("busy", 1, "w1", 90, "3.13.0", "4.5.0"),
+                ("idle", 1, "w1", 60, "3.11.7", None),
+                ("idle", 2, "w1", 80, "3.13.0", "4.5.0"),
+                ("idle", 1, None, None, None, None),
+            ]
+            assert redis_client.smembers(keys.agents) == {b"a", b"b"}
+            assert 0 < int(redis_client.ttl(keys.agent("a"))) <= 15
+            store.withdraw([keys], here)
+        assert [row.workers for row in admin.workers() if row.state == "idle"] == [2, 2]
+
     def test_a_queue_that_nobody_serves(self, admin: Admin, redis_client: redis.Redis) -> None:
         submit(redis_client, "q", ODD, [1])
         assert not admin.workers("q")
@@ -204,28 +234,24 @@ class TestFindingOne:
 
 
 class TestTables:
-    def test_data_frames_where_pandas_is_installed(self, redis_url: str, redis_client: redis.Redis) -> None:
+    def test_data_frames_on_demand(self, redis_url: str, redis_client: redis.Redis) -> None:
         pandas = pytest.importorskip("pandas")
         connection = ConnectionSettings(redis_url)
-        empty = jobs(connection=connection)
+        empty = jobs(connection=connection).to_pandas()
         submit(redis_client, "q", ODD, [1])
-        frame = jobs(connection=connection)
-        assert isinstance(empty, pandas.DataFrame)
-        assert isinstance(frame, pandas.DataFrame)
+        frame = jobs(connection=connection).to_pandas()
         assert list(frame.columns[:5]) == ["queue", "id", "user", "host", "time"]
         assert frame["time"][0] == pandas.Timestamp(2026, 11, 23, 11, 45, 31)
         assert frame["done"][0] is pandas.NA
         assert list(frame.dtypes) == list(empty.dtypes)
-        assert isinstance(tasks(connection=connection), pandas.DataFrame)
-        assert isinstance(workers(connection=connection), pandas.DataFrame)
 
-    def test_typed_rows_otherwise(
-        self, redis_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_typed_rows(self, redis_url: str, redis_client: redis.Redis) -> None:
         submit(redis_client, "q", ODD, [1])
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        table = jobs(connection=ConnectionSettings(redis_url))
-        assert isinstance(table, Table)
+        connection = ConnectionSettings(redis_url)
+        table = jobs(connection=connection)
+        assert Queue("q", redis_url).jobs() == table
+        assert isinstance(tasks(connection=connection), Table)
+        assert isinstance(workers(connection=connection), Table)
         assert [row.id for row in table] == [349]
         assert isinstance(table[0:1], Table)
         assert table[0:1] == table

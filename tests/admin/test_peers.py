@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydoredis.admin import Admin
 from tests.admin.queues import names
 from tests.peers.pool import Pool
 from tests.peers.processes import r_string
+from tests.rinterop.rscript import run_r
 
 pytestmark = pytest.mark.rpeer
 
@@ -68,7 +70,11 @@ def test_our_columns_are_those_of_r(new_pool: NewPool, admin: Admin, tmp_path: P
     go.touch()
     assert job.value() == "c(11, 22, 33, 44, 55, 66)"
     pool.wait_for(lambda: not admin.jobs(), "the job is over")
-    assert [(row.state, row.workers) for row in admin.workers()] == [("idle", 2)]
+    r_version = run_r(["cat(as.character(getRversion()))"])
+    ours_idle, r_idle = admin.workers()
+    assert (ours_idle.state, ours_idle.workers, ours_idle.pid) == ("idle", 1, agent.pid)
+    assert (ours_idle.python, ours_idle.r) == (platform.python_version(), r_version)
+    assert (r_idle.state, r_idle.workers, r_idle.host, r_idle.python) == ("idle", 1, None, None)
 
 
 @pytest.mark.slow
@@ -113,6 +119,7 @@ def test_removing_a_queue_sends_workers_home_and_leaves_no_key(new_pool: NewPool
     assert r_worker.wait(15) == 0, r_worker.tail()
     # What the R worker was at came after; and its alive key would expire by itself.
     admin.remove_queue("jobs")
-    assert {name for name in names(pool.client) if not name.startswith("jobs.too.")} == {"kept"}
+    other = ("jobs.too.", "pydoredis:{jobs.too}:")
+    assert {name for name in names(pool.client) if not name.startswith(other)} == {"kept"}
     assert neighbour.run("say(foreach(i = 1:3, .combine = c) %dopar% i)") == "1:3"
     assert stays.running

@@ -144,7 +144,7 @@ def test_no_r_and_nothing_asked(redis_url: str, redis_client: redis.Redis, no_r:
         process.kill()
         process.wait()
     assert process.returncode == OK
-    assert "R jobs are not served" in said
+    assert "WARNING R jobs are not served" in said
     assert "cloudpickle" in said
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import rinterop
 from pydoredis.coordinator.combine import NAMED, resolve
 from pydoredis.errors import ConfigError
-from pydoredis.loops import foreach
+from pydoredis.signature import foreach
 
 
 def combined(name: str, *values: Any) -> Any:

@@ -151,7 +151,7 @@ def test_a_copy_that_is_answered_after_the_end(queue: Queue, client: redis.Redis
         assert job.result(60) == [0, 1, 2]
     assert started(client) == 0
     client.lpush(f"Q.out.{job.id}", b"late")
-    assert not jobs("Q", connection=queue.connection, as_pandas=False)
+    assert not jobs("Q", connection=queue.connection)
     assert lasting_keys(client, "Q") == set()
 
 
@@ -180,6 +180,10 @@ def test_an_iteration_that_kills_its_workers(queue: Queue) -> None:
         assert "SIGKILL" in caught.value.message
         rest = queue.foreach(x=range(7), chunk_size=7, errorhandling="remove").dopar(fatal)
         assert rest == [0, 1, 3, 4, 5, 6]
+        with pytest.raises(WorkerCrashed, match="died once"):
+            queue.foreach(x=range(5), max_crashes=1).dopar(fatal)
+        with pytest.raises(WorkerCrashed, match="died 5 times"):
+            queue.foreach(x=range(5), max_crashes=5).dopar(fatal)
 
 
 def test_ctrl_c(queue: Queue, client: redis.Redis) -> None:

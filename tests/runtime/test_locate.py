@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import numpy as np
 import pytest
 
 from pydoredis.worker import engines
+from rinterop.install_hints import pip_install_extra
 from rinterop.runtime import locate
 
 ROOT = Path(__file__).parent.parent.parent
+HOW_TO_INSTALL_IT = pip_install_extra("r")
 
 
 @functools.cache
@@ -58,6 +61,15 @@ def rpy2(folder: Path, version: str, code: str) -> Path:
     return folder
 
 
+def test_the_advice_is_a_command_that_works_here() -> None:
+    """From a checkout the name of the package would not do."""
+    program, *arguments, requirement = shlex.split(HOW_TO_INSTALL_IT)
+    assert Path(program).samefile(sys.executable)
+    assert arguments == ["-m", "pip", "install", "-e"]
+    assert requirement.endswith("[r]")
+    assert Path(requirement.removesuffix("[r]")).samefile(ROOT)
+
+
 def test_no_r() -> None:
     done = python(PROBLEM, PATH="/nowhere")
     assert done.stdout.startswith("R was not found (install R"), done
@@ -65,7 +77,7 @@ def test_no_r() -> None:
 
 @pytest.mark.needs_r
 def test_no_rpy2() -> None:
-    assert python(PROBLEM).stdout == "rpy2 is not installed (pip install 'pydoredis[r]')\n"
+    assert python(PROBLEM).stdout == f"rpy2 is not installed ({HOW_TO_INSTALL_IT})\n"
 
 
 @pytest.mark.needs_r
@@ -76,9 +88,8 @@ def test_rpy2_too_new(tmp_path: Path) -> None:
         pytest.skip("it fits this R")
     done = python(PROBLEM, rpy2(tmp_path, "3.6.7", ""))
     version = ".".join(map(str, r.version))
-    assert done.stdout == (
-        f"rpy2-rinterface 3.6.7 does not fit R {version} (pip install 'rpy2-rinterface>=3.6.0,<3.6.6')\n"
-    )
+    assert f"rpy2-rinterface 3.6.7 does not fit R {version} (" in done.stdout
+    assert "pip install 'rpy2-rinterface>=3.6.0,<3.6.6'" in done.stdout
 
 
 @pytest.mark.needs_r
@@ -130,13 +141,23 @@ except EvaluatorError as exc:
 """
     done = python(code)
     assert "Choice(engine='rscript'" in done.stdout, done
-    assert done.stdout.count("pip install 'pydoredis[r]'") == 2
+    assert done.stdout.count(HOW_TO_INSTALL_IT) == 2
 
 
 def test_choice_without_r() -> None:
     code = "from pydoredis.worker import engines; engines.choose_r_engine()"
     done = python(code, PATH="/nowhere")
     assert "EvaluatorError: rscript: R was not found" in done.stderr
+
+
+def test_an_rscript_that_is_none(tmp_path: Path) -> None:
+    """Not passed over in silence, not even where R could be had in another way."""
+    code = "from pydoredis.worker import served; served.choose('auto', 'auto')"
+    for name in (tmp_path / "no Rscript", tmp_path):
+        done = python(code, PYDOREDIS_RSCRIPT=str(name))
+        assert "ConfigError: PYDOREDIS_RSCRIPT" in done.stderr
+        assert f"{str(name)!r}: must be an Rscript that can be run" in done.stderr
+    assert not python(code.replace("'auto', 'auto'", "'cloudpickle', 'auto'"), PYDOREDIS_RSCRIPT="x").stderr
 
 
 @pytest.mark.needs_r
@@ -148,5 +169,5 @@ try:
 except rinterop.runtime.RuntimeUnavailableError as exc:
     print(exc)
 """
-    assert python(code).stdout == "rpy2 is not installed (pip install 'pydoredis[r]')\n"
+    assert python(code).stdout == f"rpy2 is not installed ({HOW_TO_INSTALL_IT})\n"
     assert python(code, PATH="/nowhere").stdout.startswith("R was not found (install R")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import select
 import subprocess
 import tempfile
 import threading
@@ -14,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 from pydoredis.worker import engines, frames
-from pydoredis.worker.frames import Answer, Frame, FrameBuffer, Kind, Request
+from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, Kind, Outgoing, Request
+from pydoredis.worker.output import Line, Output
 
 TIMEOUT_S = 30.0
 
@@ -67,19 +69,19 @@ class Store:
 
     values: dict[bytes, bytes] = field(default_factory=dict)
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: Bytes) -> tuple[Answer, bytes]:
         """Carry out one request as an agent does."""
         (length,) = frames.REQUEST_HEAD.unpack_from(body, 1)
-        key, value = body[5 : 5 + length], body[5 + length :]
-        match Request(body[:1]):
+        key, value = bytes(body[5 : 5 + length]), bytes(body[5 + length :])
+        match Request(bytes(body[:1])):
             case Request.GET:
                 found = self.values.get(key)
-                return Answer.ABSENT.value if found is None else Answer.VALUE.value + found
+                return (Answer.ABSENT, b"") if found is None else (Answer.VALUE, found)
             case Request.SET:
                 self.values[key] = value
-                return Answer.VALUE.value
+                return Answer.VALUE, b""
             case Request.DELETE:
-                return Answer.VALUE.value + (b"0" if self.values.pop(key, None) is None else b"1")
+                return Answer.VALUE, b"0" if self.values.pop(key, None) is None else b"1"
 
 
 class Executor:
@@ -93,20 +95,21 @@ class Executor:
     ) -> None:
         their_in, self._to = os.pipe()
         self._from, their_out = os.pipe()
-        self._output_fd, their_print = os.pipe()
-        command, variables = engines.command(codec, r_engine, their_in, their_out)
+        self.output = Output()
+        theirs = (their_in, their_out, self.output.theirs)
+        command, variables = engines.command(codec, r_engine, *theirs)
         self.process = subprocess.Popen(
             command,
             env={**variables, **(environment or {})},
             stdin=subprocess.DEVNULL,
-            stdout=their_print,
-            stderr=their_print,
-            pass_fds=(their_in, their_out),
+            stdout=self.output.theirs,
+            stderr=self.output.theirs,
+            pass_fds=theirs,
         )
-        for fd in (their_in, their_out, their_print):
+        for fd in theirs:
             os.close(fd)
         self.store = Store()
-        self.printed = b""
+        self.lines: list[Line] = []
         self._printed = threading.Condition()
         threading.Thread(target=self._collect_output, daemon=True).start()
         self._buffer = FrameBuffer()
@@ -116,38 +119,43 @@ class Executor:
         self._watchdog.start()
         self._numbers = 0
         self.parts: list[Frame] = []
+        self.send(Kind.CUT, 0, body=self.output.cut)
         ready = self.receive()
         assert ready is not None, self.end_output()
         assert ready.kind == Kind.READY
         self.name = ready.body.decode()
 
     def _collect_output(self) -> None:
-        with open(self._output_fd, "rb", buffering=0) as output:
-            while data := output.read(65536):
-                with self._printed:
-                    self.printed += data
-                    self._printed.notify_all()
-        with self._printed:
-            self._output_fd = -1
-            self._printed.notify_all()
+        while not self.output.ended:
+            select.select([self.output], [], [])
+            with self._printed:
+                self.lines.extend(self.output.lines())
+                if self.output.ended:
+                    self.lines.extend(self.output.end_of_line())
+                self._printed.notify_all()
+
+    @property
+    def printed(self) -> str:
+        """All that was printed so far, in whole lines."""
+        return "".join(f"{line.text}\n" for line in self.lines)
 
     def wait_for_output(self, text: str) -> None:
         """Wait until it has printed `text`: output comes by another way than results, perhaps after them."""
         with self._printed:
-            found = self._printed.wait_for(lambda: text.encode() in self.printed, TIMEOUT_S)
-            assert found, f"waited in vain for {text!r} in {self.printed.decode()!r}"
+            found = self._printed.wait_for(lambda: text in self.printed, TIMEOUT_S)
+            assert found, f"waited in vain for {text!r} in {self.printed!r}"
 
     def end_output(self) -> str:
         """All that was printed, once the process has closed its output."""
         with self._printed:
-            self._printed.wait_for(lambda: self._output_fd < 0, TIMEOUT_S)
-            return self.printed.decode()
+            self._printed.wait_for(lambda: self.output.ended, TIMEOUT_S)
+            return self.printed
 
-    def send(self, kind: Kind, token: int, body: bytes = b"") -> None:
+    def send(self, kind: Kind, token: int, *head: object, body: bytes = b"") -> None:
         """Send one frame."""
-        view = memoryview(frames.pack(kind, token, body))
-        while view:
-            view = view[os.write(self._to, view) :]
+        outgoing = Outgoing()
+        outgoing.add(frames.pack(kind, token, *head, body=body))
+        outgoing.write(self._to)
 
     def receive(self) -> Frame | None:
         """The next frame that is no request and no `parts` of a task; None at the end of the pipe.
@@ -156,26 +164,31 @@ class Executor:
         """
         while True:
             while not self._frames:
-                data = os.read(self._from, 1 << 20)
-                if not data:
+                try:
+                    self._frames.extend(self._buffer.read(self._from))
+                except EOFError:
                     return None
-                self._frames.extend(self._buffer.feed(data))
             frame = self._frames.pop(0)
             if frame.kind == Kind.PARTIAL:
                 self.parts.append(frame)
                 continue
             if frame.kind != Kind.REQUEST:
                 return frame
-            self.send(Kind.ANSWER, frame.token, self.store.answer(frame.body))
+            status, value = self.store.answer(frame.body)
+            self.send(Kind.ANSWER, frame.token, status.value, body=value)
 
     def load(self, number: int, data: bytes) -> None:
         """Send a job environment."""
-        self.send(Kind.ENVIRONMENT, number, data)
+        self.send(Kind.ENVIRONMENT, number, body=data)
 
-    def submit(self, environment: int, task: bytes) -> int:
+    def forget(self, number: int) -> None:
+        """Have a job environment forgotten."""
+        self.send(Kind.FORGET, number)
+
+    def submit(self, environment: int, task: bytes, place: int = 1) -> int:
         """Send a task; returns its number."""
         self._numbers += 1
-        self.send(Kind.TASK, self._numbers, frames.TASK_HEAD.pack(environment) + task)
+        self.send(Kind.TASK, self._numbers, environment, place, body=task)
         return self._numbers
 
     def next_result(self) -> tuple[int, bytes]:
@@ -183,12 +196,12 @@ class Executor:
         frame = self.receive()
         assert frame is not None, f"the executor died: {self.end_output()}"
         assert frame.kind == Kind.RESULT, frame
-        assert frames.RESULT_HEAD.unpack_from(frame.body)[0] >= 0
-        return frame.token, frame.body[frames.RESULT_HEAD.size :]
+        assert frame.head[0] >= 0
+        return frame.token, bytes(frame.body)
 
-    def run(self, environment: int, task: bytes) -> bytes:
+    def run(self, environment: int, task: bytes, place: int = 1) -> bytes:
         """Run a task; its result message."""
-        number = self.submit(environment, task)
+        number = self.submit(environment, task, place)
         token, result = self.next_result()
         assert token == number
         return result
@@ -207,6 +220,10 @@ class Executor:
             os.close(self._to)
             self._to = -1
         return self.process.wait(TIMEOUT_S)
+
+    def loosen(self) -> None:
+        """Let it live longer than one test may take."""
+        self._watchdog.cancel()
 
     def __enter__(self) -> Executor:
         return self

@@ -19,6 +19,7 @@ import rinterop
 from rinterop import values
 from tests.conftest import wait_until
 from tests.peers.processes import exists
+from tests.protocol import test_tails
 from tests.worker.agent_process import QUEUE, Gate, Job, executors, pass_gate, worker
 from tests.worker.executor_process import peer
 
@@ -117,6 +118,22 @@ def test_unreadable_payloads_are_kept_aside(redis_url: str, redis_client: redis.
         assert agent.output.count(f"kept in 'pydoredis:{{{QUEUE}}}:dead'") == len(unreadable)
 
 
+def test_a_task_with_unreadable_arguments_is_answered(redis_url: str, redis_client: redis.Redis) -> None:
+    """Its coordinator, which wrote it, would send it again for ever."""
+    job = Job(redis_client, same)
+    payload = test_tails.with_an_unknown_value(test_tails.task([1, 2], 7, job=job.id))
+    with worker(redis_url) as agent:
+        job.push(payload)
+        found = job.results(1)
+        assert list(found) == ["1", "2"]
+        for kind, message in found.values():
+            assert kind == "pydoredis_failure"
+            assert "its arguments cannot be read" in message
+        assert job.keys("start") == []
+        assert "its arguments cannot be read" in agent.output
+        is_served(redis_client)
+
+
 def test_tasks_in_other_languages_go_back_and_do_not_hold_up_ours(
     redis_url: str, redis_client: redis.Redis
 ) -> None:
@@ -126,11 +143,12 @@ def test_tasks_in_other_languages_go_back_and_do_not_hold_up_ours(
     foreign.push(*theirs)
     ours = Job(redis_client, same)
     ours.submit(1)
-    with worker(redis_url) as agent:
+    with worker(redis_url, "--loglevel", "INFO") as agent:
         assert ours.results(1) == {"1": ("ok", 1)}
         agent.terminate()
         assert agent.wait() == 0
-        assert agent.output.count("not served here (--codec cloudpickle)") == 1
+        assert agent.output.count("which is not served here") == 1
+        assert "given-back" not in agent.output, "it is said once, not for each task"
     assert len(foreign.queued()) == 300
     assert set(foreign.queued()) == theirs
     assert foreign.raw_results() == []
@@ -354,7 +372,7 @@ def test_an_executor_that_talks_nonsense_is_replaced(redis_url: str, redis_clien
     def impostor(i: int) -> Any:
         from pydoredis.worker.frames import Kind, pack
 
-        os.write(int(sys.argv[sys.argv.index("--out") + 1]), pack(Kind.RESULT, 999_999, bytes(20)))
+        os.write(int(sys.argv[sys.argv.index("--out") + 1]), b"".join(pack(Kind.RESULT, 999_999, 0.0)))
         os.read(os.open(os.devnull, os.O_RDONLY), 1)
         signal.pause()
 
@@ -411,3 +429,61 @@ def test_what_r_bodies_print_is_in_the_log_too(
                 f"both lines of {iteration}",
             )
         assert "\x1e" not in agent.output
+
+
+def prints_unless_it_dies(i: int) -> int:
+    if i == 3:
+        os._exit(3)
+    print("I am", i)
+    return i
+
+
+EXECUTORS = [
+    pytest.param("python", "", id="python"),
+    *(pytest.param("r", engine, id=engine, marks=pytest.mark.needs_r) for engine in R_ENGINES),
+]
+
+
+@pytest.mark.parametrize(("language", "engine"), EXECUTORS)
+def test_each_line_is_put_down_to_the_iteration_that_printed_it(
+    language: str, engine: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """Tasks of microseconds, of which many are in the pipe when the agent gets to read what they print."""
+    options = ("--codec", "r", "--r-engine", engine) if language == "r" else ()
+    with worker(redis_url, *options) as agent:
+        if language == "r":
+            job = Job(redis_client, peer().make(r"job({ cat('I am', i, '\n'); i })"))
+            one = peer().make("task(i = 1:2)")
+            job.push(*(job.adopt(peer().make(f"task(i = {n}, first = {n}L)")) for n in range(10, 310)))
+            job.push(job.adopt(one))
+        else:
+            job = Job(redis_client, prints_unless_it_dies)
+            job.push(*(job.block({"i": n}, first=n) for n in range(10, 310)))
+            job.push(job.block({"i": 1}, {"i": 2}))
+        job.results(301)
+        expected = [f"{n}] I am {n}" for n in (*range(10, 310), 1, 2)]
+        wait_until(lambda: agent.output.count("I am") >= len(expected), "all lines")
+        found = re.findall(rf"\[{QUEUE} {job.id} (.*\] I am \d+)", agent.output)
+        assert found == expected
+
+
+@pytest.mark.parametrize(("language", "engine"), EXECUTORS)
+def test_a_crash_is_reported_with_what_belongs_to_it(
+    language: str, engine: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    options = ("--codec", "r", "--r-engine", engine) if language == "r" else ()
+    with worker(redis_url, "--max-crashes", "1", *options):
+        if language == "r":
+            job = Job(
+                redis_client, peer().make(r"job({ if (i == 3) quit('no', 3); cat('I am', i, '\n'); i })")
+            )
+            job.push(job.adopt(peer().make("task(i = 1:4)")))
+        else:
+            job = Job(redis_client, prints_unless_it_dies)
+            job.push(job.block(*({"i": n} for n in range(1, 5))))
+        found = job.results(1)
+        kind, message = found.pop("3")
+        assert kind == "pydoredis_crash"
+        assert re.search(r"ended with exit status 3 \(peak memory \d+ MB\)$", message)
+        assert len(found) == 3
+        assert "pydoredis_crash" not in str(found)

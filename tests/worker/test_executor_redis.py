@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,10 +75,30 @@ def test_keys_must_be_scalars(executor: Executor, call: str) -> None:
 
 
 def test_packages_of_the_fixture(executor: Executor, request: pytest.FixtureRequest) -> None:
-    shown = run(executor, "c('package:foreach', 'package:doRedis', 'pydoredis') %in% search()")
-    case = request.node.callspec.id
-    expected = {"doRedis": "TRUE, FALSE, TRUE", "foreach": "TRUE, TRUE, FALSE", "none": "FALSE, TRUE, FALSE"}
-    assert shown == f"c({expected[case.split('-')[1]]})"
+    """Whether doRedis is there or not, the search path is that of a redisWorker."""
+    shown = run(executor, "search()")
+    packages = request.node.callspec.params["executor"][1]
+    attached = ("doRedis",) if packages == "none" else ("doRedis", "iterators", "foreach")
+    standard = ("stats", "graphics", "grDevices", "utils", "datasets", "methods")
+    names = [
+        ".GlobalEnv",
+        *(f"package:{name}" for name in (*attached, *standard)),
+        "Autoloads",
+        "package:base",
+    ]
+    assert shown == f"c({', '.join(json.dumps(name) for name in names)})"
+
+
+@pytest.mark.rpeer
+def test_all_of_doredis_is_there_once_it_is_used(executor: Executor, request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["executor"][1] != "doRedis":
+        pytest.skip("doRedis is not installed in this case")
+    body = """{ before <- isNamespaceLoaded("doRedis"); names <- ls("package:doRedis");
+        stopifnot(identical(environment(setChunkSize), asNamespace("doRedis")), isNamespaceLoaded("doRedis"));
+        stopifnot(identical(find("tasks"), "package:doRedis"), is.function(redisWorker));
+        stopifnot(identical(doRedis::redisGet, redisGet), identical(doRedis::tasks, tasks));
+        stopifnot(setequal(names, getNamespaceExports("doRedis"))); before }"""
+    assert run(executor, body.replace("\n", " ")) == "FALSE"
 
 
 def test_values_that_are_not_rs(executor: Executor) -> None:
@@ -139,7 +160,7 @@ def test_a_function_of_ours_is_small(executor: Executor) -> None:
     """A body that returns one must not send the engine along."""
     number = next(_numbers)
     executor.load(number, peer().make("job(redisGet)"))
-    assert len(executor.run(number, peer().make("task(i = 1)"))) < 25_000
+    assert len(executor.run(number, peer().make("task(i = 1)"))) < 50_000
 
 
 def test_an_agent_that_dies_meanwhile_ends_the_executor() -> None:

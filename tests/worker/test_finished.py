@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import sys
 import time
 from collections import Counter
@@ -17,7 +16,6 @@ import pytest
 import redis
 
 from pydoredis.protocol.python import Program, PythonCodec
-from pydoredis.worker import frames
 from pydoredis.worker.engines.base import KEEP_AFTER_S
 from pydoredis.worker.frames import Kind
 from rinterop import values
@@ -277,8 +275,8 @@ def test_how_often_it_is_sent(engine: str) -> None:
         frame = executor.receive()
         assert frame is not None
         assert (frame.kind, frame.token) == (Kind.RESULT, number)
-        (seconds,) = frames.RESULT_HEAD.unpack_from(frame.body)
+        (seconds,) = frame.head
         assert 1 <= len(executor.parts) <= seconds / KEEP_AFTER_S
-        finished = [struct.unpack_from("<i", part.body)[0] for part in executor.parts]
+        finished = [part.head[0] for part in executor.parts]
         assert finished == sorted(set(finished))
         assert finished[-1] < 100

@@ -93,7 +93,7 @@ class AgentAtWork(RuleBasedStateMachine):
     @rule(at=PLACES)
     def is_interrupted(self, at: int) -> None:
         """By us, because its job was cancelled, or by somebody else."""
-        self.hands.interrupted(self.running.pop(at % len(self.running)))
+        self.hands.interrupted(self.running.pop(at % len(self.running)), 0)
 
     @precondition(lambda self: self.hands.deaths)
     @rule(decision=st.sampled_from(["give-back", "again", "wait", "condemn"]), pause_s=st.floats(0, 10))

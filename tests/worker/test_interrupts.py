@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from pydoredis.worker import engines
-from pydoredis.worker.frames import Frame, Kind
+from pydoredis.worker.frames import Bytes, Frame, Kind
 from tests.worker import test_executor_python as python
 from tests.worker.executor_process import Executor, peer, wait_until
 
@@ -115,7 +115,7 @@ def test_a_body_is_interrupted_and_cleans_up(
     bodies.executor.wait_for_output("at work")
     bodies.interrupt()
     frame = bodies.answer()
-    assert (frame.kind, frame.token, frame.body) == (Kind.INTERRUPTED, number, b"")
+    assert (frame.kind, frame.token, frame.head) == (Kind.INTERRUPTED, number, (0,))
     assert (tmp_path / "cleaned up").exists()
     number = bodies.submit("nothing", 2)
     frame = bodies.answer()
@@ -155,7 +155,7 @@ def test_a_body_that_catches_it_is_given_up_all_the_same(tmp_path: Path) -> None
         frame = executor.receive()
         assert frame is not None
         assert (frame.kind, frame.token) == (Kind.INTERRUPTED, number)
-        assert executor.printed.count(b"at work") == 1
+        assert executor.printed.count("at work") == 1
 
 
 def ask_without_end(path: str) -> None:
@@ -180,7 +180,7 @@ def test_what_a_body_asks_of_the_agent_is_not_cut_in_two(
         seen = 0
         answer = executor.store.answer
 
-        def interrupt(body: bytes, answer: Callable[[bytes], bytes] = answer) -> bytes:
+        def interrupt(body: Bytes, answer: Callable[[Bytes], Any] = answer) -> Any:
             nonlocal seen
             seen += 1
             if seen == 10:

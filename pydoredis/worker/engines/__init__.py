@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydoredis import search_path
 from pydoredis.errors import ConfigError, EvaluatorError
 from rinterop.runtime import locate
 from rinterop.runtime.base import RuntimeUnavailableError
@@ -41,10 +42,13 @@ def choose_r_engine(wanted: str = "auto", *, probe: bool = True) -> Choice:
 
     Raises:
         EvaluatorError: If there is no R, or not what was asked for; the message says what to do.
-        ConfigError: If `wanted` is not the name of an engine.
+        ConfigError: If `wanted` is not the name of an engine, or an Rscript is named that is none.
     """
     if wanted not in ("auto", "rpy2", "rscript"):
         raise ConfigError("r-engine", wanted, "auto, rpy2 or rscript")
+    misnamed = locate.misnamed_rscript()
+    if misnamed:
+        raise ConfigError(locate.RSCRIPT_VARIABLE, misnamed, "an Rscript that can be run, or not set")
     r = locate.find_r()
     if r is None:
         raise EvaluatorError("rscript", str(locate.no_r()))
@@ -73,11 +77,14 @@ def _embedding(probe: bool) -> str:
     return "R through rpy2"
 
 
-def command(codec: Codec, r_engine: REngine, fd_in: int, fd_out: int) -> tuple[list[str], dict[str, str]]:
-    """How to start an executor that reads frames from `fd_in` and writes them to `fd_out`.
+def command(
+    codec: Codec, r_engine: REngine, fd_in: int, fd_out: int, fd_output: int
+) -> tuple[list[str], dict[str, str]]:
+    """How to start an executor: frames from `fd_in`, frames to `fd_out`, output to `fd_output`.
 
-    Both are descriptors of the child: `Popen(command, env=environment, pass_fds=(fd_in, fd_out))`, called in
-    the agent's main thread. The executor gives itself a session of its own and an empty standard input.
+    All are descriptors of the child: `Popen(command, env=environment, stdout=fd_output, stderr=fd_output,
+    pass_fds=(fd_in, fd_out, fd_output))`, called in the agent's main thread. The executor gives itself a
+    session of its own and an empty standard input.
 
     Returns:
         Command line, and environment variables (all of them, not only those that differ).
@@ -92,6 +99,9 @@ def command(codec: Codec, r_engine: REngine, fd_in: int, fd_out: int) -> tuple[l
         if r is None or r.rscript is None:
             raise EvaluatorError("rscript", str(locate.no_r()))
         start = [sys.executable, "-I", "-S", str(_HERE / "process.py"), agent, str(r.rscript)]
-        return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out)], environment
-    start = [sys.executable, "-m", "pydoredis.worker.executor", codec]
-    return [*start, "--in", str(fd_in), "--out", str(fd_out), "--agent", agent], environment
+        return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out), str(fd_output)], environment
+    if codec == "r":
+        environment.update(locate.front_end_environment())
+        environment.pop("_", None)  # a shell's, of us
+    start = [*search_path.command("pydoredis.worker.executor"), codec, "--agent", agent]
+    return [*start, "--in", str(fd_in), "--out", str(fd_out), "--output", str(fd_output)], environment

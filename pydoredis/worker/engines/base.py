@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-Ask = Callable[[bytes], bytes]
-"""The body of a REQUEST frame in, the body of the agent's ANSWER out; empty if the agent is gone."""
+from pydoredis.worker.frames import Bytes
 
+Ask = Callable[[bytes], "tuple[bytes, Bytes]"]
+"""The body of a REQUEST in, head and body of the agent's ANSWER out; an empty head if the agent is gone."""
 
-Keep = Callable[[bytes], None]
-"""Sends the agent the body of a PARTIAL frame of the running task."""
+Keep = Callable[[int, bytes], None]
+"""Sends the agent a PARTIAL of the running task: how many iterations are finished; values of some of them."""
 
 KEEP_AFTER_S = 0.05
 """Seconds of work that are worth a PARTIAL frame: cheap iterations pay nothing for it."""
@@ -19,7 +20,7 @@ KEEP_SHARE = 10
 """And so many times what the last PARTIAL frame took to make: big values pay a tenth at most."""
 
 
-def keep_nothing(_: bytes) -> None:
+def keep_nothing(_: int, __: bytes) -> None:
     """Where nobody would make use of a part of a task."""
 
 
@@ -28,7 +29,11 @@ class TaskRefused(Exception):  # noqa: N818 - the agent's word for it
 
 
 class TaskInterrupted(KeyboardInterrupt):
-    """SIGINT came while a body ran; the task is given up."""
+    """SIGINT came while the body of the iteration `index` (from 0) ran; the task is given up."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
 
 
 class Engine(Protocol):
@@ -39,7 +44,7 @@ class Engine(Protocol):
         """One line for people: what runs the tasks, with versions."""
         ...
 
-    def load(self, number: int, data: bytes) -> None:
+    def load(self, number: int, data: Bytes) -> None:
         """Keep a job environment, in the form it has in Redis, for tasks to come. Never fails."""
         ...
 
@@ -47,8 +52,17 @@ class Engine(Protocol):
         """Let a job environment go."""
         ...
 
+    def watch_output(self, fd: int, cut: Bytes) -> None:
+        """Say from now on, by the times of the output `fd`, where the process is; `cut` ends cuts in it."""
+        ...
+
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: Bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[tuple[int, Bytes]] = (),
+        place: int = 1,
     ) -> bytes:
         """Run every iteration of a task, and send what is finished from time to time (`Keep`).
 
@@ -57,7 +71,8 @@ class Engine(Protocol):
             payload: The task message.
             verdicts: Iterations, by index from 0, that are not run: their value is an error of this class
                 (first line) with this message (the rest).
-            kept: Bodies of PARTIAL frames: what an executor that died had finished of this task.
+            kept: From PARTIAL frames: what an executor that died had finished of this task.
+            place: That of the task.
 
         Returns:
             The result message (protocol, section 3).

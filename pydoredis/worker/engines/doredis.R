@@ -53,30 +53,42 @@ make_doredis <- function(place, ask) {
   functions[-1L]
 }
 
-# The search path of a redisWorker, and doRedis itself or what stands for it.
+# The search path of a redisWorker: doRedis and what it depends on. It is not loaded before somebody uses more of it
+# than the functions that are ours, since that takes 0.2 s.
 attach_doredis <- function(ask) {
-  attach_quietly <- function(p) {
-    if (length(find.package(p, quiet = TRUE))) {
-      tryCatch(suppressPackageStartupMessages(library(p, character.only = TRUE)), error = print_error)
-    }
-  }
   attach_quietly("foreach")
   attach_quietly("iterators")
-  if (isNamespaceLoaded("doRedis") || length(find.package("doRedis", quiet = TRUE))) {
-    # Its own functions would need its own connection. They are replaced when somebody loads it; loading it here
-    # would cost every executor 0.2 s.
-    functions <- make_doredis(new.env(parent = .BaseNamespaceEnv), ask)
-    if (isNamespaceLoaded("doRedis")) replace_doredis(functions)
-    setHook(packageEvent("doRedis", "onLoad"), function(...) replace_doredis(functions), action = "append")
-    attach_functions(functions, "pydoredis")
-  } else {
-    register_doredis(ask)
-  }
-  invisible(NULL)
+  path <- find.package("doRedis", quiet = TRUE)
+  if (!length(path)) return(register_doredis(ask))
+  # Its own functions would need its own connection.
+  functions <- make_doredis(new.env(parent = .BaseNamespaceEnv), ask)
+  if (isNamespaceLoaded("doRedis")) replace_doredis(functions)
+  setHook(packageEvent("doRedis", "onLoad"), function(...) replace_doredis(functions), action = "append")
+  if ("package:doRedis" %in% search()) return(NULL)  # a profile has attached it
+  tryCatch(attach_unloaded(path[1L], functions), error = function(e) attach_quietly("doRedis"))
 }
 
-attach_functions <- function(functions, name) {
-  get("attach", envir = baseenv())(functions, name = name, warn.conflicts = FALSE)
+attach_quietly <- function(package) {
+  if (length(find.package(package, quiet = TRUE))) {
+    tryCatch(suppressPackageStartupMessages(library(package, character.only = TRUE)), error = print_error)
+  }
+}
+
+# What library() attaches, with promises in place of the functions that are not ours.
+attach_unloaded <- function(path, functions) {
+  info <- readRDS(file.path(path, "Meta", "nsInfo.rds"))
+  if (length(info$exportPatterns)) stop("only the loaded package knows what it exports")
+  others <- setdiff(info$exports, names(functions))
+  place <- attach_functions(functions)
+  for (name in others) {
+    do.call("delayedAssign", list(name, call("getExportedValue", "doRedis", name), baseenv(), place))
+  }
+  attr(place, "path") <- path
+  lockEnvironment(place, TRUE)
+}
+
+attach_functions <- function(functions) {
+  get("attach", envir = baseenv())(functions, name = "package:doRedis", warn.conflicts = FALSE)
 }
 
 replace_doredis <- function(functions) {
@@ -111,5 +123,5 @@ register_doredis <- function(ask) {
   info$path <- ""
   .Internal(registerNamespace("doRedis", namespace))
   # library("doRedis") has nothing to do once this name is on the search path.
-  attach_functions(functions, "package:doRedis")
+  attach_functions(functions)
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 class Interrupts:
@@ -35,10 +38,10 @@ class Interrupts:
         """It has ended."""
         self._armed = False
 
-    def shielded(self, function: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    def shielded(self, function: Callable[[bytes], _T]) -> Callable[[bytes], _T]:
         """The same function, for bodies to call: it is not interrupted half-way, but when it has returned."""
 
-        def call(data: bytes) -> bytes:
+        def call(data: bytes) -> _T:
             armed, self._armed = self._armed, False
             try:
                 return function(data)

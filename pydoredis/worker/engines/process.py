@@ -46,8 +46,10 @@ def settle(agent: int) -> None:
 def main() -> None:
     """Become the program on the command line."""
     settle(int(sys.argv[1]))
-    # Python ignores it, and exec would pass that on to a program that may rely on it.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # What is ignored stays so over exec: Python would have the program, and what that starts, ignore two
+    # signals; and R from 4.5 on leaves SIGINT ignored if it finds it so.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     program, *arguments = sys.argv[2:]
     try:
         os.execvp(program, [program, *arguments])

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
-import inspect
-import os
 import platform
-import random
+import signal
 import sys
 import time
 import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
-import numpy as np
 
 import rinterop
-from pydoredis import streams
-from pydoredis.errors import EvaluatorError, RemoteProtocolError
+from pydoredis import pickles, streams
+from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
+from pydoredis.exports import Globals
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
+from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
+from pydoredis.worker.engines import process_state
 from pydoredis.worker.engines.base import (
     KEEP_AFTER_S,
     KEEP_SHARE,
@@ -35,17 +33,31 @@ from pydoredis.worker.engines.base import (
     keep_nothing,
 )
 from pydoredis.worker.engines.interrupts import Interrupts
-from pydoredis.worker.frames import OUTPUT_MARK, PARTIAL_HEAD
+from pydoredis.worker.engines.places import Places, flush
+from pydoredis.worker.engines.process_state import State
+from pydoredis.worker.frames import Bytes
 from rinterop import values
 
 
 @dataclass(slots=True)
 class Job:
-    """A job environment: its bytes until the first task, then its program, or why there is none."""
+    """A job environment.
+
+    Attributes:
+        data: Its bytes until the first task.
+        program: What it holds, from then on.
+        failure: Why there is no program, if so.
+        globals: Its exports.
+        state: What the process was like when it last ran here; None before.
+        other_python: The coordinator's minor version of Python if it is not ours: code must not travel then.
+    """
 
     data: bytes = b""
     program: Program | None = None
-    failure: Outcome = field(default=())
+    failure: Outcome | None = None
+    globals: Globals = field(default_factory=Globals)
+    state: State | None = None
+    other_python: str = ""
 
 
 class PythonEngine:
@@ -54,20 +66,29 @@ class PythonEngine:
     def __init__(self, keep: Keep = keep_nothing, interrupts: Interrupts | None = None) -> None:
         self._keep = keep
         self._interrupts = interrupts or Interrupts()
+        self._places = Places()
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
         self._jobs: dict[int, Job] = {}
+        self._current: Job | None = None
         # What a body prints has to be in the pipe before its result is, line by line like a terminal's.
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError):
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+        self._initial_state = process_state.capture()
 
-    def load(self, number: int, data: bytes) -> None:
+    def load(self, number: int, data: Bytes) -> None:
         """Keep a job environment; it is read when the first task comes."""
-        self._jobs[number] = Job(data)
+        self._jobs[number] = Job(bytes(data))
 
     def forget(self, number: int) -> None:
         """Let a job environment go."""
-        self._jobs.pop(number, None)
+        job = self._jobs.pop(number, None)
+        if job is not None and job is self._current:
+            self._switch_to(None)
+
+    def watch_output(self, fd: int, cut: Bytes) -> None:
+        """See `Engine.watch_output`."""
+        self._places.watch(fd, bytes(cut))
 
     def forget_interrupt(self) -> None:
         """A SIGINT that waits for a body is not meant for those to come."""
@@ -77,47 +98,69 @@ class PythonEngine:
         """Nothing to end."""
 
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: Bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[tuple[int, Bytes]] = (),
+        place: int = 1,
     ) -> bytes:
         """Run a task; see `Engine.run`."""
+        payload = bytes(payload)
+        reach = self._places.reach
+        reach(place)
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
-        if job.program is None and not job.failure:
+        if job is not self._current:
+            self._switch_to(job)
+        if job.program is None and job.failure is None:
             _open(job)
+        if job.other_python and python.holds_code(payload):
+            raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
         try:
             numbers, arguments = python.decode_task(payload)
         except RemoteProtocolError as exc:
             raise TaskRefused(str(exc)) from exc
-        marked = len(numbers) > 1
+        several = len(numbers) > 1
         interrupts = self._interrupts
         interrupts.struck = False
         outcomes: list[Outcome | None] = _finished(kept)
         sent, last, due_s = len(outcomes), len(numbers) - 1, time.monotonic() + KEEP_AFTER_S
         for index in range(sent, len(numbers)):
             name, call = numbers[index], arguments[index]
-            if marked:
-                _flush()
-                os.write(1, OUTPUT_MARK + name.encode() + b"\n")
+            if several:
+                reach(place + 1 + index)
             if index in verdicts:
                 condition_class, _, message = verdicts[index].partition("\n")
-                error = wire.verdict_error("", int(name), condition_class, message)
-                outcomes.append(("error", error, message))
+                outcomes.append(python.failure(wire.verdict_error("", int(name), condition_class, message)))
             elif job.program is None:
                 outcomes.append(job.failure)
             else:
                 outcomes.append(_evaluate(job.program, int(name), call, interrupts))
                 if interrupts.struck:
-                    _flush()
-                    raise TaskInterrupted
+                    flush()
+                    raise TaskInterrupted(index)
             if index < last and (began_s := time.monotonic()) >= due_s:
-                self._keep(PARTIAL_HEAD.pack(index + 1) + python.dump_outcomes(outcomes[sent:]))
+                self._keep(index + 1, python.dump_outcomes(outcomes[sent:]))
                 sent, now_s = len(outcomes), time.monotonic()
                 due_s = now_s + max(KEEP_AFTER_S, KEEP_SHARE * (now_s - began_s))
         if job.program is not None and job.program.reduce is not None:
             _reduce(job.program.reduce, outcomes)
-        _flush()
+        flush()
+        if job.other_python:
+            outcomes = [outcome and _without_code(outcome, job.other_python) for outcome in outcomes]
         return python.encode_result(numbers, outcomes)
+
+    def _switch_to(self, job: Job | None) -> None:
+        """Leave the process as the next job has left it, or as it was in the beginning."""
+        if self._current is not None:
+            self._current.state = process_state.capture()
+            self._current.globals.__exit__()
+        process_state.restore(job.state if job and job.state else self._initial_state)
+        if job is not None:
+            job.globals.__enter__()
+        self._current = job
 
 
 def _open(job: Job) -> None:
@@ -127,29 +170,27 @@ def _open(job: Job) -> None:
         fields = values.plain(rinterop.loads(data))
         if not isinstance(fields, values.List):
             raise EvaluatorError("python", "the job environment is not a list")
+        theirs = minor_version(_text(fields, "python"))
+        job.other_python = theirs if theirs != minor_version(platform.python_version()) else ""
         for name in values.strings(fields.get("modules")) or ():
             _import(str(name))
         program = _unpickle(fields)
-        if program.exports:
-            function = _underlying_function(program.body)
-            if function is None:
-                raise EvaluatorError("python", "exports need a body that is written in Python")
-            function.__globals__.update(program.exports)
+        job.globals = Globals(program.body, program.exports)
+        job.globals.__enter__()
         if program.init is not None:
             program.init()
         job.program = program
     except BaseException as exc:
-        job.failure = _failure(exc)
+        job.failure = python.failure(exc)
         traceback.print_exc()
 
 
-def _finished(kept: Sequence[bytes]) -> list[Outcome | None]:
+def _finished(kept: Sequence[tuple[int, Bytes]]) -> list[Outcome | None]:
     """Outcomes of the first iterations of a task, as another executor sent them; those that can be read."""
     outcomes: list[Outcome | None] = []
     with contextlib.suppress(RemoteProtocolError):
-        for part in kept:
-            (finished,) = PARTIAL_HEAD.unpack_from(part)
-            more = python.load_outcomes(part[PARTIAL_HEAD.size :])
+        for finished, part in kept:
+            more = python.load_outcomes(bytes(part))
             if len(outcomes) + len(more) != finished:
                 break
             outcomes += more
@@ -181,13 +222,31 @@ def _unpickle(fields: values.List) -> Program:
     except BaseException as exc:
         theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
         ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"
-        cause = f"{type(exc).__name__}: {exc}"
+        cause = f"{type(exc).__name__}: {shown(exc, str)}"
         raise EvaluatorError(
-            "python", f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}"
+            "python",
+            f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}{pickles.advice(exc)}",
         ) from exc
     if not isinstance(program, Program):
         raise EvaluatorError("python", f"the job's body is a {type(program).__name__}, no program")
     return program
+
+
+def _other_python(what: str, theirs: str) -> str:
+    ours = minor_version(platform.python_version())
+    return (
+        f"{what} code (functions or classes by value), and the coordinator has Python {theirs} where this "
+        f"worker has {ours}: run both with the same version, or put them into a module that both can import"
+    )
+
+
+def _without_code(outcome: Outcome, theirs: str) -> Outcome:
+    """An outcome that another version of Python can read without harm."""
+    if not python.holds_code(python.dump_outcomes([outcome])):
+        return outcome
+    if outcome[0] == "error":
+        return ("error", outcome[1].without(python.holds_code))
+    return python.failure(EvaluatorError("python", _other_python("the value holds", theirs)))
 
 
 def _text(fields: values.List, name: str) -> str:
@@ -195,31 +254,18 @@ def _text(fields: values.List, name: str) -> str:
     return str(found[0]) if found else "of unknown version"
 
 
-def _underlying_function(body: Callable[..., Any]) -> types.FunctionType | None:
-    """The Python function inside of a partial, a method, a callable object; None if there is none."""
-    seen: Any = inspect.unwrap(body)
-    while isinstance(seen, functools.partial):
-        seen = inspect.unwrap(seen.func)
-    seen = getattr(seen, "__func__", seen)
-    if not isinstance(seen, types.FunctionType) and callable(seen):
-        seen = inspect.unwrap(type(seen).__call__)
-    return seen if isinstance(seen, types.FunctionType) else None
-
-
 def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interrupts) -> Outcome:
     """The value of one iteration, or what it raised; `sys.exit()` too is an error."""
     try:
         args, kwargs = call
-        if program.seed is None:
-            # As under doRedis: by the iteration's number alone (protocol, section 8).
-            random.seed(number)
-            np.random.seed(number % 2**32)
-        else:
-            streams.seed_iteration(program.seed, number)
+        streams.seed_iteration(program.seed, number)
         with interrupts:
             return ("ok", program.body(*args, **kwargs))
     except BaseException as exc:
-        return _failure(exc)
+        return python.failure(exc)
+    finally:
+        # An alarm that the body has set and forgotten would go off in another one, or in code of ours.
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) -> None:
@@ -233,21 +279,7 @@ def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) 
             reduce([outcome[1] for outcome in outcomes if outcome and outcome[0] == "ok"]),
         )
     except BaseException as exc:
-        folded = _failure(exc)
+        folded = python.failure(exc)
     for place in places:
         outcomes[place] = None
     outcomes[places[0]] = folded
-
-
-def _failure(exc: BaseException) -> Outcome:
-    """What is sent for an exception: the traceback without our own frames, for it can't be pickled."""
-    shown = traceback.TracebackException.from_exception(exc)
-    while len(shown.stack) > 1 and shown.stack[0].filename == __file__:
-        shown.stack.pop(0)
-    return ("error", exc, "".join(shown.format()))
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()

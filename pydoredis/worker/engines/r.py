@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydoredis.worker.engines.base import Ask, Keep, TaskInterrupted, TaskRefused, keep_nothing
-from pydoredis.worker.frames import PARTIAL_HEAD
+from pydoredis.worker.frames import Bytes
 from rinterop.runtime.base import RError, RJump, Runtime
 
 HERE = Path(__file__).parent
+
+_INDEX_BYTES = 4
+"""Of an integer in R, as which evaluate.R names an iteration."""
 
 
 class REngine:
@@ -20,23 +23,24 @@ class REngine:
         self._keep = keep
         self._runtime = runtime
         self._ask = ask
-        self._answer = b""
+        self._answer: Bytes = b""
         runtime.source(
             *(HERE / name for name in ("evaluate.R", "doredis.R", "embedded.R")),
             provide={
                 "ask_agent": self._ask_agent,
                 "agent_answer": self._agent_answer,
-                "send_partial": self._send_partial,
+                "send_part": self._send_partial,
             },
         )
         self._load = runtime.function("load_environment", 1)
         self._forget = runtime.function("forget_environment", 1)
+        self._watch_output = runtime.function("watch_output", 1)
         self._verdict = runtime.function("verdict", 1)
         self._restore = runtime.function("restore", 1)
-        self._run = runtime.function("run_task", 1)
+        self._run = runtime.function("run_task", 2)
         self._resume = runtime.function("resume_task")
 
-    def load(self, number: int, data: bytes) -> None:
+    def load(self, number: int, data: Bytes) -> None:
         """Keep a job environment; R reads it when the first task comes."""
         self._load(data, number)
 
@@ -44,17 +48,25 @@ class REngine:
         """Let a job environment go."""
         self._forget(b"", number)
 
+    def watch_output(self, fd: int, cut: Bytes) -> None:
+        """See `Engine.watch_output`."""
+        self._watch_output(cut, fd)
+
     def run(
-        self, number: int, payload: bytes, verdicts: Mapping[int, str], kept: Sequence[bytes] = ()
+        self,
+        number: int,
+        payload: Bytes,
+        verdicts: Mapping[int, str],
+        kept: Sequence[tuple[int, Bytes]] = (),
+        place: int = 1,
     ) -> bytes:
         """Run a task; see `Engine.run`."""
         for index, text in verdicts.items():
             self._verdict(text.encode(), index)
-        for part in kept:
-            (finished,) = PARTIAL_HEAD.unpack_from(part)
-            self._restore(part[PARTIAL_HEAD.size :], finished)
+        for finished, part in kept:
+            self._restore(part, finished)
         try:
-            return self._run(payload, number)
+            return self._run(payload, number, place)
         except RJump:
             return self._go_on()
         except RError as exc:
@@ -69,8 +81,8 @@ class REngine:
                 continue
             except RError as exc:
                 raise TaskRefused(str(exc)) from exc
-            if not result:
-                raise TaskInterrupted
+            if len(result) == _INDEX_BYTES:
+                raise TaskInterrupted(int.from_bytes(result, "little"))
             return result
 
     def forget_interrupt(self) -> None:
@@ -82,16 +94,15 @@ class REngine:
         self._runtime.quit()
 
     def _send_partial(self, part: bytes) -> bytes:
-        self._keep(part)
+        self._keep(int.from_bytes(part[-_INDEX_BYTES:], "little"), part[:-_INDEX_BYTES])
         return b""
 
     # The value travels apart from the status: in R, taking a byte off a big vector copies it.
 
     def _ask_agent(self, request: bytes) -> bytes:
-        answer = self._ask(request)
-        self._answer = answer[1:]
-        return answer[:1]
+        status, self._answer = self._ask(request)
+        return status
 
-    def _agent_answer(self, _: bytes) -> bytes:
+    def _agent_answer(self, _: bytes) -> Bytes:
         answer, self._answer = self._answer, b""
         return answer

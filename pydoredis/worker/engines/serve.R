@@ -1,29 +1,55 @@
 # Frames in, frames out: the loop of the R child (pydoredis/worker/frames.py). Sourced after evaluate.R.
 
-# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER. From here: 16 READY,
+# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER, 8 CUT. From here: 16 READY,
 # 17 RESULT, 18 FAILED, 19 REQUEST, 20 PARTIAL, 21 INTERRUPTED.
 
-# The two pipes. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns one of them
-# must not send the whole engine along.
-open_pipes <- function(fd_in, fd_out) {
-  # /dev/fd opens the pipe a second time; base R has no other way to a descriptor above 2. Binary connections are
-  # not buffered by R, and stdio returns what one read() brought: a frame that is complete is never waited for.
-  input <- file(paste0("/dev/fd/", fd_in), "rb", raw = TRUE)
-  output <- file(paste0("/dev/fd/", fd_out), "wb", raw = TRUE)
+# The two pipes, opened anew for each use: base R has no other way to a descriptor than a connection, and bodies could
+# find one that stays open, and close it.
+#
+# `from` and `to` are their names. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns
+# one of them must not send the whole engine along.
+make_pipes <- function(from, to, files) {
+  rest <- raw()  # what was read and belongs to the next frame
   kept <- list()  # frames that came while a body waited for an answer
   requests <- 0L
-  process <- Sys.getpid()
 
-  # A frame as list(kind, token, bytes, what stands before the bytes), or NULL at the end. The number or the
-  # status byte in front is read apart: taking it off a big raw vector would copy that and more.
+  # So many bytes, or what there is before the end. A fifo() gives what the pipe has, without a buffer of its own.
+  take <- function(size) {
+    have <- length(rest)
+    if (have < size) {
+      pieces <- list(rest)
+      input <- files$open_fifo(from)
+      while (have < size) {
+        # A part of a big frame, or as many small ones as there are.
+        most <- if (size - have > 65536L) min(size - have, 1048576L) else 65536L
+        piece <- .Internal(readBin(input, "raw", most, NA_integer_, TRUE, FALSE))
+        if (!length(piece)) break
+        pieces <- c(pieces, list(piece))  # options(check.bounds = ) has something against pieces[[n + 1L]]
+        have <- have + length(piece)
+      }
+      .Internal(close(input, "rw"))
+      rest <<- unlist(pieces, use.names = FALSE)
+    }
+    if (have <= size) {
+      taken <- rest
+      rest <<- raw()
+    } else {
+      taken <- rest[seq_len(size)]
+      rest <<- rest[(size + 1L):have]
+    }
+    taken
+  }
+  integers <- function(bytes) .Internal(readBin(bytes, "integer", 3L, NA_integer_, TRUE, swapped))
+  swapped <- .Platform$endian != "little"
+
+  # A frame as list(kind, token, bytes, what stands before the bytes), or NULL at the end. The numbers or the
+  # status byte in front are taken apart: taking them off a big raw vector would copy that and more.
   read <- function() {
-    header <- readBin(input, "integer", 3L, endian = "little")
+    header <- integers(take(12L))
     if (length(header) < 3L) return(NULL)
-    before <- switch(header[1L], NULL, readBin(input, "integer", 1L, endian = "little"), NULL,
-                     readBin(input, "raw", 1L), readBin(input, "integer", 1L, endian = "little"),
-                     readBin(input, "integer", 1L, endian = "little"))
-    size <- if (is.raw(before)) 1L else 4L * length(before)
-    list(header[1L], header[2L], readBin(input, "raw", header[3L] - size), before)
+    size <- switch(header[1L], 0L, 8L, 0L, 1L, 4L, 4L, 0L, 0L)
+    before <- take(size)
+    list(header[1L], header[2L], take(header[3L] - size), if (size > 1L) integers(before) else before)
   }
   receive <- function() {
     if (!length(kept)) return(read())
@@ -32,12 +58,11 @@ open_pipes <- function(fd_in, fd_out) {
     frame
   }
   send <- function(kind, token, ...) {
-    # A body forked, and its child has come to the end of the body.
-    if (Sys.getpid() != process) get("pskill", envir = asNamespace("tools"))(Sys.getpid(), 9L)
     parts <- list(...)
-    writeBin(c(kind, token, sum(lengths(parts))), output, endian = "little")
-    for (part in parts) writeBin(part, output)
-    flush(output)
+    output <- files$open_file(to, "wb")
+    .Internal(writeBin(c(kind, token, sum(lengths(parts))), output, NA_integer_, swapped, FALSE))
+    for (part in parts) .Internal(writeBin(part, output, NA_integer_, FALSE, FALSE))
+    .Internal(close(output, "rw"))
   }
   # Bodies call this, and must not be interrupted in the middle of a frame.
   ask <- function(data) suspendInterrupts({
@@ -47,21 +72,21 @@ open_pipes <- function(fd_in, fd_out) {
       frame <- read()
       if (is.null(frame)) quit("no", 0L)
       if (frame[[1L]] == 4L && frame[[2L]] == requests) break
-      kept[[length(kept) + 1L]] <<- frame
+      kept <<- c(kept, list(frame))
     }
     frame[4:3]
   })
   list(receive = receive, send = send, ask = ask)
 }
-environment(open_pipes) <- .BaseNamespaceEnv
+environment(make_pipes) <- .BaseNamespaceEnv
 
 # A sleep carries out an interrupt that R has been asked for.
 forget_interrupt <- function() tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(e) NULL)
 
 send_partial <- NULL  # for evaluate.R, once there are pipes
 
-serve <- function(fd_in, fd_out) {
-  pipes <- open_pipes(fd_in, fd_out)
+serve <- function(descriptors) {
+  pipes <- make_pipes(path_of(descriptors[1L]), path_of(descriptors[2L]), files)
   receive <- pipes$receive
   send <- pipes$send
   verdicts <- list()  # frames, by the task they belong to
@@ -73,10 +98,10 @@ serve <- function(fd_in, fd_out) {
   answer <- function(result) {
     force(result)  # this is where the task is run
     busy <<- FALSE
-    if (is.raw(result) && !length(result)) {
-      send(21L, token)
+    if (is.raw(result) && length(result) == 4L) {
+      send(21L, token, result)
     } else if (is.raw(result)) {
-      send(17L, token, writeBin(as.double(Sys.time()) - began, raw(), endian = "little"), result)
+      send(17L, token, writeBin(now() - began, raw(), endian = "little"), result)
     } else {
       send(18L, token, charToRaw(enc2utf8(result)))
     }
@@ -84,15 +109,15 @@ serve <- function(fd_in, fd_out) {
   handle <- function(frame) switch(frame[[1L]],
     load_environment(frame[[3L]], frame[[2L]]),
     {
-      began <<- as.double(Sys.time())
+      began <<- now()
       token <<- frame[[2L]]
       if (length(verdicts)) {
-        key <- as.character(token)
+        key <- key_of(token)
         for (v in verdicts[[key]]) verdict(v[[3L]], v[[4L]])
         verdicts[[key]] <<- NULL
       }
       if (length(kept)) {
-        key <- as.character(token)
+        key <- key_of(token)
         for (part in kept[[key]]) restore(part[[3L]], part[[4L]])
         kept[[key]] <<- NULL
       }
@@ -102,19 +127,21 @@ serve <- function(fd_in, fd_out) {
     forget_environment(NULL, frame[[2L]]),
     NULL,
     {
-      key <- as.character(frame[[2L]])
+      key <- key_of(frame[[2L]])
       verdicts[[key]] <<- c(verdicts[[key]], list(frame))
     },
     {
-      key <- as.character(frame[[2L]])
+      key <- key_of(frame[[2L]])
       kept[[key]] <<- c(kept[[key]], list(frame))
     },
     forget_interrupt(),
+    watch_output(frame[[3L]], descriptors[3L]),
     stop("unknown frame of kind ", frame[[1L]])
   )
 
-  send_partial <<- function(data) send(20L, token, data)
+  send_partial <<- function(finished, data) send(20L, token, writeBin(finished, raw(), endian = "little"), data)
   attach_doredis(pipes$ask)
+  own_functions()
   send(16L, 0L, charToRaw(paste0("R ", R.version$major, ".", R.version$minor, " (Rscript)")))
   jumped <- FALSE
   loop <- function() {
@@ -126,7 +153,7 @@ serve <- function(fd_in, fd_out) {
     TRUE
   }
   # An uncaught jump to top level invokes this restart on its way.
-  catch <- function() tryCatch(withRestarts(loop(), abort = function(...) FALSE), interrupt = function(e) FALSE)
+  catch <- function() withRestarts(loop(), abort = function(...) FALSE)
   while (!isTRUE(catch())) {
     if (!busy) quit("no", 1L)
     jumped <- TRUE

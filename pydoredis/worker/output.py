@@ -1,0 +1,215 @@
+"""What an executor prints, line by line, each put down to the iteration that printed it (`worker.frames`).
+
+The two standard outputs of an executor are one named pipe. Its times tell which place the executor has
+reached, and cuts in it separate what was printed at one place from what was printed at a later one. So it
+does not matter how far the executor is ahead of whoever reads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydoredis.store import Claim
+from pydoredis.worker.frames import CUT_BEGINS, MAX_PLACE
+
+_log = logging.getLogger("pydoredis.worker.output")
+
+_READ_SIZE = 1 << 20
+"""As much as a pipe of the usual size holds, and more: one read takes all that is there."""
+
+_LONGEST_LINE = 8192
+_MOST_LOOKS = 100
+
+
+class Line(NamedTuple):
+    """A line without its end, and where it was printed: None where the executor was at no place (yet)."""
+
+    text: str
+    place: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A task, as far as one has to know it who reads its output.
+
+    Attributes:
+        number: What its frames carry.
+        place: Its first place.
+        queue, job, block, iterations: Whose it is.
+    """
+
+    number: int
+    place: int
+    queue: str
+    job: str
+    block: str
+    iterations: tuple[int, ...]
+
+    def iteration(self, place: int) -> int | None:
+        """The iteration at one of the task's places; None where the task is read."""
+        if len(self.iterations) == 1:
+            return self.iterations[0]  # it has the task's place for itself, from beginning to end
+        return self.iterations[place - self.place - 1] if place > self.place else None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """A line that a task printed, and the iteration that did; None: none of them, or no task."""
+
+    text: str
+    source: Source | None
+    iteration: int | None
+
+    def log(self) -> None:
+        """Write it to the log of what bodies print, with queue, job and iteration."""
+        source = self.source
+        if source is None:
+            _log.info("%s", self.text)
+        else:
+            where = source.block if self.iteration is None else self.iteration
+            _log.info("[%s %s %s] %s", source.queue, source.job, where, self.text)
+
+
+class Places:
+    """Which task has which places in one executor."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._sources: deque[Source] = deque()
+
+    def give(self, number: int, claim: Claim) -> int:
+        """Give a task the next places; returns the first of them."""
+        iterations = claim.task.iterations
+        if self._next + len(iterations) >= MAX_PLACE:
+            self._next = 1
+        source = Source(number, self._next, claim.keys.queue, claim.task.job, claim.block, iterations)
+        self._sources.append(source)
+        self._next += 1 + len(iterations)
+        return source.place
+
+    def forget(self, kept: int) -> None:
+        """Forget all tasks but the last `kept` of them."""
+        while len(self._sources) > kept:
+            self._sources.popleft()
+
+    def at(self, place: int | None) -> tuple[Source | None, int | None]:
+        """The task and the iteration at a place."""
+        if place is not None:
+            for source in self._sources:
+                if source.place <= place <= source.place + len(source.iterations):
+                    return source, source.iteration(place)
+        return None, None
+
+
+class Output:
+    """Reads what one executor prints; never blocks.
+
+    Attributes:
+        cut: What the executor ends a cut with: a secret, so that no body can make one.
+        theirs: The descriptor for the executor, to be closed here once it has been started.
+        ended: Whether everybody who could print has closed it.
+        rest_place: Where was printed what came after the last whole line, if anything did.
+    """
+
+    def __init__(self) -> None:
+        self.cut = b" %b\n" % secrets.token_hex(8).encode()
+        self._fd, self.theirs = _named_pipe()
+        self.ended = False
+        self._rest = b""  # what came after the last whole line of which is known where it was printed
+        self.rest_place: int | None = None
+
+    def fileno(self) -> int:
+        """Readable when something was printed."""
+        return self._fd
+
+    @property
+    def place(self) -> int | None:
+        """The place that the executor has reached; None before the first."""
+        seconds = int(os.fstat(self._fd).st_atime)
+        return seconds if 0 < seconds < MAX_PLACE else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing was read that has not been given out in lines."""
+        return not self._rest
+
+    def lines(self) -> Iterator[Line]:
+        """Every whole line that was printed since the last call and of which is known where."""
+        data = self._read()
+        if not data and not self._rest:
+            return
+        reached: int | None = -1  # where the executor was before the last read; not known of the first
+        for _ in range(_MOST_LOOKS):
+            yield from self._cut_off(data)
+            place = self.place
+            # What is left has no cut behind it, and all that was in the pipe when the executor was at
+            # `reached` has been read. If it is there still, that is where this was printed: it leaves no
+            # place where something was printed without making a cut.
+            if not self._rest or place == reached:
+                *whole, self._rest = self._rest.split(b"\n")
+                if len(self._rest) > _LONGEST_LINE:
+                    whole.append(self._rest)
+                    self._rest = b""
+                self.rest_place = place
+                yield from _lines(whole, place)
+                return
+            reached, data = place, self._read()
+
+    def end_of_line(self) -> Iterator[Line]:
+        """What was printed after the last whole line, as a line: a task or the process has ended."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            yield from _lines(rest.removesuffix(b"\n").split(b"\n"), self.rest_place)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._fd)
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._fd, _READ_SIZE)
+        except BlockingIOError:
+            return b""
+        self.ended = not data
+        return data
+
+    def _cut_off(self, data: bytes) -> Iterator[Line]:
+        """Take what stands before the last cut."""
+        if not data:
+            return
+        *pieces, self._rest = (self._rest + data).split(self.cut)
+        self.rest_place = None
+        for piece in pieces:
+            text, _, place = piece.rpartition(CUT_BEGINS)
+            if text:
+                yield from _lines(text.removesuffix(b"\n").split(b"\n"), int(place))
+
+
+def _lines(texts: list[bytes], place: int | None) -> Iterator[Line]:
+    for text in texts:
+        yield Line(text.decode("utf-8", "replace").rstrip("\r"), place)
+
+
+def _named_pipe() -> tuple[int, int]:
+    """Its two ends; the first does not block. Its name is gone: nobody else can open it.
+
+    Raises:
+        OSError: If none can be made.
+    """
+    # Where there is one, a directory in memory: its times are as fine as they come, and cost next to nothing.
+    memory = "/dev/shm"
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory:
+        name = Path(directory, "output")
+        os.mkfifo(name, 0o600)
+        reading = os.open(name, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOATIME", 0))
+        writing = os.open(name, os.O_WRONLY)
+    os.utime(writing, (0, 0))
+    return reading, writing
