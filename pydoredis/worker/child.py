@@ -266,7 +266,11 @@ class Child:
             yield from map(self._note, self.output.end_of_line())
 
     def _note(self, line: Line) -> OutputLine:
-        noted = OutputLine(line.text, *self._places.at(line.place))
+        source, iteration = self._places.at(line.place)
+        if line.place is None and self.ready and self.runs:
+            # A system whose named pipes do not keep their times: then this is as much as can be told.
+            source = self._places.of(self.runs[0].number)
+        noted = OutputLine(line.text, source, iteration)
         self.tail.append(noted)
         return noted
 

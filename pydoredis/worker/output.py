@@ -100,6 +100,10 @@ class Places:
         while len(self._sources) > kept:
             self._sources.popleft()
 
+    def of(self, number: int) -> Source | None:
+        """The task with this number."""
+        return next((source for source in self._sources if source.number == number), None)
+
     def at(self, place: int | None) -> tuple[Source | None, int | None]:
         """The task and the iteration at a place."""
         if place is not None:

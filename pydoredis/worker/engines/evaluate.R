@@ -82,7 +82,7 @@ use_job <- function(number) {
   key <- key_of(number)
   job <- jobs[[key]]
   if (is.null(job)) return(paste0("job environment ", key, " was never sent"))
-  undivert()
+  if (output != "") undivert()  # else we are a guest in somebody's session
   if (is.raw(job)) {
     size <- length(job)
     job <- open_job(job)
@@ -229,8 +229,10 @@ go_on <- function() {
     at <<- at + 1L
     if (several) reach(first + at)
     # A limit that a body has left behind is not for others. None can strike while interrupts are suspended.
-    .Internal(setSessionTimeLimit(Inf, Inf))  # first: the other one puts it into force again
-    .Internal(setTimeLimit(Inf, Inf, FALSE))
+    if (output != "") {
+      .Internal(setSessionTimeLimit(Inf, Inf))  # first: the other one puts it into force again
+      .Internal(setTimeLimit(Inf, Inf, FALSE))
+    }
     in_body <<- TRUE
     .Internal(interruptsSuspended(FALSE))
     values[at] <<- list(iteration(arguments[[at]]))
@@ -288,7 +290,7 @@ finish <- function(result) {
   arguments <<- list()
   values <<- list()
   # What a body has left behind that our own code, too, would suffer from.
-  .Internal(gctorture(FALSE))
+  if (output != "") .Internal(gctorture(FALSE))
   allow_depth()
   stage <<- "answering"
   result
