@@ -6,7 +6,7 @@ Argument of `foreach` > `with options(...)` > `set_chunk_size` and its like, `re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
@@ -115,7 +115,8 @@ class JobOptions:
             raise ConfigError("convert", self.convert, "True or False")
         for name in ("packages", "noexport"):
             names = getattr(self, name)
-            if isinstance(names, str) or not all(isinstance(one, str) for one in names):
+            listed = isinstance(names, Iterable) and not isinstance(names, str)
+            if not listed or not all(isinstance(one, str) for one in names):
                 raise ConfigError(name, names, 'a list of names, like ["numpy"]')
         Exports.of(self.export)
 
@@ -128,7 +129,8 @@ class JobOptions:
 NAMES = frozenset(one.name for one in fields(JobOptions))
 
 _session: dict[str, Any] = {}
-_context: ContextVar[Mapping[str, Any]] = ContextVar("pydoredis_options", default={})  # noqa: B039  (never changed)
+_context: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("pydoredis_options", default=())
+"""Of the `with options(...)` blocks around, the nearest first."""
 
 
 def resolve(*layers: Mapping[str, Any]) -> JobOptions:
@@ -137,7 +139,7 @@ def resolve(*layers: Mapping[str, Any]) -> JobOptions:
     Raises:
         ConfigError: If there is no such option, or it has no such value.
     """
-    everything = [*layers, _context.get(), _session]
+    everything = [*layers, *_context.get(), _session]
     for layer in everything:
         check_names(layer)
     chosen: dict[str, Any] = {}
@@ -172,7 +174,7 @@ def options(**chosen: Unpack[Options]) -> Iterator[None]:
     """
     check_names(chosen)
     JobOptions(**chosen)
-    token = _context.set({**_context.get(), **chosen})
+    token = _context.set(({**chosen}, *_context.get()))
     try:
         yield
     finally:

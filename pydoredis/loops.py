@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar, overload
 from pydoredis.bodies import Body, RBody, binder, check_variables, codec_for, is_python
 from pydoredis.coordinator.accumulate import CombineSpec
 from pydoredis.coordinator.driver import DEFAULT_MAX_CRASHES, Driver, DriverOptions
-from pydoredis.coordinator.job import Job, Local, Stream, run_here, without_traceback
+from pydoredis.coordinator.here import Local, run_here
+from pydoredis.coordinator.job import Job, Stream, without_traceback
 from pydoredis.coordinator.nesting import Nest, Plan
 from pydoredis.errors import DoRedisError
 from pydoredis.exports import Exports

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Value = TypeVar("Value", default=Any)
     Accumulated = TypeVar("Accumulated", default=Any)
-    Final = TypeVar("Final")
     Made = TypeVar("Made")
     Parameters = ParamSpec("Parameters")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.driver import Driver
@@ -23,18 +22,14 @@ from pydoredis.errors import (
 )
 from pydoredis.interrupts import noticed_interrupts
 from pydoredis.pickles import advice
-from pydoredis.pickles.raised import without_our_frames
 from pydoredis.progress import reporter
-from pydoredis.protocol.codec import FOLDED, Arguments, Item
+from pydoredis.protocol.codec import FOLDED, Item
 from pydoredis.settings import ConnectionSettings
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 Report = Callable[[int, "int | None"], None]
 """Called with how many iterations are done, and of how many."""
-
-REPORT_S = 0.1
-"""Seconds between two reports of a loop that runs in this process."""
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -362,56 +357,3 @@ def _told(error: BaseException) -> str:
     if isinstance(error, EvaluatorError):
         return error.reason
     return str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {shown(error, str)}"
-
-
-class Local(Protocol):
-    """Runs a body in this process."""
-
-    @property
-    def seed(self) -> int:
-        """What the random numbers depend on."""
-        ...
-
-    def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The value of one iteration; raises its error."""
-        ...
-
-
-def run_here(
-    nest: Nest,
-    bind: Callable[[Arguments], Arguments],
-    local: Local,
-    total: int | None,
-    progress: bool | Report = False,
-) -> Any:
-    """Run a loop in this process, one iteration after the other: `%do%`.
-
-    Args:
-        nest: Gives the iterations and takes their values.
-        bind: Makes what the body is called with of the variables of an iteration.
-        local: Calls it.
-        total: How many iterations there are, if that is known.
-        progress: Told about progress, or whether it is shown.
-
-    Raises:
-        TaskError: If an iteration failed and errors are to stop the loop.
-        Exception: Whatever a combine function raised.
-    """
-    number, reported_s = 0, 0.0
-    with reporter(progress, total) as report:
-        for number, variables in enumerate(nest, 1):
-            args, kwargs = bind(variables)
-            try:
-                value = local.call(number, args, kwargs)
-            except Exception as error:
-                nest.add_failure(number, without_our_frames(error))
-                if nest.failure is not None:
-                    raise task_error(None, number, error, local.seed) from error
-            else:
-                nest.add(number, value)
-            if report is not None and time.monotonic() > reported_s + REPORT_S:
-                reported_s = time.monotonic()
-                report(number, total)
-        if report is not None:
-            report(number, number)
-    return nest.result()

@@ -228,7 +228,11 @@ class Raised:
         attributes = self._attributes()
         if self.members:
             attributes["exceptions"] = tuple(member._with_causes() for member in self.members)
-        return RemoteError(self.kinds, self.text, attributes)
+        notes = attributes.pop("__notes__", None)
+        made = RemoteError(self.kinds, self.text, attributes)
+        if notes is not None:
+            reducers.set_attributes(made, {"__notes__": notes})
+        return made
 
     def lines(self) -> Iterator[str]:
         """The whole traceback as Python prints it, with the source lines of both sides."""

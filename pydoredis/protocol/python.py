@@ -248,8 +248,12 @@ def _again(raised: Raised) -> BaseException:
 
 
 def failure(error: BaseException) -> Outcome:
-    """What is sent for an exception."""
-    return ("error", Raised.of(error))
+    """What is sent for an exception, whatever its class does."""
+    try:
+        return ("error", Raised.of(error))
+    except Exception as raised:
+        what = f"a {type(error).__qualname__} was raised, and cannot be looked at: {type(raised).__name__}"
+        return ("error", Raised.of(EvaluatorError("python", what)))
 
 
 def _portable(outcome: Outcome) -> Outcome:

@@ -174,6 +174,8 @@ class TestOptions:
             ("packages", "numpy"),
             ("packages", [np]),
             ("noexport", [1]),
+            ("packages", None),
+            ("export", None),
             ("reduce", 3),
             ("progress", "yes"),
             ("convert", None),
@@ -194,6 +196,16 @@ class TestOptions:
         seeds: list[Any] = [7, np.int64(7)]
         loops = [queue.foreach(dr.icount(2), seed=seed) for seed in seeds]
         assert loops[0].dopar(lambda: dr.rng().random()) == loops[1].dopar(lambda: dr.rng().random())
+
+    def test_those_of_nested_blocks_add_up(self) -> None:
+        with (
+            dr.options(export={"a": 1, "b": 1}, chunk_size=2),
+            dr.options(export={"b": 2}, packages=["json"]),
+        ):
+            options = resolve({"packages": ["math"]})
+        assert (options.chunk_size, options.packages) == (2, ("math", "json"))
+        assert options.export.variables == {"a": 1, "b": 2}  # type: ignore[union-attr]
+        assert resolve() == JobOptions()
 
     def test_those_of_nested_loops_add_up(self) -> None:
         inner = dr.foreach(j=[1], export={"a": 1, "b": 1}, packages=["math"], chunk_size=2)

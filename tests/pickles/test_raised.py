@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import linecache
 import pickle
 import subprocess
 import sys
@@ -261,7 +262,9 @@ def unknown(tmp_path: Path) -> bytes:
         "        super().__init__(f'odd {code}'); self.code = code; self.lock = lock\n"
         "def fail():\n"
         "    import threading\n"
-        "    raise Odd(3, threading.Lock())\n"
+        "    error = Odd(3, threading.Lock())\n"
+        "    error.__notes__ = ['look here']\n"
+        "    raise error\n"
     )
     program = (
         "import sys; from pydoredis.pickles import dump; from pydoredis.pickles.raised import Raised\n"
@@ -287,7 +290,8 @@ def test_an_unknown_class_has_a_stand_in(unknown: bytes) -> None:
     again = pickle.loads(pickle.dumps(found.with_traceback(None)))
     assert (str(again), again.code) == ("Odd: odd 3", 3)
     traceback = str(found.__cause__)
-    assert "in fail\n    raise Odd(3, threading.Lock())" in traceback
+    assert "in fail\n    raise error" in traceback
+    assert found.__notes__ == ["look here"]  # type: ignore[attr-defined,unused-ignore]
     assert "only_there.Odd: odd 3" in traceback
 
 
@@ -315,6 +319,29 @@ class TestInLoops:
         with pytest.raises(TaskError, match=r"Mute: <Mute, of which str\(\) raises RuntimeError>") as caught:
             getattr(queue.foreach(x=[1]), run)(fail)
         assert isinstance(caught.value.__cause__, Mute)
+
+    def test_one_that_cannot_be_looked_at(self, queue: Queue) -> None:
+        class Shy(Exception):
+            def __getattribute__(self, name: str) -> Any:
+                raise RuntimeError(name)
+
+        def fail(x: int) -> None:
+            raise Shy
+
+        with pytest.raises(TaskError, match=r"a .*Shy was raised, and cannot be looked at: RuntimeError"):
+            queue.foreach(x=[1]).dopar(fail)
+
+    def test_the_source_of_a_notebook(self, queue: Queue) -> None:
+        """It is known to the program's process and to nobody else, as a cell's is."""
+        source = "def fail(x):\n    y = x\n    return y / 0\n"
+        cell: dict[str, Any] = {"__name__": "__main__"}
+        linecache.cache["<cell 7>"] = (len(source), None, source.splitlines(keepends=True), "<cell 7>")
+        exec(compile(source, "<cell 7>", "exec"), cell)
+        with pytest.raises(TaskError) as caught:
+            queue.foreach(x=[1]).dopar(cell["fail"])
+        cause = caught.value.__cause__
+        assert cause is not None
+        assert 'File "<cell 7>", line 3, in fail\n    return y / 0\n' in str(cause.__cause__)
 
     def test_passed_on_as_values(self, queue: Queue) -> None:
         def fail(x: int) -> int:

@@ -176,14 +176,13 @@ def _set_print_options(saved: dict[str, Any]) -> None:
     np.set_printoptions(**saved)
 
 
-FACETS: Mapping[str, Facet] = {
+FACETS: dict[str, Facet] = {
     "directory": (_directory, os.chdir),
     "umask": (_umask, os.umask),
     "environment": (lambda: dict(os.environ), _set_environment),
     "timers": (_timers, _set_timers),  # before the handlers, whose default would end the process
     "signal handlers": (_handlers, _set_handlers),
     "resource limits": (_limits, _set_limits),
-    "processors": (lambda: os.sched_getaffinity(0), lambda saved: os.sched_setaffinity(0, saved)),
     "locale": (lambda: locale.setlocale(locale.LC_ALL), lambda saved: locale.setlocale(locale.LC_ALL, saved)),
     "system": (_system, _set_system),
     "traces": (_traces, _set_traces),
@@ -198,3 +197,5 @@ FACETS: Mapping[str, Facet] = {
     "socket timeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
     "temporary directory": (lambda: tempfile.tempdir, lambda saved: setattr(tempfile, "tempdir", saved)),
 }
+if sys.platform == "linux":
+    FACETS["processors"] = (lambda: os.sched_getaffinity(0), lambda saved: os.sched_setaffinity(0, saved))
