@@ -126,6 +126,14 @@ def worker(
             help="At SIGTERM, how long to wait for running tasks before giving them back. \\[default: 30]",
         ),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many threads libraries (BLAS, OpenMP, data.table, polars ...) may use in each worker "
+            "process; 0 for as many as they like. \\[default: its share of the processors]",
+        ),
+    ] = None,
     stop_with_stdin: Annotated[
         bool, typer.Option("--stop-with-stdin", hidden=True, help="Stop when standard input is closed.")
     ] = False,
@@ -164,6 +172,7 @@ def worker(
             max_memory_mb=max_memory,
             max_age_s=max_age,
             grace_s=grace,
+            threads=threads,
         )
         _set_up_log(settings)
         for name in settings.queues:

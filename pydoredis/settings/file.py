@@ -25,7 +25,16 @@ _FILE_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "worker": frozenset(
         {
             *("queues", "codec", "workers", "iter", "linger", "timelimit", "log", "loglevel"),
-            *("r_engine", "max_crashes", "retry_pause", "max_tasks", "max_memory", "max_age", "grace"),
+            *(
+                "r_engine",
+                "max_crashes",
+                "retry_pause",
+                "max_tasks",
+                "max_memory",
+                "max_age",
+                "grace",
+                "threads",
+            ),
         }
     ),
 }

@@ -32,6 +32,10 @@ def count(name: str, value: object, source: str) -> int:
     return whole(name, value, source, minimum=1)
 
 
+def whole_or_none(name: str, value: object, source: str) -> int | None:
+    return None if value is None else whole(name, value, source, minimum=0)
+
+
 def is_unlimited(value: object) -> bool:
     """None, infinity (R's default) and their names mean no limit."""
     if isinstance(value, str):

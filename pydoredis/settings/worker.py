@@ -21,6 +21,7 @@ from pydoredis.settings.parsers import (
     positive,
     positive_or_unlimited,
     queue_names,
+    whole_or_none,
 )
 
 Codec = Literal["auto", "r", "cloudpickle"]
@@ -49,6 +50,8 @@ class WorkerSettings:
         max_memory_mb: With more resident memory (10^6 bytes) after a task it is replaced; None: any amount.
         max_age_s: If it is older after a task it is replaced; None: any age.
         grace_s: How long a shutdown waits for running tasks before it gives them back.
+        threads: How many threads libraries (BLAS, OpenMP, data.table, polars ...) may use in each executor; 0
+            for as many as they like, None for the executor's share of the processors.
 
     Raises:
         ConfigError: If a value is not allowed.
@@ -69,6 +72,12 @@ class WorkerSettings:
     max_memory_mb: int | None = None
     max_age_s: float | None = None
     grace_s: float = 30.0
+    threads: int | None = None
+
+    @property
+    def threads_each(self) -> int:
+        """How many threads libraries may use in each executor; 0 for as many as they like."""
+        return max(1, cpu_count() // self.workers) if self.threads is None else self.threads
 
     def __post_init__(self) -> None:
         for name, (attribute, parse) in _WORKER.items():
@@ -94,6 +103,7 @@ class WorkerSettings:
         max_memory_mb: int | None = None,
         max_age_s: float | None = None,
         grace_s: float | None = None,
+        threads: int | None = None,
         environ: Mapping[str, str] | None = None,
         config: ConfigFile | None = None,
     ) -> WorkerSettings:
@@ -125,6 +135,7 @@ class WorkerSettings:
             "max_memory": max_memory_mb,
             "max_age": max_age_s,
             "grace": grace_s,
+            "threads": threads,
         }
         chosen: dict[str, Any] = {}
         for name, (attribute, parse) in _WORKER.items():
@@ -172,5 +183,6 @@ _WORKER: Final[Mapping[str, tuple[str, Callable[[str, object, str], object]]]] =
     "max_memory": ("max_memory_mb", count_or_unlimited),
     "max_age": ("max_age_s", positive_or_unlimited),
     "grace": ("grace_s", not_negative),
+    "threads": ("threads", whole_or_none),
 }
 """Each worker setting: its name in files, flags and the environment -> attribute, and parser."""

@@ -9,6 +9,7 @@ collections of `Hands` until Redis has confirmed that it may be forgotten.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -111,7 +112,7 @@ class Agent:
         settings = self._settings
         version = self._store.check()
         self._served = served.choose(settings.codec, settings.r_engine)
-        self._crew = Crew(self._served, settings.workers, Limits.of(settings))
+        self._crew = Crew(self._served, settings.workers, Limits.of(settings), settings.threads_each)
         self._heart = Heart(self._connection, self._queues, self._presence, self._crew.wake)
         self._lists = served.lists(self._queues, self._crew.codecs)
         self._waiter = Waiter(self._connection, self._lists, settings.linger_s, self._crew.wake)
@@ -120,7 +121,8 @@ class Agent:
                 self._gather()
                 if not self._shutdown.begun:
                     self._server.join()
-                    self._heart.announce()
+                    with contextlib.suppress(StoreUnavailable):  # the next beat says it
+                        self._heart.announce()
                     log.info(
                         "up: %d workers (%s) on queue %s, Redis %s at %s%s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),

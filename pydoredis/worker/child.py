@@ -88,7 +88,7 @@ class Child:
         retired_for: Why it is given no more tasks, if so: its successor has been started.
     """
 
-    def __init__(self, codec: Codec, r_engine: engines.REngine) -> None:
+    def __init__(self, codec: Codec, r_engine: engines.REngine, threads: int = 0) -> None:
         self.codec = codec
         self.ready: str | None = None
         self.runs: deque[Run] = deque()
@@ -117,7 +117,7 @@ class Child:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
         theirs = (their_in, their_out, self.output.theirs)
-        command, environment = engines.command(codec, r_engine, *theirs)
+        command, environment = engines.command(codec, r_engine, *theirs, threads=threads)
         try:
             self.process = Process(command, environment, self.output.theirs, theirs)
         finally:

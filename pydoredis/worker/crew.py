@@ -61,12 +61,13 @@ class Crew:
         children: The living executors.
     """
 
-    def __init__(self, served: Served, size: int, limits: Limits) -> None:
+    def __init__(self, served: Served, size: int, limits: Limits, threads: int = 0) -> None:
         self.codecs = served.codecs
         self.size = size
         self.children: list[Child] = []
         self._r_engine = served.r_engine
         self._limits = limits
+        self._threads = threads
         self._failed_starts = 0
         self._turns = 0
         self._selector = selectors.DefaultSelector()
@@ -94,7 +95,7 @@ class Crew:
 
     def _hire(self, codec: Codec) -> None:
         try:
-            child = Child(codec, self._r_engine)
+            child = Child(codec, self._r_engine, self._threads)
         except OSError as error:
             raise EvaluatorError(codec, f"no executor can be started: {error}") from error
         self.children.append(child)

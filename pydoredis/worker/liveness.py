@@ -83,8 +83,8 @@ class Heart:
         Raises:
             StoreUnavailable: If Redis does not answer.
         """
-        self._store.announce(self._queues, self._presence())
         self._announced.set()
+        self._store.announce(self._queues, self._presence())
 
     def close(self) -> None:
         """Stop beating; what was not removed will look dead in 10 s."""

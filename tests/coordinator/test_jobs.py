@@ -24,6 +24,7 @@ from pydoredis.coordinator.driver import Driver
 from pydoredis.errors import JobCancelled, JobTimeout, LocalProtocolError, NoWorkers, TaskError
 from pydoredis.queue import Queue
 from pydoredis.server import find_server
+from pydoredis.settings import cpu_count
 from pydoredis.store import job as job_store
 from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
@@ -163,8 +164,9 @@ class TestMemory:
 
 class TestTime:
     def test_a_loop_that_takes_too_long_is_cancelled(self, queue: Queue, client: redis.Redis) -> None:
-        with pytest.raises(JobTimeout, match=r"was not done after 1 s: 2 of 4 iterations are done") as caught:
-            queue.foreach([0, 0, 60, 60], timeout=1).dopar(time.sleep)
+        queue.foreach([0, 0]).dopar(time.sleep)  # the workers' processes are there
+        with pytest.raises(JobTimeout, match=r"was not done after 3 s: 2 of 4 iterations are done") as caught:
+            queue.foreach([0, 0, 60, 60], timeout=3).dopar(time.sleep)
         assert isinstance(caught.value, TimeoutError)
         assert client.exists(queue.keys.cancelled(caught.value.job))
 
@@ -274,12 +276,29 @@ class TestLocalWorkers:
         assert "hello" not in capfd.readouterr().out
         Queue("shown", server.url).remove()
 
+    def test_libraries_use_their_share_of_the_processors(
+        self, server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NUMEXPR_NUM_THREADS", "7")  # of the user's own
+
+        def limits() -> list[str | None]:
+            import os
+
+            return [os.environ.get(f"{name}_NUM_THREADS") for name in ("OPENBLAS", "R_DATATABLE", "NUMEXPR")]
+
+        share = str(max(1, cpu_count() // 2))
+        with dr.local(2, "threads", server.url, codec="cloudpickle"):
+            assert dr.foreach(range(1)).dopar(limits) == [[share, share, "7"]]
+        Queue("threads", server.url).remove()
+
     def test_only_what_is_needed_is_started(self, server: RedisProcess) -> None:
         with dr.local(3, "lazy", server.url) as lazy:
             (idle,) = lazy.workers()
             assert (idle.state, idle.workers, idle.python) == ("idle", 3, sys.version.split()[0])
             assert _pids(server, "lazy") == ""
-            assert len(set(dr.foreach(x=range(3)).dopar(_slow_pid))) == 3
+            pids: set[int] = set()
+            while len(pids) < 3:  # until all have started
+                pids.update(dr.foreach(x=range(3)).dopar(_slow_pid))
             wait_until(lambda: _pids(server, "lazy").count(",") == 2, "three processes, and no more", 10)
         Queue("lazy", server.url).remove()
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydoredis import search_path
 from pydoredis.errors import ConfigError, EvaluatorError
+from pydoredis.worker.engines.threads import limited
 from rinterop.runtime import locate
 from rinterop.runtime.base import RuntimeUnavailableError
 
@@ -78,13 +79,21 @@ def _embedding(probe: bool) -> str:
 
 
 def command(
-    codec: Codec, r_engine: REngine, fd_in: int, fd_out: int, fd_output: int
+    codec: Codec, r_engine: REngine, fd_in: int, fd_out: int, fd_output: int, threads: int = 0
 ) -> tuple[list[str], dict[str, str]]:
     """How to start an executor: frames from `fd_in`, frames to `fd_out`, output to `fd_output`.
 
     All are descriptors of the child: `Popen(command, env=environment, stdout=fd_output, stderr=fd_output,
     pass_fds=(fd_in, fd_out, fd_output))`, called in the agent's main thread. The executor gives itself a
     session of its own and an empty standard input.
+
+    Args:
+        codec: The language of the bodies that it is to run.
+        r_engine: How R runs, if that is R.
+        fd_in: Where it reads frames.
+        fd_out: Where it writes frames.
+        fd_output: Where what bodies print goes.
+        threads: How many threads libraries may use in it; 0: as many as they like.
 
     Returns:
         Command line, and environment variables (all of them, not only those that differ).
@@ -93,7 +102,7 @@ def command(
         EvaluatorError: If the R child is wanted and there is no Rscript.
     """
     agent = str(os.getpid())
-    environment = dict(os.environ)
+    environment = limited(os.environ, threads) if threads else dict(os.environ)
     if codec == "r" and r_engine == "rscript":
         r = locate.find_r()
         if r is None or r.rscript is None:
