@@ -178,7 +178,7 @@ def long_loops(iterations: int) -> Table:
     return table
 
 
-def as_run(loop: Foreach) -> Run:
+def as_run(loop: Foreach[Any, Any]) -> Run:
     """The loop, whose number of iterations is settled."""
     return lambda _: loop.dopar(lambda x: x)
 

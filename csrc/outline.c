@@ -122,12 +122,9 @@ static PyObject *deferred_names(Outliner *o, Py_ssize_t *position, Py_ssize_t wa
         numbers = *position;
         *position += (Py_ssize_t)count * 4;
     }
-    for (int i = 0; i < 4; i++) {
-        /* One integer, the scipen; no attributes. */
-        if (scan_word(s, position, &word_after) || (i == 0 && word_after != INT)
-            || (i == 1 && word_after != 1) || (i == 3 && word_after != NIL))
-            return NULL;
-    }
+    /* One integer, the scipen, with or without the decimal sign; then no attributes. */
+    if (scan(s, position, one_integer) || scan_word(s, position, &word_after) || word_after != NIL)
+        return NULL;
     PyObject *names = PyTuple_New((Py_ssize_t)count);
     for (Py_ssize_t i = 0; names != NULL && i < (Py_ssize_t)count; i++) {
         int64_t number =

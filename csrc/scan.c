@@ -138,6 +138,29 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
     return 0;
 }
 
+/* The one attribute that the state of a deferred string may have: scan.py, _out_dec. */
+static int out_dec(Scan *s, Py_ssize_t *position)
+{
+    uint32_t flags, count;
+    if (scan_word(s, position, &flags) || flags != (LIST | HAS_TAG) || scan_word(s, position, &flags))
+        return GIVE_UP;
+    if ((flags & 0xFF) == REF) {
+        const Reference *name = scan_reference(s, position, flags);
+        if (name == NULL || name->name < 0 || !is_named(s, name, "OutDec"))
+            return GIVE_UP;
+    } else if (scan_symbol(s, position, flags) || !is_named(s, &s->references[s->known - 1], "OutDec")) {
+        return GIVE_UP;
+    }
+    if (scan_word(s, position, &flags) || flags != STR || scan_word(s, position, &count) || count != 1)
+        return GIVE_UP;
+    Py_ssize_t begin = *position;
+    uint32_t size, last;
+    if (scan_strings(s, position, 1) || *position - begin - 8 > MAX_OUT_DEC)
+        return GIVE_UP;
+    size = load32(s->data + begin + 4, s->little);
+    return size > MAX_OUT_DEC || scan_word(s, position, &last) || last != NIL ? GIVE_UP : 0;
+}
+
 /* -- the loop */
 
 static int may_have_tag(uint32_t code)
@@ -312,11 +335,12 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
     case INTEGERS_1:
     case INTEGERS_2: {
         uint32_t wanted = action == INTEGERS_1 ? 1 : 2;
-        if (flags != INT || scan_word(s, position, &code) || code != wanted
+        int is_signed = flags == (INT | HAS_ATTRIBUTES) && action == INTEGERS_1;
+        if ((flags != INT && !is_signed) || scan_word(s, position, &code) || code != wanted
             || left(s, *position) < 4 * wanted)
             return GIVE_UP;
         *position += 4 * wanted;
-        return 0;
+        return is_signed ? out_dec(s, position) : 0;
     }
     case BUILTIN_NAMED:
         return scan_builtin(s, position, flags);

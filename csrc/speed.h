@@ -19,7 +19,7 @@
 
 /* What rinterop/serialize/speed.py must have as its ABI, too: raised with every change of what a function takes
  * or gives, and of how a stream is read or written. */
-#define ABI 2
+#define ABI 3
 
 /* Type codes of items and bits of their flags words: see serialize/constants.py. */
 enum {
@@ -70,6 +70,7 @@ enum {
 #define CHAR_BITS 0xF0000F00u
 #define MAX_SYMBOL 10000
 #define MAX_BUILTIN 256
+#define MAX_OUT_DEC 9
 
 /* Bits of strings: see values/text.py. */
 #define ASCII_BIT 0x40u

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
         DoRedisError,
         EvaluatorError,
         JobCancelled,
+        JobTimeout,
+        LocalProtocolError,
+        NoWorkers,
+        ProtocolError,
+        RemoteError,
+        RemoteProtocolError,
         StoreUnavailable,
         TaskError,
         TaskTimeout,
@@ -38,10 +44,11 @@ if TYPE_CHECKING:
         set_packages,
         set_progress,
     )
-    from pydoredis.loops import Foreach, foreach
+    from pydoredis.loops import Foreach
     from pydoredis.pool import LocalWorkers
     from pydoredis.queue import Queue, local, register, start_local_workers
     from pydoredis.shared_values import redis_delete, redis_get, redis_set
+    from pydoredis.signature import foreach
     from pydoredis.streams import rng
 
 _PLACES = {
@@ -50,10 +57,12 @@ _PLACES = {
     "body_log": ("logger",),
     "coordinator.job": ("Job",),
     "errors": (
-        *("ConfigError", "DoRedisError", "EvaluatorError", "JobCancelled", "StoreUnavailable", "TaskError"),
+        *("ConfigError", "DoRedisError", "EvaluatorError", "JobCancelled", "JobTimeout"),
+        *("LocalProtocolError", "NoWorkers"),
+        *("ProtocolError", "RemoteError", "RemoteProtocolError", "StoreUnavailable", "TaskError"),
         *("TaskTimeout", "UnknownJob", "WorkerCrashed"),
     ),
-    "loops": ("Foreach", "foreach"),
+    "loops": ("Foreach",),
     "iterators": ("cells", "chunks", "columns", "icount", "idiv", "rows"),
     "job_options": (
         *("options", "set_chunk_size", "set_export", "set_ftinterval", "set_packages", "set_progress"),
@@ -61,6 +70,7 @@ _PLACES = {
     "pool": ("LocalWorkers",),
     "queue": ("Queue", "local", "register", "start_local_workers"),
     "shared_values": ("redis_delete", "redis_get", "redis_set"),
+    "signature": ("foreach",),
     "streams": ("rng",),
 }
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
@@ -72,8 +82,14 @@ __all__ = [
     "Foreach",
     "Job",
     "JobCancelled",
+    "JobTimeout",
+    "LocalProtocolError",
     "LocalWorkers",
+    "NoWorkers",
+    "ProtocolError",
     "Queue",
+    "RemoteError",
+    "RemoteProtocolError",
     "StoreUnavailable",
     "TaskError",
     "TaskTimeout",

@@ -6,12 +6,10 @@ of a queue, user or host, and touching nobody else's keys. `Admin` is the same o
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from pydoredis.errors import ConfigError, RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
@@ -20,10 +18,7 @@ from pydoredis.protocol.presence import Presence
 from pydoredis.registered import connection_or_registered
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import MAX_COUNTED, AdminStore
-from pydoredis.tables import JobRow, JobState, Removal, Row, Table, TaskRow, TaskState, WorkerRow, WorkerState
-
-if TYPE_CHECKING:
-    import pandas
+from pydoredis.tables import JobRow, JobState, Removal, Table, TaskRow, TaskState, WorkerRow, WorkerState
 
 
 class Admin:
@@ -108,17 +103,43 @@ class Admin:
             UnknownJob: If there is none, or more than one.
             StoreUnavailable: If Redis is lost.
         """
-        jobs = self.jobs(queue)
-        exact = [row for row in jobs if row.job == text]
-        found = exact or [row for row in jobs if names_job(text, row.job)]
+        jobs = self.jobs_named(text, queue)
+        found = [row for row in jobs if row.job == text] or jobs
         if len(found) != 1:
             raise UnknownJob(text, [f"{row.job} (queue {row.queue})" for row in found])
         return found[0]
 
+    def jobs_named(self, text: str, queue: str | None = None) -> list[JobRow]:
+        """The jobs that `text` may mean, see `find_job`.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        return [row for row in self.jobs(queue) if names_job(text, row.job)]
+
+    def has_queue(self, queue: str) -> bool:
+        """Whether there is anything of a queue: tasks, jobs, workers, a coordinator that registered it.
+
+        Raises:
+            ConfigError: If there is nothing, and the name is a pattern, or empty.
+            LocalProtocolError: If something else than a queue is kept under that name.
+            StoreUnavailable: If Redis is lost.
+        """
+        self._go_to(queue)
+        keys = QueueKeys(queue)
+        if self._store.length(keys.queue) or self._store.family(queue).names or self._store.side_keys(keys):
+            return True
+        check_queue_name(queue)
+        return False
+
     def _families(self, queue: str | None) -> list[Family]:
         if queue is not None:
-            self._go_to(check_queue_name(queue))
-            return [self._store.family(queue)]
+            self._go_to(queue)
+            family = self._store.family(queue)
+            if not family.names:
+                # Whoever writes a pattern is told; a queue that is called so can be seen and removed.
+                check_queue_name(queue)
+            return [family]
         if self._connection.kind == "cluster":
             raise ConfigError("queue", None, "the name of one: in a Redis Cluster they are on many nodes")
         # Many a program has keys like `page.count`; a count alone makes no queue.
@@ -249,8 +270,9 @@ class Admin:
             LocalProtocolError: If something else than a queue is kept under that name.
             StoreUnavailable: If Redis is lost; what is left can be removed once more.
         """
-        keys = QueueKeys(check_queue_name(queue))
-        self._go_to(queue)
+        keys = QueueKeys(queue)
+        if not self.has_queue(queue):
+            return Removal(queue, None, 0, 0, 0)
         tasks = self._store.length(keys.queue) + self._store.length(keys.python)
         running = sum(state == "running" for _, state in self._states(self._store.family(queue)))
         # First what calls workers to the queue, then what tells them about its jobs, then the rest.
@@ -322,20 +344,18 @@ def jobs(
     queue: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[JobRow] | pandas.DataFrame:
+) -> Table[JobRow]:
     """The jobs of one queue, or of all; see `JobRow` for the columns.
 
     Args:
         queue: The queue.
         connection: Which server; that of the registered queue by default.
-        as_pandas: Whether to make a data frame; by default if pandas is installed.
 
     Raises:
         StoreUnavailable: If Redis cannot be reached.
     """
     with Admin(connection) as admin:
-        return _shown(admin.jobs(queue), as_pandas)
+        return admin.jobs(queue)
 
 
 def tasks(
@@ -343,8 +363,7 @@ def tasks(
     job: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[TaskRow] | pandas.DataFrame:
+) -> Table[TaskRow]:
     """The tasks that workers have taken; see `TaskRow` for the columns, and `jobs` for the arguments.
 
     Args:
@@ -352,18 +371,17 @@ def tasks(
         job: Only those of this job: an ID, the beginning of one, or the number of the coordinator's process.
     """
     with Admin(connection) as admin:
-        return _shown(admin.tasks(queue, job), as_pandas)
+        return admin.tasks(queue, job)
 
 
 def workers(
     queue: str | None = None,
     *,
     connection: ConnectionSettings | None = None,
-    as_pandas: bool | None = None,
-) -> Table[WorkerRow] | pandas.DataFrame:
+) -> Table[WorkerRow]:
     """The workers of one queue, or of all; see `WorkerRow` for the columns, and `jobs` for the arguments."""
     with Admin(connection) as admin:
-        return _shown(admin.workers(queue), as_pandas)
+        return admin.workers(queue)
 
 
 def remove_job(
@@ -378,9 +396,3 @@ def remove_queue(queue: str, *, connection: ConnectionSettings | None = None) ->
     """Remove a queue with all that belongs to it; see `Admin.remove_queue`."""
     with Admin(connection) as admin:
         return admin.remove_queue(queue)
-
-
-def _shown(table: Table[Row], as_pandas: bool | None) -> Table[Row] | pandas.DataFrame:
-    if as_pandas is None:
-        as_pandas = importlib.util.find_spec("pandas") is not None
-    return table.to_pandas() if as_pandas else table

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import rinterop
-from pydoredis.errors import ConfigError, LocalProtocolError
+from pydoredis import streams
+from pydoredis.coordinator.nesting import Plan
+from pydoredis.errors import ConfigError, LocalProtocolError, shown
+from pydoredis.exports import Exports, Globals
 from pydoredis.job_options import JobOptions
+from pydoredis.names import unmentioned
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.protocol.r import RCodec, RExpression
 
-Body = Callable[..., Any] | RExpression | rinterop.RValue
-"""A Python callable, an R expression as text (`rexpr`), or one as a value (a call, a symbol)."""
+RBody: TypeAlias = RExpression | rinterop.RValue
+"""R code as text (`rexpr`), or as a value (a call, a symbol)."""
+
+Body: TypeAlias = Callable[..., Any] | RBody
+"""A Python callable, or R code."""
 
 
 def rexpr(source: str) -> RExpression:
@@ -36,22 +43,71 @@ def codec_for(body: Body, options: JobOptions) -> JobCodec:
     Raises:
         ConfigError: If an option makes no sense for the body's language, or `body` is no body.
     """
-    if isinstance(body, (RExpression, rinterop.RValue)):
-        return _r_codec(body, options)
-    if callable(body):
+    if is_python(body):
         return _python_codec(body, options)
+    return _r_codec(cast("RBody", body), options)
+
+
+def is_python(body: Body) -> TypeGuard[Callable[..., Any]]:
+    """Whether a body is a Python callable, and not R code.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    if isinstance(body, (RExpression, rinterop.RValue)):
+        return False
+    if callable(body):
+        return True
     raise ConfigError("body", body, "a function, or R code as in rexpr('sqrt(j)')")
 
 
-def _r_codec(body: RExpression | rinterop.RValue, options: JobOptions) -> RCodec:
+def check_variables(body: Body, plan: Plan, exports: Exports) -> None:
+    """Refuse R code that does not mention one of several variables: a loop ends with the shortest of them.
+
+    (Python bodies have parameters, see `binder`.) A variable that is alone may just count.
+
+    Raises:
+        ConfigError: With the variable.
+    """
+    if is_python(body):
+        return
+    sources = [*_r_sources([body, *exports.variables.values()])]
+    for loop in plan.loops:
+        if len(loop.positional) + len(loop.named) > 1:
+            for name in unmentioned(loop.named.keys() - plan.names_in_python(), sources):
+                raise ConfigError(
+                    name,
+                    loop.named[name],
+                    "mentioned by the body, or without a name: the loop ends when it has no more values",
+                )
+
+
+def _r_sources(values: Iterable[Any]) -> Iterator[str]:
+    """The R code among these."""
+    for value in values:
+        if isinstance(value, RExpression):
+            yield value.source
+        elif isinstance(value, rinterop.RValue):
+            yield rinterop.values.deparse1(value)
+
+
+def _r_codec(body: RBody, options: JobOptions) -> RCodec:
     if options.reduce is not None:
         raise ConfigError("reduce", options.reduce, "left out: R workers return each value by itself")
-    exports = options.export
-    if not isinstance(exports, Mapping):
-        raise ConfigError("export", exports, 'a mapping for R bodies, like {"k": 2}')
+    exports = Exports.of(options.export)
+    if exports.modules:
+        raise ConfigError("export", [*exports.modules], "left out: R bodies have no use for a Python module")
+    variables = exports.variables
     if options.worker_init is not None:
-        exports = {**exports, "worker.init": _worker_init(options.worker_init)}
-    return RCodec(body, exports, options.packages, options.convert, options.seed, options.limits)
+        variables = {**variables, "worker.init": _worker_init(options.worker_init)}
+    return RCodec(
+        body,
+        variables,
+        options.packages,
+        options.convert,
+        streams.fresh_seed() if options.seed is None else int(options.seed),
+        options.limits,
+    )
 
 
 def _worker_init(code: Any) -> Any:
@@ -72,20 +128,30 @@ def _python_codec(body: Callable[..., Any], options: JobOptions) -> PythonCodec:
         raise ConfigError(
             "worker_init", options.worker_init, "a function without arguments for a Python body"
         )
-    exports = options.export
-    named = dict(exports) if isinstance(exports, Mapping) else {thing.__name__: thing for thing in exports}
-    modules = {name: thing for name, thing in named.items() if isinstance(thing, types.ModuleType)}
-    variables = {name: value for name, value in named.items() if name not in modules}
+    exports = Exports.of(options.export)
+    Globals(body, exports.variables)  # complains of a body that cannot have any
+    modules = [value for value in exports.variables.values() if isinstance(value, types.ModuleType)]
     program = Program(
-        _without(body, options.noexport), options.worker_init, options.reduce, variables, options.seed
+        _without(body, options.noexport),
+        options.worker_init,
+        options.reduce,
+        exports.variables,
+        python_seed(options),
     )
-    return PythonCodec(program, options.packages, options.limits, tuple(modules.values()))
+    return PythonCodec(program, options.packages, options.limits, (*exports.modules.values(), *modules))
+
+
+def python_seed(options: JobOptions) -> int:
+    """The seed of a job with a Python body: a fresh one, if none was given."""
+    return streams.fresh_seed() if options.seed is None else streams.check_seed(int(options.seed))
 
 
 def _without(body: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
     """The body with some globals left behind."""
-    if not names or not isinstance(body, types.FunctionType):
+    if not names:
         return body
+    if not isinstance(body, types.FunctionType):
+        raise ConfigError("noexport", names, "left out, as the body is no plain function")
     kept = {name: value for name, value in body.__globals__.items() if name not in names}
     copy = types.FunctionType(body.__code__, kept, body.__name__, body.__defaults__, body.__closure__)
     copy.__kwdefaults__ = body.__kwdefaults__
@@ -101,7 +167,7 @@ def takes_positional(body: Body) -> bool:
     In R they are never seen. A Python function that takes no positional argument does not get them either, so
     that `foreach(icount(10)).dopar(draw)` calls `draw()`.
     """
-    if isinstance(body, (RExpression, rinterop.RValue)):
+    if not is_python(body):
         return False
     try:
         parameters = inspect.signature(body).parameters.values()
@@ -132,7 +198,7 @@ def binder(body: Body) -> Callable[[Arguments], Arguments]:
 
 
 def _try_to_bind(body: Body, arguments: Arguments) -> None:
-    if isinstance(body, (RExpression, rinterop.RValue)):
+    if not is_python(body):
         return
     try:
         signature = inspect.signature(body)
@@ -144,6 +210,6 @@ def _try_to_bind(body: Body, arguments: Arguments) -> None:
         name = getattr(body, "__name__", type(body).__name__)
         given = [*(f"<value {n}>" for n in range(1, len(arguments[0]) + 1)), *arguments[1]]
         raise LocalProtocolError(
-            f"the body {name}{signature} cannot be called with the loop's variables "
+            f"the body {name}{shown(signature, str)} cannot be called with the loop's variables "
             f"({', '.join(given)}): {error}"
         ) from error

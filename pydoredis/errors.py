@@ -11,6 +11,7 @@
     ├── TaskError                            user code failed
     │   ├── WorkerCrashed                    it ended its worker process again and again
     │   └── TaskTimeout                      it took longer than its time limit
+    ├── RemoteError                          stands for an exception whose class is not known here
     ├── UnknownJob (LookupError)             no job, or more than one, is called that
     ├── JobCancelled                         the job was cancelled, or removed by somebody
     ├── JobTimeout (TimeoutError)            the loop took longer than its `timeout`
@@ -23,7 +24,20 @@ that every error survives pickling on its way out of a child process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+LONGEST_SHOWN = 200
+"""Characters of a setting's value in a message."""
+
+
+def shown(value: object, how: Callable[[Any], str] = repr) -> str:
+    """`repr` or `str` of a user's value, whatever that raises."""
+    try:
+        return str(how(value))
+    except Exception as error:
+        return f"<{type(value).__qualname__}, of which {how.__name__}() raises {type(error).__name__}>"
 
 
 class DoRedisError(Exception):
@@ -49,7 +63,10 @@ class ConfigError(DoRedisError, ValueError):
 
     def __str__(self) -> str:
         origin = f" (from {self.source})" if self.source else ""
-        return f"{self.setting} = {self.value!r}{origin}: must be {self.allowed}"
+        value = shown(self.value)
+        if len(value) > LONGEST_SHOWN:
+            value = f"{value[:LONGEST_SHOWN]}..."
+        return f"{self.setting} = {value}{origin}: must be {self.allowed}"
 
 
 class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for the state, not the fault)
@@ -103,6 +120,8 @@ class TaskError(DoRedisError):
         message: The message of the R condition or Python exception, as the worker saw it.
         condition: The R condition (as an R value) or the Python exception itself, where there is one.
         call: The R call that failed, on one line; None in Python, and where R names none.
+        seed: What the loop's random numbers depended on: with `foreach(..., seed=error.seed)` the iteration
+            draws the same ones. None outside of a loop.
     """
 
     def __init__(
@@ -112,14 +131,16 @@ class TaskError(DoRedisError):
         message: str,
         condition: object = None,
         call: str | None = None,
+        seed: int | None = None,
     ) -> None:
         iterations = tuple(iterations)
-        super().__init__(job, iterations, message, condition, call)
+        super().__init__(job, iterations, message, condition, call, seed)
         self.job = job
         self.iterations = iterations
         self.message = message
         self.condition = condition
         self.call = call
+        self.seed = seed
 
     def __str__(self) -> str:
         # The wording is that of foreach in R, which people search for.
@@ -134,6 +155,34 @@ class WorkerCrashed(TaskError):  # noqa: N818  (named as the design names it)
 
 class TaskTimeout(TaskError):  # noqa: N818  (as `TimeoutError` would be confused with the built-in one)
     """An iteration took longer than its time limit."""
+
+
+class RemoteError(DoRedisError):
+    """Stands for an exception of a worker whose class cannot be had here: its module is not installed, say.
+
+    What the exception had as attributes, this has as well.
+
+    Attributes:
+        type_names: Names of its class and of that one's bases, with their modules: `helper.Mine`, ...,
+            `builtins.ValueError`, ...
+        message: Its text.
+        attributes: Its attributes by name.
+    """
+
+    def __init__(self, type_names: Sequence[str], message: str, attributes: Mapping[str, Any]) -> None:
+        type_names, attributes = tuple(type_names), dict(attributes)
+        super().__init__(type_names, message, attributes)
+        self.type_names = type_names
+        self.message = message
+        self.attributes = attributes
+
+    def __getattr__(self, name: str) -> Any:
+        with contextlib.suppress(KeyError):
+            return self.__dict__["attributes"][name]
+        raise AttributeError(f"{self.type_names[0]} had no attribute {name!r}")
+
+    def __str__(self) -> str:
+        return f"{self.type_names[0].rpartition('.')[2]}: {self.message}"
 
 
 class UnknownJob(DoRedisError, LookupError):  # noqa: N818  (named for the state, not the fault)

@@ -6,20 +6,48 @@ Argument of `foreach` > `with options(...)` > `set_chunk_size` and its like, `re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from pydoredis.errors import ConfigError
+from pydoredis.exports import Exports
+from pydoredis.names import near
 from pydoredis.protocol.messages import Limits
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Progress = Callable[[int, "int | None"], None]
 """Called with the number of iterations done and, if it is known, of all."""
 
+Export: TypeAlias = Mapping[str, Any] | Sequence[Any] | Exports
+"""Values by name, or a list of names of variables, of modules, functions and classes."""
+
 MIN_FTINTERVAL_S = 3.0
 """As in R: checks cost a scan of the key space."""
+
+
+class Options(TypedDict, total=False):
+    """How loops are run, as keyword arguments: see `JobOptions`."""
+
+    chunk_size: int | Literal["auto"]
+    ftinterval: float
+    max_crashes: int | None
+    progress: bool | Progress
+    packages: Sequence[str]
+    export: Export
+    noexport: Sequence[str]
+    reduce: Callable[[list[Any]], Any] | None
+    timelimit: float | None
+    iteration_timelimit: float | None
+    timeout: float | None
+    seed: int | None
+    worker_init: Any
+    convert: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +61,18 @@ class JobOptions:
             None: 3, or what the worker says for its processes.
         progress: Show a bar where output is a terminal, or call this with done and total.
         packages: R packages to attach, or Python modules to import, before the body runs.
-        export: Variables for the body. For Python bodies also modules, which are sent by value.
-        noexport: Globals of a Python body that are not to be sent.
+        export: Variables for the body: `{"k": 2}`, or names of variables where the loop is run: `["k"]`. Of
+            modules the code is sent along, so that workers need not have them (Python only).
+        noexport: Names of exports, and of globals of a Python body, that are not to be sent.
         reduce: Combines the values of one task on the worker: takes a list, gives one value. Python only.
         timelimit: Seconds that a task, with all its iterations, may take on workers of ours; None: no limit
             but the worker's.
         iteration_timelimit: Seconds that each iteration may take on workers of ours; None: no limit.
         timeout: Seconds that the whole loop may take; then it is cancelled and raises `JobTimeout`.
-        seed: Of random streams that depend on nothing but it and the iteration's number.
+        seed: Of random streams that depend on nothing but it and the iteration's number; None: a fresh one
+            for each loop.
         worker_init: Called once per executor before the job's first task (R: an expression).
         convert: Whether results of R bodies become Python values.
-        verbose: Log what happens to each task.
     """
 
     chunk_size: int | Literal["auto"] = 1
@@ -51,7 +80,7 @@ class JobOptions:
     max_crashes: int | None = None
     progress: bool | Progress = False
     packages: Sequence[str] = ()
-    export: Mapping[str, Any] | Sequence[Any] = ()
+    export: Export = field(default_factory=Exports)
     noexport: Sequence[str] = ()
     reduce: Callable[[list[Any]], Any] | None = None
     timelimit: float | None = None
@@ -60,7 +89,6 @@ class JobOptions:
     seed: int | None = None
     worker_init: Any = None
     convert: bool = True
-    verbose: bool = False
 
     def __post_init__(self) -> None:
         size = self.chunk_size
@@ -77,11 +105,20 @@ class JobOptions:
             seconds = getattr(self, name)
             if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds > 0):
                 raise ConfigError(name, seconds, "a number of seconds above 0, or None")
-        if self.seed is not None and not isinstance(self.seed, int):
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, Integral)):
             raise ConfigError("seed", self.seed, "a whole number, or None")
+        if self.reduce is not None and not callable(self.reduce):
+            raise ConfigError("reduce", self.reduce, "a function that takes a list of values")
+        if not isinstance(self.progress, bool) and not callable(self.progress):
+            raise ConfigError("progress", self.progress, "True, False, or a function of done and total")
+        if not isinstance(self.convert, bool):
+            raise ConfigError("convert", self.convert, "True or False")
         for name in ("packages", "noexport"):
-            if isinstance(getattr(self, name), str):
-                raise ConfigError(name, getattr(self, name), "a list of names, not one text")
+            names = getattr(self, name)
+            listed = isinstance(names, Iterable) and not isinstance(names, str)
+            if not listed or not all(isinstance(one, str) for one in names):
+                raise ConfigError(name, names, 'a list of names, like ["numpy"]')
+        Exports.of(self.export)
 
     @property
     def limits(self) -> Limits:
@@ -89,10 +126,11 @@ class JobOptions:
         return Limits(self.timelimit, self.iteration_timelimit, self.max_crashes)
 
 
-NAMES = frozenset(field.name for field in fields(JobOptions))
+NAMES = frozenset(one.name for one in fields(JobOptions))
 
 _session: dict[str, Any] = {}
-_context: ContextVar[Mapping[str, Any]] = ContextVar("pydoredis_options", default={})  # noqa: B039  (never changed)
+_context: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("pydoredis_options", default=())
+"""Of the `with options(...)` blocks around, the nearest first."""
 
 
 def resolve(*layers: Mapping[str, Any]) -> JobOptions:
@@ -101,14 +139,17 @@ def resolve(*layers: Mapping[str, Any]) -> JobOptions:
     Raises:
         ConfigError: If there is no such option, or it has no such value.
     """
-    everything = [*layers, _context.get(), _session]
+    everything = [*layers, *_context.get(), _session]
     for layer in everything:
         check_names(layer)
     chosen: dict[str, Any] = {}
     for layer in reversed(everything):
         chosen.update(layer)
     chosen["packages"] = tuple(dict.fromkeys(p for layer in everything for p in layer.get("packages") or ()))
-    chosen["export"] = _merged([layer["export"] for layer in everything if layer.get("export")])
+    exports = Exports()
+    for layer in reversed(everything):
+        exports = Exports.of(layer.get("export") or ()).over(exports)
+    chosen["export"] = exports.without(chosen.get("noexport", ()))
     return JobOptions(**chosen)
 
 
@@ -116,15 +157,16 @@ def check_names(options: Mapping[str, Any]) -> None:
     """Refuse what is no option.
 
     Raises:
-        ConfigError: With the names that there are.
+        ConfigError: With the one that may be meant, or all that there are.
     """
     for name in options:
         if name not in NAMES:
-            raise ConfigError("option", name, f"one of {', '.join(sorted(NAMES))}")
+            meant = near(name, NAMES)
+            raise ConfigError("option", name, meant or f"one of {', '.join(sorted(NAMES))}")
 
 
 @contextmanager
-def options(**chosen: Any) -> Iterator[None]:
+def options(**chosen: Unpack[Options]) -> Iterator[None]:
     """Options for all loops that begin inside: `with dr.options(chunk_size=10): ...`.
 
     Raises:
@@ -132,7 +174,7 @@ def options(**chosen: Any) -> Iterator[None]:
     """
     check_names(chosen)
     JobOptions(**chosen)
-    token = _context.set({**_context.get(), **chosen})
+    token = _context.set(({**chosen}, *_context.get()))
     try:
         yield
     finally:
@@ -164,7 +206,7 @@ def set_progress(value: bool | Progress | None) -> None:
     set_option("progress", value)
 
 
-def set_export(value: Mapping[str, Any] | Sequence[Any] | None) -> None:
+def set_export(value: Export | None) -> None:
     """Variables that every loop of the session exports besides its own (R: `setExport`)."""
     set_option("export", value)
 
@@ -172,14 +214,3 @@ def set_export(value: Mapping[str, Any] | Sequence[Any] | None) -> None:
 def set_packages(value: Sequence[str] | None) -> None:
     """Packages that every loop of the session needs besides its own (R: `setPackages`)."""
     set_option("packages", value)
-
-
-def _merged(exports: Sequence[Mapping[str, Any] | Sequence[Any]]) -> Mapping[str, Any] | Sequence[Any]:
-    """All exports; of two of one name the nearer one. Modules are kept under their own names."""
-    named: dict[str, Any] = {}
-    for export in reversed(exports):
-        if isinstance(export, Mapping):
-            named.update(export)
-        else:
-            named.update({getattr(thing, "__name__", str(thing)): thing for thing in export})
-    return named

@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydoredis import search_path
 from pydoredis.errors import ConfigError, EvaluatorError, RemoteProtocolError
@@ -29,6 +29,14 @@ RETRY_PAUSE_S = 0.5
 _READ_SIZE = 1 << 16
 
 log = logging.getLogger(__name__)
+
+
+class Setup(TypedDict, total=False):
+    """How local workers are set up, as keyword arguments: see `LocalWorkers`."""
+
+    codec: Literal["auto", "r", "cloudpickle"]
+    r_engine: Literal["auto", "rpy2", "rscript"]
+    output: bool
 
 
 class LocalWorkers:

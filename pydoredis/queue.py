@@ -7,21 +7,23 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydoredis.admin import Admin
 from pydoredis.coordinator import open_jobs
-from pydoredis.coordinator.nesting import Source
 from pydoredis.errors import StoreUnavailable
-from pydoredis.job_options import check_names, resolve
-from pydoredis.loops import Foreach, make_foreach
-from pydoredis.pool import LocalWorkers
+from pydoredis.job_options import Options, check_names, resolve
+from pydoredis.pool import LocalWorkers, Setup
 from pydoredis.protocol.keys import QueueKeys, check_queue_name
 from pydoredis.registered import Place, place_or_registered, registered_place, set_registered
 from pydoredis.server import EmbeddedServer, find_server
 from pydoredis.settings import ConnectionSettings
+from pydoredis.signature import foreach, on_queue
 from pydoredis.store import Store
 from pydoredis.tables import JobRow, Removal, Table, TaskRow, WorkerRow
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 DEFAULT_NAME = "RJOBS"
 
@@ -46,11 +48,11 @@ class Queue:
         StoreUnavailable: If there is no Redis.
     """
 
-    def __init__(self, name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> None:
+    def __init__(self, name: str = DEFAULT_NAME, url: str | None = None, **options: Unpack[Options]) -> None:
         self.keys = QueueKeys(check_queue_name(name))
         check_names(options)
         resolve(options)
-        self.options: Mapping[str, Any] = options
+        self.options: Mapping[str, Any] = {**options}
         self._server: EmbeddedServer | None = None
         self.connection = ConnectionSettings.load(url=url).at(name)
         store = Store(self.connection)
@@ -76,13 +78,11 @@ class Queue:
     def __repr__(self) -> str:
         return f"Queue({self.name!r}, {self.connection.safe_url!r})"
 
-    def foreach(self, *iterators: Source, **arguments: Any) -> Foreach:
-        """A loop on this queue; see `pydoredis.foreach`."""
-        return make_foreach(self.place, iterators, **arguments)
+    foreach = on_queue(foreach)
 
-    def start_local_workers(self, n: int, **how: Any) -> LocalWorkers:
+    def start_local_workers(self, n: int, **setup: Unpack[Setup]) -> LocalWorkers:
         """Start worker processes on this machine; see `pydoredis.pool.LocalWorkers`."""
-        return LocalWorkers(self.connection, self.name, n, **how)
+        return LocalWorkers(self.connection, self.name, n, **setup)
 
     def jobs(self) -> Table[JobRow]:
         """The queue's jobs (R: `jobs()`)."""
@@ -129,7 +129,7 @@ def _url_is_set(url: str | None) -> bool:
     return bool(url or os.environ.get("PYDOREDIS_URL") or os.environ.get("REDIS_URL"))
 
 
-def register(name: str = DEFAULT_NAME, url: str | None = None, **options: Any) -> Queue:
+def register(name: str = DEFAULT_NAME, url: str | None = None, **options: Unpack[Options]) -> Queue:
     """Set the queue on which loops run from now on (R: `registerDoRedis`); see `Queue`."""
     queue = Queue(name, url, **options)
     set_registered(queue.place)
@@ -145,7 +145,7 @@ def local(
     codec: Literal["auto", "r", "cloudpickle"] = "auto",
     r_engine: Literal["auto", "rpy2", "rscript"] = "auto",
     output: bool = True,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Iterator[Queue]:
     """A registered queue with `n` workers on this machine, for as long as the block lasts.
 
@@ -174,7 +174,7 @@ def local(
             set_registered(before)
 
 
-def start_local_workers(n: int, queue: str | None = None, **how: Any) -> LocalWorkers:
+def start_local_workers(n: int, queue: str | None = None, **setup: Unpack[Setup]) -> LocalWorkers:
     """Start `n` workers on this machine, for the registered queue or another one (R: `startLocalWorkers`).
 
     Raises:
@@ -182,4 +182,4 @@ def start_local_workers(n: int, queue: str | None = None, **how: Any) -> LocalWo
         EvaluatorError: If they do not start.
     """
     place = place_or_registered(None)
-    return LocalWorkers(place.connection, queue or place.keys.queue, n, **how)
+    return LocalWorkers(place.connection, queue or place.keys.queue, n, **setup)

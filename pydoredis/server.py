@@ -168,6 +168,7 @@ class EmbeddedServer:
 
         Raises:
             StoreUnavailable: If there is no program, the port is taken, or there is no answer in time.
+            ConfigError: If the directory cannot be made or written to.
         """
         if self.running:
             return self
@@ -235,7 +236,7 @@ class EmbeddedServer:
     def _launch(self) -> None:
         self._private = _private_directory()
         if self.directory is not None:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self._make_directory(self.directory)
         settings = {
             "bind": self.host,
             "port": str(self.port),
@@ -262,6 +263,15 @@ class EmbeddedServer:
             # Ctrl-C in a terminal is for us; what it means for the server is for us to say.
             start_new_session=True,
         )
+
+    @staticmethod
+    def _make_directory(directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError("dir", str(directory), f"a directory ({error.strerror})") from error
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise ConfigError("dir", str(directory), "a directory that can be written to")
 
     def _wait_for_answer(self, timeout_s: float) -> None:
         """Return once the server answers. It is asked through its socket file, which is surely its own;

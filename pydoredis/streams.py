@@ -3,7 +3,7 @@
 For R bodies: L'Ecuyer's MRG32k3a with streams 2^127 numbers apart, the states that `set.seed(seed,
 kind = "L'Ecuyer-CMRG")` and `parallel::nextRNGStream` give (P. L'Ecuyer, R. Simard, E. J. Chen, W. D. Kelton:
 An object-oriented random-number package with many long streams and substreams, Operations Research 50, 2002).
-For Python bodies: NumPy's `SeedSequence`, one for each iteration.
+For Python bodies: NumPy's `SeedSequence`, one for each iteration. A loop without a seed has a fresh one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
+import secrets
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,6 +41,27 @@ WORD: Final = 2**32
 MAX_R_SEED: Final = 2**31 - 1
 
 
+def fresh_seed() -> int:
+    """A seed that no other loop has: 128 bits, of which the operating system draws all but the highest."""
+    return 1 << 127 | secrets.randbits(127)
+
+
+def is_r_seed(seed: int) -> bool:
+    """Whether R's `set.seed` takes the seed."""
+    return -MAX_R_SEED <= seed <= MAX_R_SEED
+
+
+def r_seed(seed: int, n: int) -> int:
+    """For iteration `n` of a loop whose seed is none of R's: what `set.seed` is given.
+
+    No two iterations of a loop have the same, some of two large loops may: R knows only so many.
+
+    Raises:
+        ConfigError: If `seed` is negative.
+    """
+    return (_bases(seed)[1] + n) % MAX_R_SEED
+
+
 def stream(seed: int, n: int) -> RandomSeed:
     """R's `.Random.seed` for iteration `n`: `nextRNGStream` applied `n` times to the state that `seed` gives.
 
@@ -61,22 +83,32 @@ def stream(seed: int, n: int) -> RandomSeed:
     )
 
 
-def streams(seed: int) -> Iterator[RandomSeed]:
-    """`stream(seed, 1)`, `stream(seed, 2)` and so on, each from the one before.
+class Streams:
+    """The streams of one seed; the next one takes a thirtieth of the time of any other.
 
     Raises:
         ConfigError: If R could not have such a seed.
     """
-    first, second = _stream_jumps()
-    state = _seeded(seed)
-    while True:
-        state = _applied(first, state[:3], M1) + _applied(second, state[3:], M2)
-        yield _random_seed(state)
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._number = 0
+        self._state = _seeded(seed)
+
+    def __getitem__(self, n: int) -> RandomSeed:
+        """`stream(seed, n)`."""
+        if n == self._number + 1:
+            first, second = _stream_jumps()
+            self._state = _applied(first, self._state[:3], M1) + _applied(second, self._state[3:], M2)
+        elif n != self._number:
+            self._state = _state(stream(self.seed, n))
+        self._number = n
+        return _random_seed(self._state)
 
 
 def _seeded(seed: int) -> tuple[int, ...]:
     """The six words that R makes of an integer, by a congruential generator that runs idle for 50 steps."""
-    if not -MAX_R_SEED <= seed <= MAX_R_SEED:
+    if not is_r_seed(seed):
         raise ConfigError("seed", seed, f"an integer from -{MAX_R_SEED} to {MAX_R_SEED}, for R")
     word = seed % WORD
     for _ in range(50):
@@ -93,6 +125,11 @@ def _seeded(seed: int) -> tuple[int, ...]:
 def _random_seed(state: tuple[int, ...]) -> RandomSeed:
     """With the kind in front, and as R shows it: unsigned words as signed integers."""
     return (LECUYER_CMRG, *(word - WORD if word > MAX_R_SEED else word for word in state))
+
+
+def _state(seed: RandomSeed) -> tuple[int, ...]:
+    """The six unsigned words of a `.Random.seed`."""
+    return tuple(word % WORD for word in seed[1:])
 
 
 @functools.cache
@@ -136,7 +173,8 @@ def _applied(matrix: Matrix, state: tuple[int, ...], modulus: int) -> tuple[int,
 class _Current:
     """The iteration that is running; its generator is made when it is asked for."""
 
-    sequence: np.random.SeedSequence
+    seed: int
+    number: int
     generator: np.random.Generator | None = None
 
 
@@ -149,9 +187,18 @@ def seed_sequence(seed: int, n: int) -> np.random.SeedSequence:
     Raises:
         ConfigError: If `seed` is negative, which NumPy has no use for.
     """
+    return np.random.SeedSequence(entropy=check_seed(seed), spawn_key=(n,))
+
+
+def check_seed(seed: int) -> int:
+    """The seed, if Python bodies can have it.
+
+    Raises:
+        ConfigError: If it is negative, which NumPy has no use for.
+    """
     if seed < 0:
         raise ConfigError("seed", seed, "at least 0")
-    return np.random.SeedSequence(entropy=seed, spawn_key=(n,))
+    return seed
 
 
 def seed_iteration(seed: int, n: int) -> None:
@@ -159,35 +206,42 @@ def seed_iteration(seed: int, n: int) -> None:
 
     For whoever runs bodies, right before each. A loop in the user's own process belongs inside `preserved()`.
 
+    NumPy's old functions get 32 bits of seed and no more, for more would take as long as all the rest: no two
+    iterations of a loop begin alike, some of two large loops may. `rng` has all bits of the seed.
+
     Raises:
         ConfigError: If `seed` is negative.
     """
-    sequence = seed_sequence(seed, n)
-    # The first 8 words are what default_rng(sequence) begins with.
-    words = sequence.generate_state(24)
-    random.seed(words[8:16].tobytes())
-    np.random.seed(words[16:24])
-    _current.set(_Current(sequence))
+    python, numpy = _bases(seed)
+    random.seed(python + n)
+    np.random.seed((numpy + n) % WORD)
+    _current.set(_Current(seed, n))
+
+
+@functools.lru_cache(maxsize=8)
+def _bases(seed: int) -> tuple[int, int]:
+    """From where the seeds of `random` and of NumPy's old functions are counted."""
+    *python, numpy = np.random.SeedSequence(check_seed(seed)).generate_state(5).tolist()
+    return sum(word << 32 * place for place, word in enumerate(python)), numpy
 
 
 def rng() -> np.random.Generator:
     """The random numbers of the iteration that is running, the same ones wherever and whenever it runs.
 
-    In a body of a loop with a `seed`; for each iteration one generator, `default_rng(SeedSequence(seed,
-    spawn_key=(number,)))`. Threads that a body starts have to be given it.
+    For each iteration one generator, `default_rng(SeedSequence(seed, spawn_key=(number,)))`, with the loop's
+    seed: what `foreach(..., seed=1)` says, or a fresh one (`Job.seed` tells it). A body's threads have to be
+    given the generator.
 
     Raises:
-        ConfigError: If no iteration with a seed is running.
+        ConfigError: If no iteration is running in this thread.
     """
     current = _current.get()
     if current is None:
         raise ConfigError(
-            "seed",
-            None,
-            "given to foreach(..., seed=1) so that rng() has numbers; rng() is for bodies of such loops",
+            "rng", None, "called by the body of a loop: it gives the running iteration's numbers"
         )
     if current.generator is None:
-        current.generator = np.random.default_rng(current.sequence)
+        current.generator = np.random.default_rng(seed_sequence(current.seed, current.number))
     return current.generator
 
 

@@ -305,6 +305,13 @@ class TestCommand:
                 os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
             assert process.wait(20) == ExitCode.REDIS_UNREACHABLE
 
+    @pytest.mark.parametrize("place", ["/proc/here", "/etc/passwd", ""])
+    def test_a_directory_that_cannot_be(self, place: str) -> None:
+        with self.start("--port", "0", "--dir", place) as process:
+            assert process.wait(20) == ExitCode.USAGE
+            assert process.stderr is not None
+            assert process.stderr.read().startswith(f"pydoredis: dir = {place!r}: must be ")
+
     def test_a_taken_port(self) -> None:
         with EmbeddedServer() as first, self.start("--port", str(first.port)) as process:
             assert process.wait(20) == ExitCode.REDIS_UNREACHABLE

@@ -9,6 +9,8 @@ import typer
 from pydoredis._version import __version__
 from pydoredis.cli import admin
 from pydoredis.cli.demo import demo
+from pydoredis.cli.flags import Command, Group
+from pydoredis.cli.output import a_full_disk_ends_the_command, spell_out_what_cannot_be_printed
 from pydoredis.cli.server import server
 from pydoredis.cli.worker import worker
 
@@ -17,14 +19,13 @@ app = typer.Typer(
     help="R's doRedis work queues from Python.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 Redis cannot be reached, 130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(worker)
-app.command()(server)
-app.command()(demo)
-for command in (admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue):
-    app.command()(command)
+for command in (
+    *(worker, server, demo),
+    *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
+):
+    app.command(cls=Command)(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -33,7 +34,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(cls=Group)
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -44,4 +45,6 @@ def _options(
 
 def main() -> None:
     """Entry point of the `pydoredis` command."""
-    app()
+    spell_out_what_cannot_be_printed()
+    with a_full_disk_ends_the_command():
+        app(prog_name="pydoredis")

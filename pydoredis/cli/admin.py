@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +13,17 @@ import typer
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
 from pydoredis.cli.options import Host, Json, Password, Port, Queue, Url
+from pydoredis.cli.output import is_a_terminal, to_json
+from pydoredis.errors import UnknownJob
 from pydoredis.settings import ConnectionSettings
 
 if TYPE_CHECKING:
     from pydoredis.admin import Admin
     from pydoredis.tables import Removal, Row, Table
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask at.")
+]
 _NAMES_OF_A_JOB = "its ID, the beginning of it, or its coordinator's process number."
 JobName = Annotated[str, typer.Argument(metavar="JOB", help=f"Which job: {_NAMES_OF_A_JOB}")]
 
@@ -38,7 +41,7 @@ def jobs(
     DONE counts tasks that pydoredis workers answered, as far as that is known.
     """
     with _admin(url, host, port, password) as admin:
-        table = admin.jobs(queue)
+        table = admin.jobs(_known(admin, queue))
     columns = "queue job state queued running lapsed results done"
     _show(table, columns, as_json, "There are no jobs.")
 
@@ -57,7 +60,9 @@ def tasks(
     A task of state "lapsed" has lost its worker; of one that "ended", only a mark is left for some seconds.
     """
     with _admin(url, host, port, password) as admin:
-        table = admin.tasks(queue, job)
+        table = admin.tasks(_known(admin, queue), job)
+        if job is not None and not table and not admin.jobs_named(job, queue):
+            raise UnknownJob(job)
     columns = "queue id user coordinator time iter host pid state"
     _show(table, columns, as_json, "No task is running.")
 
@@ -75,7 +80,7 @@ def workers(
     R's own idle workers are a number without a machine, and an estimate: those that were killed stay counted.
     """
     with _admin(url, host, port, password) as admin:
-        table = admin.workers(queue)
+        table = admin.workers(_known(admin, queue))
     columns = "queue state workers host pid job iter time tasks python r"
     _show(table, columns, as_json, "There are no workers.")
 
@@ -111,6 +116,7 @@ def remove_queue(
 ) -> None:
     """Remove a queue with all its jobs and tasks; its workers leave when they next look."""
     with _admin(url, host, port, password) as admin:
+        _known(admin, queue)
         _confirm(f"Remove queue {queue} with all its jobs?", yes)
         removal = admin.remove_queue(queue)
         if not removal:
@@ -131,10 +137,17 @@ def _admin(url: str | None, host: str | None, port: int | None, password: str | 
         yield admin
 
 
+def _known(admin: Admin, queue: str | None) -> str | None:
+    """The same queue, or none; the command ends if there is nothing of that name."""
+    if queue is not None and not admin.has_queue(queue):
+        fail(f"there is no queue {queue!r}", ExitCode.FAILED)
+    return queue
+
+
 def _show(table: Table[Row], columns: str, as_json: bool, empty: str) -> None:
     """Print a table, or all of its columns as JSON."""
     if as_json:
-        typer.echo(_to_json(table.to_dicts()))
+        typer.echo(to_json(table.to_dicts()))
         return
     if not table:
         typer.echo(empty)
@@ -145,7 +158,8 @@ def _show(table: Table[Row], columns: str, as_json: bool, empty: str) -> None:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+    # Programs get one line for the names and one for each row.
+    grid = Grid(box=box.SIMPLE_HEAD if is_a_terminal() else None, pad_edge=False)
     names = columns.split()
     for name in names:
         numbers = all(isinstance(getattr(row, name), (int, type(None))) for row in table)
@@ -153,8 +167,8 @@ def _show(table: Table[Row], columns: str, as_json: bool, empty: str) -> None:
     for row in table:
         # As text: a queue's name may look like Rich's markup.
         grid.add_row(*(Text(_cell(row, name)) for name in names))
-    # Lines in a file or a pipe have no width to keep to.
-    Console(width=None if sys.stdout.isatty() else 1000).print(grid)
+    # As wide as it takes: a terminal wraps what is too long for it, and a job's ID can be copied whole.
+    Console(width=10_000).print(grid)
 
 
 def _cell(row: object, name: str) -> str:
@@ -167,14 +181,18 @@ def _cell(row: object, name: str) -> str:
 
 
 def _confirm(question: str, yes: bool) -> None:
-    """Ask, if there is somebody to ask."""
-    if not yes and sys.stdin.isatty() and not typer.confirm(question, err=True):
+    """Ask; where nobody is to be asked, it takes `--yes`."""
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        fail("nothing was removed: without a terminal to ask at, say --yes", ExitCode.USAGE)
+    if not typer.confirm(question, err=True):
         fail("nothing was removed", ExitCode.FAILED)
 
 
 def _tell(removal: Removal, as_json: bool) -> None:
     if as_json:
-        typer.echo(_to_json(asdict(removal)))
+        typer.echo(to_json(asdict(removal)))
         return
     what = f"queue {removal.queue}" if removal.job is None else f"job {removal.job} of queue {removal.queue}"
     typer.echo(f"Removed {what}: {removal.tasks} waiting tasks and {removal.keys} keys.")
@@ -184,7 +202,3 @@ def _tell(removal: Removal, as_json: bool) -> None:
             "removing once more takes them away.",
             err=True,
         )
-
-
-def _to_json(value: object) -> str:
-    return json.dumps(value, default=datetime.isoformat, ensure_ascii=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
+from pydoredis.cli.output import to_json
 from pydoredis.errors import EvaluatorError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def demo(
-    workers: Annotated[int, typer.Option("--workers", "-n", min=1, help="Worker processes.")] = 2,
+    workers: Annotated[
+        int, typer.Option("--workers", "-n", min=1, metavar="N", help="Worker processes.")
+    ] = 2,
     replay: Annotated[
         bool, typer.Option("--replay", help="Replay a recorded R coordinator, even if doRedis is installed.")
     ] = False,
@@ -56,7 +58,7 @@ def demo(
             # Not with the advice that other commands give, which is about servers of the user's own.
             fail(str(error), ExitCode.REDIS_UNREACHABLE)
         if as_json:
-            typer.echo(json.dumps([_plain(report) for report in reports]))
+            typer.echo(to_json([_plain(report) for report in reports]))
         else:
             Console(highlight=False).print(_table(reports))
 

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
-from pydoredis.errors import StoreUnavailable
+from pydoredis.cli.output import to_json
+from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.server import EmbeddedServer
 
 
 def server(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free one.")
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 for any free one.")
     ] = 6379,
     directory: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--dir", metavar="DIRECTORY", help="Keep the data here. Without it, data is gone at the end."
         ),
     ] = None,
     password: Annotated[
         str | None,
-        typer.Option(envvar="PYDOREDIS_PASSWORD", help="Password for clients. \\[default: a random one]"),
+        typer.Option(
+            envvar="PYDOREDIS_PASSWORD",
+            metavar="TEXT",
+            help="Password for clients. \\[default: a random one]",
+        ),
     ] = None,
     no_password: Annotated[
         bool, typer.Option("--no-password", help="Let everyone on this machine in, to run code as you.")
@@ -40,6 +43,8 @@ def server(
     The address goes to standard output, how to use it to standard error. Other machines cannot connect.
     """
     with errors_end_the_command():
+        if directory == "":
+            raise ConfigError("dir", directory, "the name of a directory")
         try:
             _serve(
                 EmbeddedServer(port=port, directory=directory, password="" if no_password else password),
@@ -80,7 +85,7 @@ def _announce(embedded: EmbeddedServer, as_json: bool) -> None:
             "password": embedded.password,
             "version": embedded.version,
         }
-        typer.echo(json.dumps(about))
+        typer.echo(to_json(about))
         return
     typer.echo(embedded.url)
     secret = f', password = "{_escaped(embedded.password)}"' if embedded.password else ""

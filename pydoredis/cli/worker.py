@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command
 from pydoredis.cli.options import Host, Password, Port, Url
+from pydoredis.errors import ConfigError
 from pydoredis.protocol.keys import is_for_python_peers_only
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 
@@ -70,7 +70,7 @@ def worker(
         typer.Option(metavar="SECONDS", help="Stop a task that runs longer; 0 for no limit. \\[default: 0]"),
     ] = None,
     log_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--log", metavar="FILE", help="Append the log to FILE. \\[default: standard error]"),
     ] = None,
     loglevel: Annotated[
@@ -198,9 +198,17 @@ def _stop_with_stdin() -> None:
 
 
 def _set_up_log(settings: WorkerSettings) -> None:
-    logging.basicConfig(
-        filename=settings.log,
-        level=settings.loglevel,
-        format="%(asctime)s %(levelname)s %(message)s",
-        force=True,
-    )
+    """Raise ConfigError if the file cannot be written."""
+    try:
+        logging.basicConfig(
+            filename=settings.log,
+            encoding=None if settings.log is None else "utf-8",
+            errors=None if settings.log is None else "backslashreplace",
+            level=settings.loglevel,
+            format="%(asctime)s %(levelname)s %(message)s",
+            force=True,
+        )
+    except OSError as error:
+        raise ConfigError(
+            "log", str(settings.log), f"a file that can be written ({error.strerror})"
+        ) from error

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.nesting import Nest
-from pydoredis.errors import JobCancelled, LocalProtocolError, TaskError
+from pydoredis.errors import (
+    DoRedisError,
+    EvaluatorError,
+    JobCancelled,
+    LocalProtocolError,
+    RemoteError,
+    TaskError,
+    shown,
+)
 from pydoredis.interrupts import noticed_interrupts
+from pydoredis.pickles import advice
+from pydoredis.progress import reporter
 from pydoredis.protocol.codec import FOLDED, Item
 from pydoredis.settings import ConnectionSettings
 
@@ -22,15 +31,20 @@ Status = Literal["waiting", "running", "done", "failed", "cancelled"]
 Report = Callable[[int, "int | None"], None]
 """Called with how many iterations are done, and of how many."""
 
+V = TypeVar("V")
+R = TypeVar("R")
 
-class Job:
+
+class Job(Generic[V, R]):
     """One loop on its way. `foreach(...).submit(body)` gives one that runs in the background.
+
+    Its types are that of the iterations' values, and that of what becomes of them.
 
     Args:
         driver: Runs it.
         nest: Gives its iterations and takes their values.
         total: How many iterations there are, if that is known.
-        report: Told about progress.
+        progress: Told about progress, or whether it is shown.
         keep: Whether the value of each iteration is kept for `results`.
     """
 
@@ -39,14 +53,14 @@ class Job:
         driver: Driver,
         nest: Nest,
         total: int | None,
-        report: Report | None = None,
+        progress: bool | Report = False,
         *,
         keep: bool = False,
     ) -> None:
         self._driver = driver
         self._nest = nest
         self._total = total
-        self._report = report
+        self._progress = progress
         self._status: Status = "waiting"
         self._value: Any = None
         self._error: BaseException | None = None
@@ -67,6 +81,11 @@ class Job:
     def connection(self) -> ConnectionSettings:
         """The server that it is on."""
         return self._driver.connection
+
+    @property
+    def seed(self) -> int:
+        """What its random numbers depend on: `foreach(..., seed=job.seed)` draws the same ones again."""
+        return self._driver.codec.seed
 
     @property
     def status(self) -> Status:
@@ -91,7 +110,7 @@ class Job:
         with self._changed:
             return self._changed.wait_for(self._has_ended, timeout)
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R:
         """The combined value, when it is there.
 
         Raises:
@@ -106,11 +125,11 @@ class Job:
                 f"job {self.id} has no result after {timeout:g} s: {self.done} iterations done"
             )
         if self._error is not None:
-            raise self._error
-        return self._value
+            raise without_traceback(self._error)
+        return cast("R", self._value)
 
-    def results(self) -> Iterator[tuple[int, Any]]:
-        """Index (from 0) and value of each iteration, as they come; failed ones are left out.
+    def results(self) -> Iterator[tuple[int, V]]:
+        """Number (from 1) and value of each iteration, as they come; failed ones are left out.
 
         Raises:
             LocalProtocolError: If the values are not kept: see `Foreach.submit`.
@@ -137,7 +156,7 @@ class Job:
             given += len(fresh)
             yield from fresh
         if self._error is not None:
-            raise self._error
+            raise without_traceback(self._error)
 
     def cancel(self) -> None:
         """Stop it and wait until it has: queued tasks go, running ones are told to stop, its keys go."""
@@ -152,7 +171,7 @@ class Job:
 
     # --- running ------------------------------------------------------------------------------------------
 
-    def start(self) -> Job:
+    def start(self) -> Job[V, R]:
         """Run in the background. Returns itself.
 
         Raises:
@@ -165,12 +184,12 @@ class Job:
         self._thread.start()
         return self
 
-    def run(self) -> Any:
+    def run(self) -> R:
         """Run here and now; return the combined value. Raises what `result` and `start` raise."""
         with noticed_interrupts() as check:
             self._driver.begin()
             self._run(check)
-        return self._value
+        return cast("R", self._value)
 
     def _run_quietly(self) -> None:
         # Whatever it is, `result` raises it.
@@ -181,12 +200,13 @@ class Job:
         self._set_status("running")
         try:
             try:
-                while not self._driver.finished:
-                    check()
-                    if self._cancelled_by:
-                        raise JobCancelled(self.id, self._cancelled_by)
-                    self._driver.step()
-                    self._tell()
+                with reporter(self._progress, self._total) as report:
+                    while not self._driver.finished:
+                        check()
+                        if self._cancelled_by:
+                            raise JobCancelled(self.id, self._cancelled_by)
+                        self._driver.step()
+                        self._tell(report)
                 self._driver.end()
             except BaseException:
                 self._driver.cancel()
@@ -209,15 +229,15 @@ class Job:
         if succeeded:
             self._nest.add(number, value)
             if self._items is not None:
-                self._items.append((number - 1, value))
+                self._items.append((number, value))
             return
         self._nest.add_failure(number, value)
         if self._nest.failure is not None:
-            raise task_error(self.id, number, value)
+            raise task_error(self.id, number, value, self.seed)
 
-    def _tell(self) -> None:
-        if self._report is not None:
-            self._report(self.done, self.total)
+    def _tell(self, report: Report | None) -> None:
+        if report is not None:
+            report(self.done, self.total)
         with self._changed:
             self._changed.notify_all()
 
@@ -228,6 +248,11 @@ class Job:
 
     def _has_ended(self) -> bool:
         return self._status in ("done", "failed", "cancelled")
+
+
+def without_traceback(error: BaseException) -> BaseException:
+    """The error; one of ours without the lines that it came through, which tell a program nothing."""
+    return error.with_traceback(None) if isinstance(error, DoRedisError) else error
 
 
 def _status_of(error: BaseException | None) -> Status:
@@ -245,7 +270,7 @@ class Stream:
         inorder: Whether values come in the order of their iterations.
         keep_errors: Whether the exceptions of failed iterations come as their values.
         total: How many iterations there are, if that is known.
-        report: Told about progress.
+        progress: Told about progress, or whether it is shown.
     """
 
     def __init__(
@@ -256,14 +281,14 @@ class Stream:
         inorder: bool,
         keep_errors: bool,
         total: int | None,
-        report: Report | None = None,
+        progress: bool | Report = False,
     ) -> None:
         self._driver = driver
         self._nest = nest
         self._inorder = inorder
         self._keep_errors = keep_errors
         self._total = total
-        self._report = report
+        self._progress = progress
         self._ready: deque[tuple[int, Any]] = deque()
         self._waiting: dict[int, Item] = {}
         self._next = 1
@@ -279,14 +304,18 @@ class Stream:
         driver.begin()
         ended = False
         try:
-            while not driver.finished:
-                driver.step()
-                if self._report is not None:
-                    self._report(driver.ledger.done, self._total)
-                while self._ready:
-                    yield self._ready.popleft()
+            with reporter(self._progress, self._total) as report:
+                while not driver.finished:
+                    driver.step()
+                    if report is not None:
+                        total = driver.ledger.submitted if driver.exhausted else self._total
+                        report(driver.ledger.done, total)
+                    while self._ready:
+                        yield self._ready.popleft()
             driver.end()
             ended = True
+        except DoRedisError as error:
+            raise without_traceback(error) from error.__cause__
         finally:
             if not ended:
                 driver.cancel()
@@ -305,44 +334,26 @@ class Stream:
         if succeeded:
             self._nest.skip(number)
             if value is not FOLDED:
-                self._ready.append((number - 1, value))
+                self._ready.append((number, value))
             return
         self._nest.add_failure(number, value)
         if self._nest.failure is not None:
-            raise task_error(self._driver.job, number, value)
+            raise task_error(self._driver.job, number, value, self._driver.codec.seed)
         if self._keep_errors:
-            self._ready.append((number - 1, value))
+            self._ready.append((number, value))
 
 
-def task_error(job: str | None, number: int, error: BaseException) -> TaskError:
+def task_error(job: str | None, number: int, error: BaseException, seed: int) -> TaskError:
     """What is raised for an iteration that failed, with the worker's exception as its cause."""
     if isinstance(error, TaskError):
+        error.seed = seed
         return error
-    raised = TaskError(job, [number], f"{type(error).__name__}: {error}", error)
+    raised = TaskError(job, [number], _told(error) + (advice(error) if job else ""), error, seed=seed)
     raised.__cause__ = error
     return raised
 
 
-def run_here(
-    nest: Nest, call: Callable[[int, Any, Any], Any], report: Report | None, total: int | None
-) -> Any:
-    """Run a loop in this process, one iteration after the other: `%do%`.
-
-    Raises:
-        TaskError: If an iteration failed and errors are to stop the loop.
-        Exception: Whatever a combine function raised.
-    """
-    reported_s = 0.0
-    for number, (args, kwargs) in enumerate(nest, 1):
-        try:
-            value = call(number, args, kwargs)
-        except Exception as error:
-            nest.add_failure(number, error)
-            if nest.failure is not None:
-                raise task_error(None, number, error) from error
-        else:
-            nest.add(number, value)
-        if report is not None and time.monotonic() > reported_s + 0.1:
-            reported_s = time.monotonic()
-            report(number, total)
-    return nest.result()
+def _told(error: BaseException) -> str:
+    if isinstance(error, EvaluatorError):
+        return error.reason
+    return str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {shown(error, str)}"

@@ -8,12 +8,15 @@ around it.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+import numpy as np
 
 from pydoredis.coordinator.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
 from pydoredis.errors import ConfigError
@@ -54,7 +57,7 @@ class Loop:
         if not self.positional and not self.named:
             raise ConfigError("foreach", (), "given something to iterate over")
         for name, source in self._sources():
-            if not _is_iterable(source) and not callable(source):
+            if not is_iterable(source) and not callable(source):
                 raise ConfigError(
                     name, source, "an iterable (icount(n) counts to n), or a function of the outer variables"
                 )
@@ -131,9 +134,27 @@ class Plan:
         """What the whole nest does with a failure: as the outermost loop says that says anything, as in R."""
         return next((loop.errorhandling for loop in self.loops if loop.errorhandling is not None), "stop")
 
+    def names_in_python(self) -> frozenset[str]:
+        """Variables that conditions, and sources of inner loops, take as parameters."""
+        functions = [
+            function
+            for loop in self.loops
+            for function in (*loop.when, *loop.positional, *loop.named.values())
+            if not is_iterable(function)
+        ]
+        names: set[str] = set()
+        for function in functions:
+            with contextlib.suppress(ValueError):  # written in C
+                names.update(inspect.signature(cast("Callable[..., Any]", function)).parameters)
+        return frozenset(names)
+
     def is_at_hand(self) -> bool:
         """Whether taking the next iteration never waits and runs no user code."""
         return all(loop.is_at_hand() for loop in self.loops)
+
+    def combines_by_function(self) -> bool:
+        """Whether a function of the user's is called with values before all iterations have been."""
+        return any(callable(loop.spec.combine) for loop in self.loops)
 
     def size(self) -> int | None:
         """How many iterations there are in all, if that can be told without counting them."""
@@ -315,16 +336,19 @@ class Nest:
             run = run.parent
 
 
-def _is_iterable(source: Any) -> bool:
+def is_iterable(source: Any) -> bool:
+    """Whether a loop can run over it."""
+    if isinstance(source, np.ndarray):
+        return source.ndim > 0
     return isinstance(source, Iterable) or hasattr(type(source), "__getitem__")
 
 
 def _size(source: Source) -> float | None:
-    return known_size(cast("Iterable[Any]", source)) if _is_iterable(source) else None
+    return known_size(cast("Iterable[Any]", source)) if is_iterable(source) else None
 
 
 def _opened(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
-    if _is_iterable(source):
+    if is_iterable(source):
         return iter(cast("Iterable[Any]", source))
     return iter(_asking(cast("Callable[..., Iterable[Any]]", source))(args, kwargs))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydoredis.settings import ConnectionSettings
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_open: dict[Job, int] = {}  # with the process that started them: a forked child has none of its own
+_open: dict[Job[Any, Any], int] = {}  # with the process that started them: a forked child has none of its own
 
 
-def add(job: Job) -> None:
+def add(job: Job[Any, Any]) -> None:
     """A job begins."""
     _open[job] = os.getpid()
 
 
-def discard(job: Job) -> None:
+def discard(job: Job[Any, Any]) -> None:
     """A job has ended."""
     _open.pop(job, None)
 

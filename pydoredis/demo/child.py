@@ -17,7 +17,7 @@ from typing import Final
 # in a directory of their own, for R leaves some when it is killed.
 _KEEPER: Final = r"""
 exec 3<&0
-TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/pydoredis-demo-XXXXXX") || exit
+TMPDIR=$(mktemp -d "$TMPDIR/pydoredis-demo-XXXXXX") || exit
 export TMPDIR
 "$@" </dev/null 3<&- &
 child=$!
@@ -38,7 +38,7 @@ class Child:
     Args:
         name: What it is, for messages.
         command: The program and its arguments.
-        environ: Its environment.
+        environ: Its environment, but for the directory of temporary files.
     """
 
     def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -50,7 +50,8 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env=dict(environ),
+            # Where TMPDIR names what cannot be written to, Python goes on with another; the shell would not.
+            env={**environ, "TMPDIR": tempfile.gettempdir()},
             start_new_session=True,
         )
 

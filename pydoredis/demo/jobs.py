@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections import Counter
@@ -58,9 +59,18 @@ class Report:
 
 def doredis_version(rscript: Path) -> str | None:
     """Version of the doRedis that this R finds; None if it finds none."""
-    program = 'if (nzchar(system.file(package = "doRedis"))) cat(as.character(packageVersion("doRedis")))'
+    program = (
+        'if (nzchar(system.file(package = "doRedis"))) '
+        'cat("\\nanswer:", as.character(packageVersion("doRedis")), "\\n")'
+    )
     done = subprocess.run([rscript, "-e", program], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
+    return next(iter(_answer(done.stdout)), None)
+
+
+def _answer(output: str) -> list[str]:
+    """The words of an R program's answer; a user's profile and R's packages may print before and after it."""
+    found = re.search(r"^answer:(.*)$", output, re.MULTILINE)
+    return found[1].split() if found else []
 
 
 def drive_r_job(pool: Pool, rscript: Path, version: str) -> Report:
@@ -86,8 +96,9 @@ def drive_r_job(pool: Pool, rscript: Path, version: str) -> Report:
                 pool.check()
             if status:
                 raise DoRedisError(coordinator.obituary())
-            # R's packages may print something of their own before.
-            estimate, seconds, *processes = map(float, coordinator.output().splitlines()[-1].split())
+            if not (answer := _answer(coordinator.output())):
+                raise DoRedisError(coordinator.obituary())
+            estimate, seconds, *processes = map(float, answer)
     return Report("R", f"R's doRedis {version}", estimate, seconds, Counter(map(int, processes)))
 
 

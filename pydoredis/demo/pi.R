@@ -3,7 +3,8 @@
 #
 #   Rscript pi.R HOST PORT QUEUE TASKS POINTS       (the password is in PYDOREDIS_PASSWORD)
 #
-# Prints the estimate, the seconds that the loop took, and the process of each task, one after the other.
+# Prints, in a line that begins with "answer:", the estimate, the seconds that the loop took, and the process of each
+# task, one after the other.
 suppressMessages(library(doRedis))
 arguments <- commandArgs(trailingOnly = TRUE)
 password <- Sys.getenv("PYDOREDIS_PASSWORD")
@@ -22,4 +23,5 @@ seconds <- system.time(
     c(estimate = 4 * mean(inside), process = Sys.getpid())
   }
 )[["elapsed"]]
-cat(format(c(mean(found[, "estimate"]), seconds, found[, "process"]), digits = 15), "\n")
+numbers <- c(mean(found[, "estimate"]), seconds, found[, "process"])
+cat("\nanswer:", format(numbers, digits = 15, decimal.mark = "."), "\n")

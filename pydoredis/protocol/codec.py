@@ -64,6 +64,11 @@ class JobCodec(Protocol):
         """The language of the body."""
         ...
 
+    @property
+    def seed(self) -> int:
+        """What the random numbers of all iterations depend on."""
+        ...
+
     def encode_environment(self) -> bytes:
         """Value of the environment key: what all tasks share."""
         ...

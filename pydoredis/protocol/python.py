@@ -17,16 +17,19 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import pickle
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import cloudpickle
 
-from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, WorkerCrashed
+from pydoredis import pickles, streams
+from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError
+from pydoredis.pickles import culprit
+from pydoredis.pickles.culprit import Culprit
+from pydoredis.pickles.raised import Raised
 from pydoredis.protocol import splice, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
@@ -36,8 +39,8 @@ from rinterop import values
 DECLINED = "pydoredis: this is a task for Python workers"
 """What an R worker answers to a Python task."""
 
-Outcome: TypeAlias = tuple[Any, ...]
-"""`("ok", value)`, or `("error", exception, traceback as text)`."""
+Outcome: TypeAlias = tuple[Literal["ok"], Any] | tuple[Literal["error"], Raised]
+"""The value of an iteration, or what it raised."""
 
 Outcomes: TypeAlias = Sequence[Outcome | None]
 """One for each iteration of a task; None for one whose value was folded into another (`Program.reduce`)."""
@@ -52,14 +55,14 @@ class Program:
         init: Called once per executor, before the first iteration.
         reduce: Combines the values of one task on the worker: takes a list, gives one value.
         exports: Made globals of the body.
-        seed: Of the job's random streams; None: every iteration is seeded with its number alone.
+        seed: Of the iterations' random numbers.
     """
 
     body: Callable[..., Any]
     init: Callable[[], Any] | None = None
     reduce: Callable[[list[Any]], Any] | None = None
     exports: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
+    seed: int = field(default_factory=streams.fresh_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,11 @@ class PythonCodec:
         """The language of the body."""
         return "cloudpickle"
 
+    @property
+    def seed(self) -> int:
+        """Of the iterations' random numbers."""
+        return self.program.seed
+
     def encode_environment(self) -> bytes:
         """Value of the environment key.
 
@@ -104,21 +112,20 @@ class PythonCodec:
         )
 
     def _pickled_program(self) -> bytes:
-        registered = cloudpickle.list_registry_pickle_by_value()
-        added = [module for module in self.by_value if module.__name__ not in registered]
-        for module in added:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            pickled: bytes = cloudpickle.dumps(self.program)
-        except Exception as error:
-            raise LocalProtocolError(
-                f"the body cannot be pickled ({type(error).__name__}: {error}). Open files, connections and "
-                "locks stay where they are: make them in the body, or in worker_init"
-            ) from error
-        finally:
-            for module in added:
-                cloudpickle.unregister_pickle_by_value(module)
-        return pickled
+        program = self.program
+        parts = {
+            "body": program.body,
+            "worker_init": program.init,
+            "reduce": program.reduce,
+            **program.exports,
+        }
+        with pickles.by_value(self.by_value):
+            try:
+                return pickles.dump_by_value(program)
+            except Exception as error:
+                raise LocalProtocolError(
+                    f"the body cannot be sent: {_culprit(parts, error)}. {_STAYS}"
+                ) from error
 
     def _sizes(self) -> dict[str, int]:
         """Of the variables that go with the body."""
@@ -129,30 +136,31 @@ class PythonCodec:
         return _pickled_sizes(variables.items())
 
     def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:
-        """A task message."""
-        message = splice.task(job, range(first, first + len(arguments)), dump(arguments))
+        """A task message.
+
+        Raises:
+            LocalProtocolError: If an argument cannot be pickled, or all are larger than Redis takes.
+        """
+        with pickles.by_value(self.by_value):
+            try:
+                pickled = pickles.dump(arguments)
+            except Exception as error:
+                raise _unsendable(first, arguments, error) from error
+        message = splice.task(job, range(first, first + len(arguments)), pickled)
         named = [(name, value) for _, variables in arguments for name, value in variables.items()]
         return wire.sendable(message, f"the message of task {first}", lambda: _pickled_sizes(named))
 
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""
         numbers, elements = wire.decode_result(message)
-        items: list[Item] = []
         first = elements[0]
         if isinstance(first, values.Raw):
             try:
-                outcomes = load_outcomes(bytes(first))
+                return Result(numbers, _items(numbers, load_outcomes(bytes(first))))
             except RemoteProtocolError as error:
                 failure = EvaluatorError("python", f"the result {error}")
                 return Result(numbers, [(number, False, failure) for number in numbers])
-            for number, outcome in zip(numbers, outcomes, strict=True):
-                if outcome is None:
-                    items.append((number, True, FOLDED))
-                elif len(outcome) == 2:
-                    items.append((number, True, outcome[1]))
-                else:
-                    items.append((number, False, with_remote_traceback(outcome[1], outcome[2])))
-            return Result(numbers, items)
+        items: list[Item] = []
         for number, element in zip(numbers, elements, strict=True):
             if not wire.AGENT_CLASSES.intersection(values.class_(element)):
                 raise Declined(numbers, "it was taken by a worker that does not speak Python")
@@ -174,7 +182,11 @@ def decode_task(payload: bytes) -> tuple[list[str], list[Arguments]]:
     numbers = [str(name) for name in values.names(task.get("argsList")) or ()]
     if not isinstance(arguments, values.Raw):
         raise RemoteProtocolError("the task cannot be read: no arguments for Python in it")
-    return numbers, _load(bytes(arguments))
+    try:
+        return numbers, pickles.load(bytes(arguments))
+    except RemoteProtocolError as error:
+        reason = f"the arguments that came with the task: {error}{pickles.advice(error.__cause__)}"
+        raise RemoteProtocolError(reason) from error
 
 
 def encode_result(numbers: Sequence[str], outcomes: Outcomes) -> bytes:
@@ -185,56 +197,89 @@ def encode_result(numbers: Sequence[str], outcomes: Outcomes) -> bytes:
 def dump_outcomes(outcomes: Outcomes) -> bytes:
     """Outcomes as bytes that the other side can read; at worst they say why a value is not there."""
     try:
-        data = dump(outcomes)
-        if any(outcome and outcome[0] == "error" for outcome in outcomes):
-            # Exceptions with an __init__ of their own are often written without complaint and never read.
-            pickle.loads(data)
-        return data
+        return pickles.dump(outcomes)
     except Exception:
-        return dump([outcome and _portable(outcome) for outcome in outcomes])
+        return pickles.dump([outcome and _portable(outcome) for outcome in outcomes])
 
 
 def load_outcomes(data: bytes) -> list[Outcome | None]:
     """What `dump_outcomes` wrote.
 
     Raises:
-        RemoteProtocolError: If it cannot be read here.
+        RemoteProtocolError: If it cannot be read here, or is something else.
     """
-    outcomes: list[Outcome | None] = _load(data)
+    outcomes = pickles.load(data)
+    if not isinstance(outcomes, list):
+        raise RemoteProtocolError("is no list of outcomes")
     return outcomes
+
+
+def _items(numbers: Sequence[int], outcomes: Sequence[Any]) -> list[Item]:
+    """Outcomes as a coordinator takes them.
+
+    Raises:
+        RemoteProtocolError: If there is not one for each iteration, or one is something else.
+    """
+    if len(outcomes) != len(numbers):
+        raise RemoteProtocolError(f"has {len(outcomes)} outcomes of {len(numbers)} iterations")
+    items: list[Item] = []
+    try:
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            if outcome is None:
+                items.append((number, True, FOLDED))
+                continue
+            kind, value = outcome
+            if kind == "ok" and type(outcome) is tuple:
+                items.append((number, True, value))
+            elif kind == "error" and isinstance(value, Raised):
+                items.append((number, False, _again(value)))
+            else:
+                raise ValueError("no outcome")
+    except Exception as error:
+        raise RemoteProtocolError("holds something else than outcomes") from error
+    return items
+
+
+def _again(raised: Raised) -> BaseException:
+    try:
+        return raised.again()
+    except Exception as error:
+        return EvaluatorError("python", f"the exception cannot be read: {type(error).__name__}: {error}")
+
+
+def failure(error: BaseException) -> Outcome:
+    """What is sent for an exception, whatever its class does."""
+    try:
+        return ("error", Raised.of(error))
+    except Exception as raised:
+        what = f"a {type(error).__qualname__} was raised, and cannot be looked at: {type(raised).__name__}"
+        return ("error", Raised.of(EvaluatorError("python", what)))
 
 
 def _portable(outcome: Outcome) -> Outcome:
     try:
-        pickle.loads(dump(outcome))
-        return outcome
+        pickles.dump(outcome)
     except Exception as error:
-        if outcome[0] == "error":
-            told = EvaluatorError("python", f"{type(outcome[1]).__name__}: {outcome[1]}")
-            return ("error", told, outcome[2])
-        kind = type(outcome[1])
-        what = f"the value, a {kind.__module__}.{kind.__qualname__}, cannot be pickled: {error}"
-        return ("error", EvaluatorError("python", what), what)
+        what = _culprit({"value": outcome[1]}, error)
+        return failure(EvaluatorError("python", f"the value cannot be sent: {what}"))
+    return outcome
 
 
-# --- pickles ----------------------------------------------------------------------------------------------
+# --- details ----------------------------------------------------------------------------------------------
+
+_STAYS = "Open files, connections and locks stay where they are: make them in the body, or in worker_init"
 
 
-def dump(data: Any) -> bytes:
-    """Pickle in C where that is enough; by value, slowly, what only this process has.
-
-    What is in `__main__` would be pickled by reference to a `__main__` that is another one there.
-    """
-    if not cloudpickle.list_registry_pickle_by_value():
+def _unsendable(first: int, arguments: Sequence[Arguments], error: Exception) -> LocalProtocolError:
+    """Says which argument of which iteration cannot be pickled."""
+    for number, (positional, named) in enumerate(arguments, first):
+        values_ = {**{f"value {place}": value for place, value in enumerate(positional, 1)}, **named}
         try:
-            pickled = pickle.dumps(data, pickle.HIGHEST_PROTOCOL)
-        except Exception:
-            pass
-        else:
-            if b"__main__" not in pickled:
-                return pickled
-    by_value: bytes = cloudpickle.dumps(data)
-    return by_value
+            pickles.dump(values_)
+        except Exception as raised:
+            what = _culprit(values_, raised)
+            return LocalProtocolError(f"an argument of iteration {number} cannot be sent: {what}. {_STAYS}")
+    return LocalProtocolError(f"the arguments cannot be sent: {error}")
 
 
 def holds_code(pickled: bytes) -> bool:
@@ -246,29 +291,14 @@ def holds_code(pickled: bytes) -> bool:
     return b"CodeType" in pickled
 
 
-def _load(data: bytes) -> Any:
-    try:
-        return pickle.loads(data)
-    except Exception as error:
-        raise RemoteProtocolError(f"cannot be unpickled here: {type(error).__name__}: {error}") from error
-
-
-class RemoteTraceback(Exception):  # noqa: N818  (shown as the cause, never raised)
-    """Where an exception was raised on the worker: the traceback as text, as `__cause__` of the exception."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"\n\n{self.text}"
-
-
-def with_remote_traceback(error: BaseException, text: str) -> BaseException:
-    """The worker's exception, which carries its traceback along as its cause."""
-    if error.__cause__ is None and not isinstance(error, WorkerCrashed):
-        error.__cause__ = RemoteTraceback(text)
-    return error
+def _culprit(parts: Mapping[str, Any], error: Exception) -> Culprit:
+    """What of these cannot be pickled."""
+    for name, part in parts.items():
+        try:
+            pickles.dump(part)
+        except Exception as raised:
+            return culprit.find(part, name, raised)
+    return culprit.find(dict(parts), "", error)
 
 
 def _pickled_sizes(variables: Iterable[tuple[str, Any]]) -> dict[str, int]:
@@ -276,5 +306,5 @@ def _pickled_sizes(variables: Iterable[tuple[str, Any]]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for name, value in variables:
         with contextlib.suppress(Exception):
-            sizes[name] = sizes.get(name, 0) + len(cloudpickle.dumps(value))
+            sizes[name] = sizes.get(name, 0) + len(pickles.dump(value))
     return sizes

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import rinterop
 from pydoredis import streams
 from pydoredis.errors import LocalProtocolError, TaskError
+from pydoredis.pickles import culprit
 from pydoredis.protocol import wire
 from pydoredis.protocol.codec import Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
@@ -16,6 +17,9 @@ from rinterop.values import Cell, Closure, Environment, Promise
 
 SEED = ".pydoredis.seed"
 """Hidden loop variable: the state of the iteration's random stream."""
+
+SEED_FUNCTION = "set.seed.worker"
+"""A function that R workers call before each iteration, if it is exported."""
 
 _SIGPIPE = "ignoring SIGPIPE signal"
 """What an R worker takes for an error of the body when it loses its liveness connection (protocol 12.2)."""
@@ -53,7 +57,9 @@ class RCodec:
         exports: Variables that the body sees; text as `RExpression` becomes what it evaluates to.
         packages: R packages that workers attach first.
         convert: Whether results become Python values; else they stay R values.
-        seed: Of the job's random streams (L'Ecuyer-CMRG); None: doRedis's own way, by iteration number.
+        seed: Of the iterations' random numbers. One that `set.seed` takes gives streams of L'Ecuyer-CMRG;
+            with any other, as of a loop that was given none, R has its default generator, and `set.seed` is
+            called before each iteration, as doRedis does it.
         limits: Of tasks and iterations, for workers of ours.
     """
 
@@ -61,8 +67,14 @@ class RCodec:
     exports: Mapping[str, object] = field(default_factory=dict)
     packages: Sequence[str] = ()
     convert: bool = True
-    seed: int | None = None
+    seed: int = field(default_factory=streams.fresh_seed)
     limits: Limits = NO_LIMITS
+
+    _streams: streams.Streams | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = streams.Streams(self.seed) if streams.is_r_seed(self.seed) else None
+        object.__setattr__(self, "_streams", found)
 
     @property
     def codec(self) -> Codec:
@@ -73,8 +85,8 @@ class RCodec:
         """Value of the environment key.
 
         Raises:
-            LocalProtocolError: If an export has a name that is taken, or all is larger than Redis takes.
-            rinterop.EncodeError: If an export cannot be made an R value.
+            LocalProtocolError: If an export has a name that is taken, or no form in R, or all is larger than
+                Redis takes.
         """
         environment = self._environment()
         return wire.encode_environment(
@@ -91,27 +103,36 @@ class RCodec:
         return {name: len(rinterop.dumps(rinterop.to_r(value))) for name, value in named.items()}
 
     def _environment(self) -> Environment:
-        if self.seed is not None and "set.seed.worker" in self.exports:
-            raise LocalProtocolError("either seed= or an export set.seed.worker can decide on random numbers")
-        kind = "Mersenne-Twister" if self.seed is None else "L'Ecuyer-CMRG"
+        if self._streams is not None and SEED_FUNCTION in self.exports:
+            raise LocalProtocolError(
+                f"either seed= or an export {SEED_FUNCTION} can decide on random numbers"
+            )
+        kind = "Mersenne-Twister" if self._streams is None else "L'Ecuyer-CMRG"
         environment = wire.export_environment({}, kind)
         cells = [
-            Cell(_exported(value, environment), values.symbol(name)) for name, value in self.exports.items()
+            Cell(_exported(name, value, environment), values.symbol(name))
+            for name, value in self.exports.items()
         ]
-        if self.seed is not None:
-            cells.append(Cell(_set_seed_worker(environment), values.symbol("set.seed.worker")))
+        if self._streams is not None:
+            cells.append(Cell(_set_seed_worker(environment), values.symbol(SEED_FUNCTION)))
         assert isinstance(environment.frame, values.PairList)
         environment.frame = values.PairList((*cells, *environment.frame.cells))
         return environment
 
     def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:
-        """A task message: positional arguments have no name, so R does not see them (protocol, section 3)."""
+        """A task message: positional arguments have no name, so R does not see them (protocol, section 3).
+
+        Raises:
+            LocalProtocolError: If an argument has no form in R, or all are larger than Redis takes.
+        """
         elements: list[tuple[str, values.RValue]] = []
         for number, (_, named) in enumerate(arguments, first):
-            variables = [(name, rinterop.to_r(value)) for name, value in named.items()]
-            if self.seed is not None:
-                variables.append((SEED, values.integer(*streams.stream(self.seed, number))))
-            variables.append((".Random.seed", values.integer(number)))
+            what = f"an argument of iteration {number}"
+            variables = [(name, _to_r(value, name, what)) for name, value in named.items()]
+            if self._streams is not None:
+                variables.append((SEED, values.integer(*self._streams[number])))
+            own = number if self._streams is not None else streams.r_seed(self.seed, number)
+            variables.append((".Random.seed", values.integer(own)))
             elements.append((str(number), values.named_list(variables)))
         return wire.encode_task(job, elements)
 
@@ -132,11 +153,25 @@ class RCodec:
         return number, False, TaskError(job, [number], text, element, wire.condition_call(element))
 
 
-def _exported(value: object, environment: Environment) -> values.RValue:
+def _to_r(value: object, name: str, what: str) -> values.RValue:
+    """The value in R.
+
+    Raises:
+        LocalProtocolError: If it has none there; names the part of it that is to blame.
+    """
+    try:
+        return rinterop.to_r(value)
+    except rinterop.SerializeError as error:
+        raise LocalProtocolError(
+            f"{what} cannot be sent: {culprit.find(value, name, error, rinterop.to_r)}"
+        ) from error
+
+
+def _exported(name: str, value: object, environment: Environment) -> values.RValue:
     """An R value; of source text a promise, which sees the other exports and is evaluated when it is used."""
     if isinstance(value, RExpression):
         return Promise(values.UNBOUND, value.call, environment)
-    return rinterop.to_r(value)
+    return _to_r(value, name, "an export")
 
 
 def _set_seed_worker(environment: Environment) -> Closure:

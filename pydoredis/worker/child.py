@@ -107,6 +107,8 @@ class Child:
         self._frames = FrameBuffer()
         self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
         self._places = Places()
+        self._place_seen: int | None = None
+        self._place_seen_s = self.started_s
         self._outgoing = Outgoing()
         their_in, self.task_fd = os.pipe()
         self.answer_fd, their_out = os.pipe()
@@ -237,6 +239,13 @@ class Child:
         return run
 
     # --- where it is, and what it prints ------------------------------------------------------------------
+
+    def iteration_since_s(self, now_s: float) -> float:
+        """Since when (monotonic) the running iteration has been seen running, by this method."""
+        place = self.output.place
+        if place != self._place_seen or self._place_seen_s < self.head_since_s:
+            self._place_seen, self._place_seen_s = place, now_s
+        return self._place_seen_s
 
     @property
     def iteration(self) -> int | None:

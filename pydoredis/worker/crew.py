@@ -28,6 +28,9 @@ START_TIMEOUT_S = 120.0
 
 DISMISS_TIMEOUT_S = 5.0
 
+LOOKS_PER_LIMIT = 8
+"""How often it is looked, in the time that an iteration may take, which one is running."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,6 +40,16 @@ class Event:
 
     child: Child
     what: Frame | OutputLine | Literal["died"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """When an executor has run for too long, and when to look."""
+
+    child: Child
+    due_s: float
+    look_s: float
+    reason: str
 
 
 class Crew:
@@ -144,17 +157,17 @@ class Crew:
 
     def kill_overdue(self, now_s: float, limit_s: float) -> None:
         """End those whose task has run for too long (`time_limits`), or that do not end by themselves."""
-        for child, seconds in self.time_limits(limit_s):
-            if now_s >= child.head_since_s + seconds:
-                child.timed_out = True
-                child.kill(f"time limit of {seconds:g} s exceeded")
+        for limit in self.time_limits(limit_s, now_s):
+            if now_s >= limit.due_s and not limit.child.killed_for:
+                limit.child.timed_out = True
+                limit.child.kill(limit.reason)
         for child in self.children:
             if now_s >= child.dismissed_s + DISMISS_TIMEOUT_S and not child.killed_for:
                 child.kill("did not end by itself")
 
     def next_overdue_s(self, limit_s: float) -> float:
         """When (monotonic) `kill_overdue` or `stop_cancelled` will have to kill; infinity for never."""
-        due = [child.head_since_s + seconds for child, seconds in self.time_limits(limit_s)]
+        due = [limit.look_s for limit in self.time_limits(limit_s, time.monotonic())]
         due += [child.patience_s for child in self.children]
         due += [child.dismissed_s + DISMISS_TIMEOUT_S for child in self.children if not child.killed_for]
         return min(due, default=float("inf"))
@@ -225,18 +238,28 @@ class Crew:
         """Whether one more executor could be at work."""
         return sum(1 for child in self.children if child.runs) < self.size
 
-    def time_limits(self, limit_s: float) -> Iterator[tuple[Child, float]]:
-        """Executors at work that were not killed yet, with the seconds that their task may take, if limited.
+    def time_limits(self, limit_s: float, now_s: float) -> Iterator[TimeLimit]:
+        """What limits there are for executors at work that were not killed yet.
 
         Args:
-            limit_s: The limit for all tasks; 0 for none. A job may have a shorter one of its own.
+            limit_s: The limit for all tasks; 0 for none. A job may have a shorter one of its own, and one for
+                each iteration.
+            now_s: The time.
         """
         for child in self.children:
-            if child.runs and not child.killed_for:
-                own_s = child.runs[0].job.environment.limits.timelimit_s
-                limits = [seconds for seconds in (limit_s, own_s) if seconds]
-                if limits:
-                    yield child, min(limits)
+            if not child.runs or child.killed_for:
+                continue
+            own = child.runs[0].job.environment.limits
+            limits = [seconds for seconds in (limit_s, own.timelimit_s) if seconds]
+            if limits:
+                due_s = child.head_since_s + min(limits)
+                yield TimeLimit(child, due_s, due_s, f"time limit of {min(limits):g} s exceeded")
+            if own.iteration_timelimit_s:
+                seconds = own.iteration_timelimit_s
+                due_s = child.iteration_since_s(now_s) + seconds
+                # Nobody tells when an iteration begins.
+                look_s = min(due_s, now_s + seconds / LOOKS_PER_LIMIT)
+                yield TimeLimit(child, due_s, look_s, f"time limit of {seconds:g} s per iteration exceeded")
 
     def next_pid(self) -> int:
         """Process number of the executor that will probably get the next task."""

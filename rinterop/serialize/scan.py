@@ -14,7 +14,15 @@ from typing import Any, Final, NamedTuple, NoReturn
 from rinterop.errors import DecodeError, UnexpectedEnd
 from rinterop.serialize import constants as c
 from rinterop.serialize import grammar as g
-from rinterop.values.altrep import DEFERRED, MAPPED_FILES, SEQUENCES, WRAPPERS, sequence_flaw
+from rinterop.values.altrep import (
+    DEFERRED,
+    MAPPED_FILES,
+    MAX_OUT_DEC,
+    OUT_DEC,
+    SEQUENCES,
+    WRAPPERS,
+    sequence_flaw,
+)
 
 MAX_DEPTH: Final = 15_000
 """How deep R may have to recurse. R 4.2 reads one item inside another, and one cell of a pairlist after
@@ -235,8 +243,11 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 wanted = 1 if action == g.INTEGERS_1 else 2
                 (count,) = word(data, position)
                 position += 4 + 4 * wanted
-                if flags != c.INT or count != wanted or position > end:
+                is_signed = flags == c.INT | c.HAS_ATTRIBUTES and action == g.INTEGERS_1
+                if not (flags == c.INT or is_signed) or count != wanted or position > end:
                     _refuse(position, "the state of a wrapper or deferred string is malformed")
+                if is_signed:
+                    position = _out_dec(state, position)
                 continue
             elif action == g.BUILTIN:
                 position = _builtin(state, position, flags)
@@ -355,12 +366,37 @@ def _info_symbol(state: Scan, position: int) -> tuple[bytes, int]:
     """One untagged cell with a symbol: class or package of an ALTREP item."""
     if state.word(state.data, position)[0] != c.LIST:
         _refuse(position, "the class of an ALTREP item is malformed")
-    start = position + 4
+    return _tag(state, position + 4)
+
+
+def _tag(state: Scan, start: int) -> tuple[bytes, int]:
+    """The name of a symbol, and the position after it."""
     position = scan(state, start, g.TAG)
     (flags,) = state.word(state.data, start)
     index = len(state.references) if flags == c.SYM else flags >> 8 or state.word(state.data, start + 4)[0]
     name = state.references[index - 1]
     return (name if isinstance(name, bytes) else b""), position
+
+
+def _out_dec(state: Scan, position: int) -> int:
+    """The one attribute that the state of a deferred string may have, see `OUT_DEC`."""
+    data, pair = state.data, state.pair
+    start = position
+    (flags,) = state.word(data, position)
+    name, position = _tag(state, position + 4)
+    kind, count = pair(data, position)
+    bits, size = pair(data, position + 8)
+    position += 16
+    is_text = (kind, count, bits & 0xF000_0FFF) == (c.STR, 1, c.CHAR) and 0 <= size <= MAX_OUT_DEC
+    is_last = state.word(data, position + size)[0] == c.NIL if is_text else False
+    if (
+        flags != c.LIST | c.HAS_TAG
+        or name != OUT_DEC.encode()
+        or not is_last
+        or data.find(0, position, position + size) >= 0
+    ):
+        _refuse(start, "the decimal sign of a deferred string is malformed")
+    return int(position + size + 4)
 
 
 def compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[int, tuple[g.Place, ...]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rinterop.serialize.walk import Outline
     from rinterop.values import RValue
 
-ABI: Final = 2
+ABI: Final = 3
 """What the helper's own `ABI` must be (`csrc/speed.h`): a helper built from other sources is not used."""
 
 HELPER: Final = "rinterop._speed"

@@ -12,7 +12,7 @@ from rinterop.errors import ExpansionError
 from rinterop.values.atoms import Symbol
 from rinterop.values.base import NA, NAType, RValue
 from rinterop.values.pairs import Cell, PairList
-from rinterop.values.text import double_text
+from rinterop.values.text import bytes_of, double_text
 from rinterop.values.vectors import (
     NA_INTEGER,
     Attributed,
@@ -45,6 +45,10 @@ WRAPPERS: Final = {
 }
 MAPPED_FILES: Final = {"mmap_integer": INTEGER, "mmap_real": DOUBLE}
 DEFERRED: Final = "deferred_string"
+OUT_DEC: Final = "OutDec"
+"""Attribute of a deferred string's state: the decimal sign, where it is not "." (`options(OutDec = ",")`)."""
+MAX_OUT_DEC: Final = 9
+"""Bytes of one. R replaces each point of a number by it, in a buffer of fixed size."""
 
 _TYPES: Final[dict[type[RValue], int]] = {
     Logical: LOGICAL,
@@ -142,7 +146,7 @@ def state_flaw(class_name: str, package: str, type_code: int, state: RValue) -> 
             return "the state of a deferred string is not one pair"
         if _type_of(state[0]) not in (INTEGER, DOUBLE):
             return "a deferred string of something that is no number"
-        return None if _is_integers(state.end, 1) else "a deferred string without scipen"
+        return None if _is_scipen(state.end) else "a deferred string without scipen"
     if class_name in MAPPED_FILES:
         if type_code != MAPPED_FILES[class_name]:
             return "a mapped file of another type"
@@ -166,6 +170,24 @@ def _is_integers(value: RValue, length: int) -> bool:
     return type(value) is Integer and len(value) == length and _is_bare(value)
 
 
+def _is_scipen(value: RValue) -> bool:
+    """Whether this is one integer, without attributes but for the decimal sign."""
+    if type(value) is not Integer or len(value) != 1 or value.gp or value.is_object:
+        return False
+    if value.attributes is None:
+        return True
+    (cell, *others) = value.attributes.cells
+    return cell.name == OUT_DEC and _is_bare(cell) and _is_sign(cell.value) and not others
+
+
+def _is_sign(value: RValue) -> bool:
+    """Whether this is a decimal sign as R keeps it."""
+    if type(value) is not Character or len(value) != 1 or not _is_bare(value):
+        return False
+    sign = value.values[0]
+    return isinstance(sign, str) and len(bytes_of(sign)[0]) <= MAX_OUT_DEC
+
+
 def _is_pair(value: RValue) -> TypeGuard[PairList]:
     """Whether this is a single untagged cell; its cdr may be anything."""
     return (
@@ -187,9 +209,7 @@ def _expanded(value: RValue, limit: int) -> Vector:
         if name in SEQUENCES:
             return _sequence(value, limit)
         if name == DEFERRED and isinstance(value.state, PairList):
-            scipen = value.state.end
-            width = int(scipen.values[0]) if isinstance(scipen, Integer) else 0
-            return _as_character(_expanded_numbers(value.state[0], limit), width)
+            return _as_character(_expanded_numbers(value.state[0], limit), value.state.end)
         if name not in WRAPPERS or not isinstance(value.state, PairList):
             raise ExpansionError(
                 f"no expansion of ALTREP class {value.package.name}::{value.class_name.name}"
@@ -225,14 +245,20 @@ def _sequence(value: Altrep, limit: int) -> Integer | Double:
     return Double(np.arange(int(length), dtype=np.float64) * step + first)
 
 
-def _as_character(numbers: Integer | Double, scipen: int) -> Character:
+def _as_character(numbers: Integer | Double, state: RValue) -> Character:
     texts: tuple[str | NAType, ...]
+    scipen, sign = 0, "."
+    if isinstance(state, Integer):
+        scipen = int(state.values[0])
+        sign = next(
+            (str(strings[0]) for strings in state.attributes or () if isinstance(strings, Character)), "."
+        )
     if isinstance(numbers, Integer):
         texts = tuple(NA if n == NA_INTEGER else str(n) for n in numbers.values.tolist())
     else:
         missing = is_na_real(numbers.values).tolist()
         texts = tuple(
-            NA if na else double_text(x, scipen)
+            NA if na else double_text(x, scipen).replace(".", sign)
             for x, na in zip(numbers.values.tolist(), missing, strict=True)
         )
     return Character(texts)

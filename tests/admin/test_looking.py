@@ -13,6 +13,7 @@ from pydoredis.admin import Admin, jobs, tasks, workers
 from pydoredis.errors import ConfigError, StoreUnavailable, UnknownJob
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.presence import Presence
+from pydoredis.queue import Queue
 from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import WorkerStore
@@ -233,28 +234,24 @@ class TestFindingOne:
 
 
 class TestTables:
-    def test_data_frames_where_pandas_is_installed(self, redis_url: str, redis_client: redis.Redis) -> None:
+    def test_data_frames_on_demand(self, redis_url: str, redis_client: redis.Redis) -> None:
         pandas = pytest.importorskip("pandas")
         connection = ConnectionSettings(redis_url)
-        empty = jobs(connection=connection)
+        empty = jobs(connection=connection).to_pandas()
         submit(redis_client, "q", ODD, [1])
-        frame = jobs(connection=connection)
-        assert isinstance(empty, pandas.DataFrame)
-        assert isinstance(frame, pandas.DataFrame)
+        frame = jobs(connection=connection).to_pandas()
         assert list(frame.columns[:5]) == ["queue", "id", "user", "host", "time"]
         assert frame["time"][0] == pandas.Timestamp(2026, 11, 23, 11, 45, 31)
         assert frame["done"][0] is pandas.NA
         assert list(frame.dtypes) == list(empty.dtypes)
-        assert isinstance(tasks(connection=connection), pandas.DataFrame)
-        assert isinstance(workers(connection=connection), pandas.DataFrame)
 
-    def test_typed_rows_otherwise(
-        self, redis_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_typed_rows(self, redis_url: str, redis_client: redis.Redis) -> None:
         submit(redis_client, "q", ODD, [1])
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        table = jobs(connection=ConnectionSettings(redis_url))
-        assert isinstance(table, Table)
+        connection = ConnectionSettings(redis_url)
+        table = jobs(connection=connection)
+        assert Queue("q", redis_url).jobs() == table
+        assert isinstance(tasks(connection=connection), Table)
+        assert isinstance(workers(connection=connection), Table)
         assert [row.id for row in table] == [349]
         assert isinstance(table[0:1], Table)
         assert table[0:1] == table

@@ -58,7 +58,7 @@ def busy(redis_url: str, redis_client: redis.Redis) -> str:
 def test_tables_for_people(busy: str) -> None:
     jobs, tasks, workers = (pydoredis(busy, command) for command in ("jobs", "tasks", "workers"))
     assert jobs.exit_code == tasks.exit_code == workers.exit_code == 0
-    header, _, *rows = jobs.stdout.split("\n")[1:4]
+    header, *rows = jobs.stdout.splitlines()
     assert header.split() == ["queue", "job", "state", "queued", "running", "lapsed", "results", "done"]
     assert rows[0].split() == ["a.b_c", MINE, "open", "3", "1", "0", "0", "-"]
     assert "1...1" in tasks.stdout
@@ -75,7 +75,7 @@ def test_documents_for_programs(busy: str) -> None:
     assert (task["iter"], task["host"], task["pid"], task["state"]) == ("1...1", "w1", 70, "running")
     assert document(busy, "tasks", "--job", "350") == []
     assert [row["workers"] for row in document(busy, "workers")] == [1, 2]
-    assert document(busy, "jobs", "--queue", "a") == []
+    assert [row["job"] for row in document(busy, "jobs", "--queue", "a.b_c")] == [MINE, OTHER]
 
 
 def test_a_server_without_queues(redis_url: str) -> None:
@@ -86,7 +86,7 @@ def test_a_server_without_queues(redis_url: str) -> None:
 
 
 def test_one_job_is_removed(busy: str, redis_client: redis.Redis) -> None:
-    done = pydoredis(busy, "remove-job", "349")
+    done = pydoredis(busy, "remove-job", "349", "--yes")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == f"Removed job {MINE} of queue a.b_c: 3 waiting tasks and 3 keys.\n"
     assert "1 tasks are running" in done.stderr
@@ -96,7 +96,7 @@ def test_one_job_is_removed(busy: str, redis_client: redis.Redis) -> None:
 
 def test_a_queue_is_removed(busy: str, redis_client: redis.Redis) -> None:
     redis_client.set("kept", 1)
-    assert document(busy, "remove-queue", "a.b_c") == {
+    assert document(busy, "remove-queue", "a.b_c", "--yes") == {
         "queue": "a.b_c",
         "job": None,
         "tasks": 4,
@@ -114,8 +114,21 @@ def test_a_queue_is_removed(busy: str, redis_client: redis.Redis) -> None:
         (("remove-queue", "jobs"), 1, "there is no queue 'jobs'"),
         (("remove-queue", "text"), 1, "'text' is no queue"),
         (("remove-queue", "*"), 2, "queue"),
-        (("jobs", "--queue", "a*"), 2, "queue"),
+        (("remove-queue", ""), 2, "queue"),
+        (("remove-job", ""), 1, "there is no job ''"),
         (("remove-job",), 2, "JOB"),
+        (("jobs", "--queue", "a*"), 2, "queue"),
+        (("jobs", "--queue", "a"), 1, "there is no queue 'a'"),
+        (("jobs", "--queue", "text"), 1, "'text' is no queue"),
+        (("workers", "--queue", "a"), 1, "there is no queue 'a'"),
+        (("tasks", "--queue", "a"), 1, "there is no queue 'a'"),
+        (("tasks", "--job", "35"), 1, "there is no job '35'"),
+        (("tasks", "--job", ""), 1, "there is no job ''"),
+        (("tasks", "--queue", "q", "--job", "349"), 1, "there is no job '349'"),
+        # Nobody can be asked here.
+        (("remove-job", "349"), 2, "say --yes"),
+        (("remove-queue", "a.b_c"), 2, "say --yes"),
+        (("remove-queue", "a.b_c", "--json"), 2, "say --yes"),
     ],
 )
 def test_mistakes(
@@ -130,6 +143,24 @@ def test_mistakes(
     assert message in done.stderr
     assert done.stdout == ""
     assert names(redis_client) == before
+
+
+def test_a_queue_without_jobs_is_one(redis_url: str, redis_client: redis.Redis) -> None:
+    redis_client.set("waiting.count", 2)  # workers that wait for a first job
+    for command in ("jobs", "tasks"):
+        assert document(redis_url, command, "--queue", "waiting") == []
+    (row,) = document(redis_url, "workers", "--queue", "waiting")
+    assert row["workers"] == 2
+
+
+def test_what_is_called_like_a_pattern_can_be_removed(redis_url: str, redis_client: redis.Redis) -> None:
+    """R's peers take any name; and `jobs` lists it."""
+    submit(redis_client, "q[1]", MINE, [1])
+    submit(redis_client, "q1", OTHER, [1])
+    assert [row["queue"] for row in document(redis_url, "jobs", "--queue", "q[1]")] == ["q[1]"]
+    assert document(redis_url, "remove-job", "349", "--yes")["tasks"] == 1
+    assert document(redis_url, "remove-queue", "q[1]", "--yes")["keys"] > 0
+    assert [row["queue"] for row in document(redis_url, "jobs")] == ["q1"]
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 1), ("", 1)])

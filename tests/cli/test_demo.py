@@ -33,11 +33,11 @@ pytestmark = pytest.mark.skipif(find_server() is None, reason="no Redis server i
 class Demo:
     """A running demo. All that it starts bears a mark in its environment and has its files in `directory`."""
 
-    def __init__(self, directory: Path, *options: str, path: str | None = None) -> None:
+    def __init__(self, directory: Path, *options: str, path: str | None = None, **environment: str) -> None:
         self.mark = f"DEMO_MARK={uuid.uuid4()}"
         self.directory = directory
         name, _, value = self.mark.partition("=")
-        environ = {**os.environ, name: value, "TMPDIR": str(directory)}
+        environ = {**os.environ, name: value, "TMPDIR": str(directory), **environment}
         if path is not None:
             environ = {**environ, "PATH": path, "R_HOME": "", "PYDOREDIS_RSCRIPT": ""}
         self.process = subprocess.Popen(
@@ -95,8 +95,10 @@ def demos(tmp_path: Path) -> Iterator[list[Demo]]:
         demo.close()
 
 
-def start(demos: list[Demo], tmp_path: Path, *options: str, path: str | None = None) -> Demo:
-    demos.append(Demo(tmp_path, *options, path=path))
+def start(
+    demos: list[Demo], tmp_path: Path, *options: str, path: str | None = None, **environment: str
+) -> Demo:
+    demos.append(Demo(tmp_path, *options, path=path, **environment))
     return demos[-1]
 
 
@@ -133,6 +135,31 @@ def test_driven_by_doredis(demos: list[Demo], tmp_path: Path) -> None:
     check_jobs(out, ("R", driver), ("Python", "pydoredis.foreach"))
     assert f"submitted by {driver}" in err
     assert demo.left_nothing()
+
+
+@pytest.mark.slow
+@pytest.mark.rpeer
+def test_a_profile_that_prints(demos: list[Demo], tmp_path: Path) -> None:
+    profile, files = tmp_path / "profile.R", tmp_path / "tmp"
+    profile.write_text(
+        'cat("Good morning\\n"); options(OutDec = ",", digits = 3); .Last <- function() cat("1 2 3\\n")\n'
+    )
+    files.mkdir()
+    demo = start(demos, files, "--json", R_PROFILE_USER=str(profile))
+    status, out, err = demo.finish()
+    assert status == 0, err
+    driver = f"R's doRedis {versions()['doRedis']}"
+    check_jobs(out, ("R", driver), ("Python", "pydoredis.foreach"))
+
+
+def test_without_a_directory_for_temporary_files(demos: list[Demo], tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    demo = start(demos, tmp_path, "--json", path=path_without_r(programs), TMPDIR="/no/such/folder")
+    status, out, err = demo.finish()
+    assert status == 0, err
+    check_jobs(out, ("Python", "pydoredis.foreach"))
+    assert not demo.processes()
 
 
 @pytest.mark.needs_r

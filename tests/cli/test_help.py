@@ -32,6 +32,16 @@ def test_every_word_of_the_help_is_shown(name: str) -> None:
             assert parameter.help, f"{parameter.name} says nothing"
             assert words(parameter.help).replace("\\[", "[") in shown
     assert "\\" not in shown
+    # An option that takes a value says so in a word of ours; a flag has nothing behind it.
+    assert not re.search(r" --?[\w-]+ <", shown)
+
+
+def test_the_commands_are_listed_with_their_options() -> None:
+    shown = words(CliRunner().invoke(app, ["--help"], env=WIDE).output)
+    assert all(name in shown for name in COMMANDS)
+    for option in ("--version", "--install-completion", "--show-completion", "--help"):
+        assert re.search(rf"{option} [A-Z]", shown), option
+    assert "<" not in shown
 
 
 def test_each_setting_of_a_worker_names_its_default() -> None:

@@ -115,6 +115,15 @@ def test_bad_options(arguments: tuple[str, ...], told: str) -> None:
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("place", ["/no/such/folder/log", "/proc/log", "/", ""])
+def test_a_log_that_cannot_be_written(place: str) -> None:
+    done = run("--log", place)
+    assert done.returncode == USAGE
+    assert f"log = {place!r}: must be" in done.stderr
+    if place:
+        assert run(PYDOREDIS_LOG=place).stderr == done.stderr
+
+
 def test_no_r_for_r_jobs(redis_url: str, no_r: dict[str, str]) -> None:
     done = run("--url", redis_url, "--codec", "r", **no_r)
     assert done.returncode == FAILED

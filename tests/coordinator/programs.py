@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from pydoredis.bodies import rexpr
 from pydoredis.iterators import icount
 from pydoredis.loops import Foreach
 
-MakeLoop = Callable[..., Foreach]
+MakeLoop = Callable[..., Foreach[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Program:
     """
 
     r: str
-    python: Callable[[MakeLoop], Foreach]
+    python: Callable[[MakeLoop], Foreach[Any, Any]]
     body: str
 
 

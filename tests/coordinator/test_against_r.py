@@ -13,11 +13,11 @@ import pytest
 
 import rinterop
 from pydoredis.bodies import rexpr
-from pydoredis.errors import TaskError
+from pydoredis.errors import LocalProtocolError, TaskError
 from pydoredis.iterators import icount
 from pydoredis.job_options import options
-from pydoredis.loops import foreach
 from pydoredis.queue import Queue
+from pydoredis.signature import foreach
 from tests.coordinator.programs import PROGRAMS, Program
 from tests.peers.pool import POOLS, Pool
 from tests.redis_process import RedisProcess
@@ -115,6 +115,30 @@ def test_seeds_are_the_same_everywhere(queue: Queue) -> None:
         np.testing.assert_allclose(loop.dopar(rexpr("runif(1)")), wanted, rtol=1e-13)
 
 
+def test_loops_without_a_seed_differ_and_can_be_repeated(queue: Queue) -> None:
+    first, second = (queue.foreach(icount(4)).submit(rexpr("runif(1)")) for _ in range(2))
+    drawn = [*first.result(60), *second.result(60)]
+    assert len(set(drawn)) == 8
+    for job in (first, second):
+        again = queue.foreach(icount(4), seed=job.seed, chunk_size=3)
+        assert again.dopar(rexpr("runif(1)")) == job.result()
+
+
+def test_without_a_seed_the_generator_is_the_default_one(queue: Queue) -> None:
+    body = rexpr("{ set.seed(42); c(RNGkind()[1], round(runif(1), 6)) }")
+    assert [list(found) for found in queue.foreach(icount(2)).dopar(body)] == 2 * [
+        ["Mersenne-Twister", "0.914806"]
+    ]
+
+
+def test_an_exported_set_seed_worker_decides(queue: Queue) -> None:
+    export = {"set.seed.worker": rexpr("function(n) base::set.seed(5)")}
+    jobs = [queue.foreach(icount(2), export=export).submit(rexpr("runif(1)")) for _ in range(2)]
+    assert len({value for job in jobs for value in job.result(60)}) == 1
+    with pytest.raises(LocalProtocolError, match=r"set\.seed\.worker"):
+        queue.foreach(icount(2), seed=1, export=export).submit(rexpr("runif(1)"))
+
+
 def test_values_that_only_r_has(queue: Queue) -> None:
     (function,) = queue.foreach(i=[3], convert=False).dopar(rexpr("function(x) x + 1"))
     assert isinstance(function, rinterop.Closure)
@@ -137,6 +161,17 @@ def test_worker_init(queue: Queue) -> None:
     loop = queue.foreach(x=[1.0, 2.0], combine="c", worker_init=rexpr("base::options(pydoredis.test = 7)"))
     body = rexpr("x + getOption('pydoredis.test', 0)")
     np.testing.assert_array_equal(loop.dopar(body), [8, 9])
+
+
+def test_do_draws_anew_and_leaves_the_generator_alone() -> None:
+    r = rinterop.runtime.start()
+    for prepare in "RNGkind('Mersenne-Twister'); set.seed(1)", "rm(.Random.seed, envir = globalenv())":
+        r.eval(prepare)
+        state = "list(RNGkind(), get0('.Random.seed', globalenv(), inherits = FALSE))"
+        before = r.eval(state)
+        drawn = [foreach(icount(3)).do(rexpr("runif(1)")) for _ in range(2)]
+        assert len({number for numbers in drawn for number in numbers}) == 6
+        assert rinterop.values.identical(r.eval(state), before)
 
 
 def test_do_gives_the_same_and_leaves_ctrl_c_alone() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import rinterop
 from pydoredis.coordinator.combine import resolve
-from pydoredis.loops import foreach
+from pydoredis.signature import foreach
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")

@@ -91,7 +91,7 @@ class TestValues:
                 yield n
 
         stream = queue.foreach(x=endless()).stream(square)
-        assert list(itertools.islice(stream, 50)) == [(n, n * n) for n in range(50)]
+        assert list(itertools.islice(stream, 50)) == [(n + 1, n * n) for n in range(50)]
         stream.close()  # type: ignore[attr-defined]
         assert len(taken) < 10_000
 
@@ -138,7 +138,7 @@ class TestErrors:
             queue.foreach(x=range(3)).dopar(lambda x: lock)
 
     def test_a_value_that_cannot_be_sent(self, queue: Queue) -> None:
-        with pytest.raises(TaskError, match="cannot be pickled"):
+        with pytest.raises(TaskError, match="cannot be sent"):
             queue.foreach(x=range(3)).dopar(lambda x: threading.Lock())
 
     def test_a_module_that_is_not_there(self, queue: Queue) -> None:
@@ -192,11 +192,39 @@ class TestSeeds:
         assert len(set(first)) == 12
         assert queue.foreach(x=range(12), seed=2).dopar(draw) != first
 
+    def test_without_a_seed_every_loop_draws_anew(self, queue: Queue) -> None:
+        def draw() -> tuple[float, float, float]:
+            return rng().random(), random.random(), float(np.random.random())
+
+        jobs = [queue.foreach(icount(6)).submit(draw) for _ in range(2)]
+        drawn = [
+            *(numbers for job in jobs for numbers in job.result(30)),
+            *(numbers for _ in range(2) for numbers in queue.foreach(icount(6)).do(draw)),
+        ]
+        assert len({number for numbers in drawn for number in numbers}) == 3 * 24
+        again = queue.foreach(icount(6), seed=jobs[1].seed)
+        assert again.dopar(draw) == again.do(draw) == jobs[1].result()
+
+    @pytest.mark.parametrize("run", ["dopar", "do"])
+    def test_an_error_knows_the_seed(self, queue: Queue, run: str) -> None:
+        def fail() -> None:
+            raise ValueError(rng().random())
+
+        with pytest.raises(TaskError) as first:
+            getattr(queue.foreach(icount(1)), run)(fail)
+        with pytest.raises(TaskError) as second:
+            getattr(queue.foreach(icount(1), seed=first.value.seed), run)(fail)
+        assert str(first.value) == str(second.value)
+
+    def test_a_seed_below_zero_is_for_r_alone(self, queue: Queue) -> None:
+        with pytest.raises(ConfigError, match="at least 0"):
+            queue.foreach(icount(1), seed=-1).dopar(lambda: None)
+
 
 class TestJobs:
     def test_in_the_background(self, queue: Queue) -> None:
         job = queue.foreach(x=range(50), combine="+").submit(square, keep_results=True)
-        assert sorted(job.results()) == [(x, x * x) for x in range(50)]
+        assert sorted(job.results()) == [(x + 1, x * x) for x in range(50)]
         assert job.result(10) == sum(x * x for x in range(50))
         assert (job.status, job.done, job.total) == ("done", 50, 50)
 
@@ -237,7 +265,20 @@ class TestJobs:
         first, second, third = loop.dopar(sleep)
         assert (first, third) == (0, 2)
         assert isinstance(second, TaskTimeout)
-        assert "time limit of 0.5 s" in str(second)
+        assert "time limit of 0.5 s exceeded" in str(second)
+
+    def test_a_time_limit_of_each_iteration(self, queue: Queue) -> None:
+        """Together they take longer, and one of them is too slow."""
+
+        def sleep(x: int) -> int:
+            time.sleep(600 if x == 3 else 0.3)
+            return x
+
+        loop = queue.foreach(x=range(5), chunk_size=5, iteration_timelimit=1, errorhandling="pass")
+        *before, slow, after = loop.dopar(sleep)
+        assert (before, after) == ([0, 1, 2], 4)
+        assert isinstance(slow, TaskTimeout)
+        assert "time limit of 1 s per iteration exceeded" in str(slow)
 
 
 def _running(queue: Queue) -> int:

@@ -53,13 +53,13 @@ class TestSources:
         for index, value in queue.foreach(x=source()).stream(lambda x: 10 * x):
             got.append((index, value))
             echo.put(value)
-        assert got == [(0, 0), (1, 10), (2, 110), (3, 1110)]
+        assert got == [(1, 0), (2, 10), (3, 110), (4, 1110)]
 
     def test_a_job_whose_source_waits_for_ever_can_be_cancelled(self, queue: Queue) -> None:
         endless: queues.SimpleQueue[int] = queues.SimpleQueue()
         endless.put(1)
         job = queue.foreach(x=iter(endless.get, None)).submit(lambda x: x)
-        assert next(job.results()) == (0, 1)
+        assert next(job.results()) == (1, 1)
         job.cancel()
         assert job.status == "cancelled"
         endless.put(0)  # lets the thread go
@@ -156,9 +156,9 @@ class TestMemory:
         with pytest.raises(LocalProtocolError, match="keep_results=True"):
             job.results()
         kept = queue.foreach(x=range(100), combine="+").submit(lambda x: x, keep_results=True)
-        assert sorted(kept.results()) == [(x, x) for x in range(100)]
+        assert sorted(kept.results()) == [(x + 1, x) for x in range(100)]
         listed = queue.foreach(x=range(3), inorder=False).submit(lambda x: x)
-        assert sorted(listed.results()) == [(0, 0), (1, 1), (2, 2)]
+        assert sorted(listed.results()) == [(1, 0), (2, 1), (3, 2)]
 
 
 class TestTime:
@@ -265,12 +265,12 @@ class TestLocalWorkers:
             warnings.warn("careful", stacklevel=1)
 
         with dr.local(2, "shown", server.url, codec="cloudpickle"):
-            dr.foreach(x="ab").dopar(body)
+            dr.foreach(x=["a", "b"]).dopar(body)
             out = capfd.readouterr().out
         assert sorted(line for line in out.splitlines() if "hello" in line) == ["[1] hello a", "[2] hello b"]
         assert "UserWarning: careful" in out
         with dr.local(1, "shown", server.url, codec="cloudpickle", output=False):
-            dr.foreach(x="ab").dopar(body)
+            dr.foreach(x=["a", "b"]).dopar(body)
         assert "hello" not in capfd.readouterr().out
         Queue("shown", server.url).remove()
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pydoredis as dr
+from pydoredis import errors
 from tests.redis_process import RedisProcess
 
 
@@ -17,6 +18,13 @@ def test_every_public_name_is_there() -> None:
         assert getattr(dr, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'frobnicate'"):
         dr.frobnicate  # noqa: B018
+
+
+def test_every_error_is_public() -> None:
+    raised = [found for found in vars(errors).values() if isinstance(found, type)]
+    names = {kind.__name__ for kind in raised if issubclass(kind, BaseException)}
+    assert "TaskError" in names
+    assert names <= set(dr.__all__)
 
 
 def test_the_order_of_imports_does_not_matter() -> None:
@@ -47,7 +55,7 @@ def test_a_registered_queue() -> None:
             assert dr.redis_get("B1") is None
             job = dr.foreach(x=range(3)).submit(lambda x: __import__("time").sleep(3))
             assert [row.job for row in queue.jobs()] == [job.id]
-            assert len(dr.jobs(as_pandas=False)) == 1
+            assert len(dr.jobs()) == 1
             queue.remove_job(job.id)
             with pytest.raises(dr.JobCancelled):
                 job.result(60)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Iterator
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -42,7 +41,9 @@ def test_streams_are_those_of_r() -> None:
 
 @given(st.integers(-streams.MAX_R_SEED, streams.MAX_R_SEED), st.integers(0, 10**12), st.integers(1, 10))
 def test_a_jump_is_many_steps(seed: int, far: int, more: int) -> None:
-    assert list(islice(streams.streams(seed), more)) == [streams.stream(seed, n + 1) for n in range(more)]
+    in_turn = streams.Streams(seed)
+    for n in (0, *range(far, far + more), far + more - 1, 1):
+        assert in_turn[n] == streams.stream(seed, n)
     first, _ = streams._stream_jumps()
     there = streams._power(first, far, streams.M1)
     assert streams._product(there, streams._power(first, more, streams.M1), streams.M1) == streams._power(
@@ -68,8 +69,16 @@ def test_what_r_could_not_have(seed: int, n: int) -> None:
         streams.stream(seed, n)
 
 
+@given(st.integers(2**31, 2**128), st.integers(1, 10**6))
+def test_seeds_of_iterations_are_integers_for_r(seed: int, first: int) -> None:
+    drawn = [streams.r_seed(seed, n) for n in range(first, first + 100)]
+    assert len(set(drawn)) == 100
+    assert all(0 <= one < 2**31 for one in drawn)
+    assert not streams.is_r_seed(streams.fresh_seed())
+
+
 def test_outside_of_a_body_rng_says_what_to_do() -> None:
-    with pytest.raises(ConfigError, match=r"foreach\(\.\.\., seed=1\)"):
+    with pytest.raises(ConfigError, match="the body of a loop"):
         streams.rng()
 
 

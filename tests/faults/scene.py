@@ -83,7 +83,7 @@ class Scene:
         self.pool = Pool(server.url, self.client, QUEUE)
         self._directory = directory
         self._gate = directory / "gate"
-        self._job: Job | None = None
+        self._job: Job[Any, Any] | None = None
         self._session: Session | None = None
         codec = ("--codec", "auto" if setup.needs_r_peers else "cloudpickle", "--loglevel", "DEBUG")
         self.victim: Peer = self.pool.add_agent(options=codec, url=self.proxy.url)

@@ -151,7 +151,7 @@ def test_a_copy_that_is_answered_after_the_end(queue: Queue, client: redis.Redis
         assert job.result(60) == [0, 1, 2]
     assert started(client) == 0
     client.lpush(f"Q.out.{job.id}", b"late")
-    assert not jobs("Q", connection=queue.connection, as_pandas=False)
+    assert not jobs("Q", connection=queue.connection)
     assert lasting_keys(client, "Q") == set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def body(directory: Path) -> str:
     }}"""
 
 
-def cancelled_at_work(pool: Pool, directory: Path, tasks: int) -> tuple[Queue, Job]:
+def cancelled_at_work(pool: Pool, directory: Path, tasks: int) -> tuple[Queue, Job[Any, Any]]:
     """A job of ours that is cancelled while each worker runs one of its tasks."""
     queue = Queue(pool.queue, pool.url)
     job = queue.foreach(x=range(tasks)).submit(rexpr(body(directory)))
@@ -38,7 +39,7 @@ def cancelled_at_work(pool: Pool, directory: Path, tasks: int) -> tuple[Queue, J
     return queue, job
 
 
-def late_result(pool: Pool, job: Job, r_worker: Peer, directory: Path) -> Callable[[], bool]:
+def late_result(pool: Pool, job: Job[Any, Any], r_worker: Peer, directory: Path) -> Callable[[], bool]:
     """Let R's worker go on. Its next task tells that it has pushed its result before."""
     (directory / "go").touch()
     after = directory.with_name("after")
@@ -52,7 +53,7 @@ def late_result(pool: Pool, job: Job, r_worker: Peer, directory: Path) -> Callab
     return lambda: not [key for key in pool.client.scan_iter() if lasts(pool, key, job)]
 
 
-def lasts(pool: Pool, key: bytes, job: Job) -> bool:
+def lasts(pool: Pool, key: bytes, job: Job[Any, Any]) -> bool:
     """Whether this is a key of the job, and stays."""
     return job.id.encode() in key and int(pool.client.pttl(key)) == -1
 

@@ -135,8 +135,11 @@ def elements(message: bytes) -> dict[str, Any]:
             found[str(name)] = value
     if isinstance(result.values[0], values.Raw):
         for name, outcome in zip(found, cloudpickle.loads(bytes(result.values[0])), strict=True):
-            crashed = isinstance(outcome[1], WorkerCrashed)
-            found[name] = (CRASH_CLASS, outcome[1].message) if crashed else outcome
+            found[name] = outcome
+            if outcome is not None and outcome[0] == "error":
+                error = outcome[1].again()
+                crashed = isinstance(error, WorkerCrashed)
+                found[name] = (CRASH_CLASS, error.message) if crashed else ("error", error)
     return found
 
 

@@ -181,6 +181,10 @@ class Executor:
         """Send a job environment."""
         self.send(Kind.ENVIRONMENT, number, body=data)
 
+    def forget(self, number: int) -> None:
+        """Have a job environment forgotten."""
+        self.send(Kind.FORGET, number)
+
     def submit(self, environment: int, task: bytes, place: int = 1) -> int:
         """Send a task; returns its number."""
         self._numbers += 1

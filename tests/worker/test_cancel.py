@@ -83,18 +83,18 @@ def body(engine: Engine, in_python: Callable[..., Any], in_r: str) -> Any:
     return in_python if engine == "python" else rexpr(in_r)
 
 
-def begin(queue: Queue, path: Path, made: Any) -> Job:
+def begin(queue: Queue, path: Path, made: Any) -> Job[Any, Any]:
     """A job whose one task is at work."""
     job = queue.foreach(path=[str(path)]).submit(made)
     wait_until(lambda: (path / "at work").exists(), "it is at work", 40)
     return job
 
 
-def cancel(job: Job, queue: Queue) -> None:
+def cancel(job: Job[Any, Any], queue: Queue) -> None:
     job.cancel()
 
 
-def remove(job: Job, queue: Queue) -> None:
+def remove(job: Job[Any, Any], queue: Queue) -> None:
     remove_job(job.id, connection=queue.connection)
 
 
@@ -105,7 +105,7 @@ def is_served(queue: Queue, engine: Engine) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("stop", [cancel, pytest.param(remove, marks=pytest.mark.slow)])
 def test_a_body_cleans_up_and_its_executor_stays(
-    queue: Queue, tmp_path: Path, engine: Engine, stop: Callable[[Job, Queue], None]
+    queue: Queue, tmp_path: Path, engine: Engine, stop: Callable[[Job[Any, Any], Queue], None]
 ) -> None:
     with pool(queue, engine) as pids:
         job = begin(queue, tmp_path, body(engine, sleep_and_clean_up, SLEEP_AND_CLEAN_UP))

@@ -265,7 +265,7 @@ def is_out_of_memory(i: int) -> None:
 @pytest.mark.slow
 def test_a_body_that_takes_all_memory(redis_url: str, redis_client: redis.Redis) -> None:
     with tidy_worker(redis_url, redis_client):
-        status, error, _ = outcome(redis_client, allocates, limit=4 << 30)
+        status, error = outcome(redis_client, allocates, limit=4 << 30)
         assert status == "error"
         assert isinstance(error, MemoryError)
 
@@ -291,7 +291,7 @@ def raises(i: int, name: str) -> None:
 def test_a_body_that_raises_what_is_no_error(redis_url: str, redis_client: redis.Redis, name: str) -> None:
     with tidy_worker(redis_url, redis_client) as agent:
         before = children(agent.pid)
-        status, error, _ = outcome(redis_client, raises, name=name)
+        status, error = outcome(redis_client, raises, name=name)
         assert status == "error"
         assert type(error).__name__ == name
         assert children(agent.pid) == before

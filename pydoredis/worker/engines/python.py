@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
-import inspect
 import platform
-import random
+import signal
 import sys
 import time
 import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
-import numpy as np
 
 import rinterop
-from pydoredis import streams
-from pydoredis.errors import EvaluatorError, RemoteProtocolError
+from pydoredis import pickles, streams
+from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
+from pydoredis.exports import Globals
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
+from pydoredis.worker.engines import process_state
 from pydoredis.worker.engines.base import (
     KEEP_AFTER_S,
     KEEP_SHARE,
@@ -36,6 +34,7 @@ from pydoredis.worker.engines.base import (
 )
 from pydoredis.worker.engines.interrupts import Interrupts
 from pydoredis.worker.engines.places import Places, flush
+from pydoredis.worker.engines.process_state import State
 from pydoredis.worker.frames import Bytes
 from rinterop import values
 
@@ -48,12 +47,16 @@ class Job:
         data: Its bytes until the first task.
         program: What it holds, from then on.
         failure: Why there is no program, if so.
+        globals: Its exports.
+        state: What the process was like when it last ran here; None before.
         other_python: The coordinator's minor version of Python if it is not ours: code must not travel then.
     """
 
     data: bytes = b""
     program: Program | None = None
-    failure: Outcome = field(default=())
+    failure: Outcome | None = None
+    globals: Globals = field(default_factory=Globals)
+    state: State | None = None
     other_python: str = ""
 
 
@@ -66,10 +69,12 @@ class PythonEngine:
         self._places = Places()
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
         self._jobs: dict[int, Job] = {}
+        self._current: Job | None = None
         # What a body prints has to be in the pipe before its result is, line by line like a terminal's.
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError):
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+        self._initial_state = process_state.capture()
 
     def load(self, number: int, data: Bytes) -> None:
         """Keep a job environment; it is read when the first task comes."""
@@ -77,7 +82,9 @@ class PythonEngine:
 
     def forget(self, number: int) -> None:
         """Let a job environment go."""
-        self._jobs.pop(number, None)
+        job = self._jobs.pop(number, None)
+        if job is not None and job is self._current:
+            self._switch_to(None)
 
     def watch_output(self, fd: int, cut: Bytes) -> None:
         """See `Engine.watch_output`."""
@@ -105,7 +112,9 @@ class PythonEngine:
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
-        if job.program is None and not job.failure:
+        if job is not self._current:
+            self._switch_to(job)
+        if job.program is None and job.failure is None:
             _open(job)
         if job.other_python and python.holds_code(payload):
             raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
@@ -124,8 +133,7 @@ class PythonEngine:
                 reach(place + 1 + index)
             if index in verdicts:
                 condition_class, _, message = verdicts[index].partition("\n")
-                error = wire.verdict_error("", int(name), condition_class, message)
-                outcomes.append(("error", error, message))
+                outcomes.append(python.failure(wire.verdict_error("", int(name), condition_class, message)))
             elif job.program is None:
                 outcomes.append(job.failure)
             else:
@@ -144,6 +152,16 @@ class PythonEngine:
             outcomes = [outcome and _without_code(outcome, job.other_python) for outcome in outcomes]
         return python.encode_result(numbers, outcomes)
 
+    def _switch_to(self, job: Job | None) -> None:
+        """Leave the process as the next job has left it, or as it was in the beginning."""
+        if self._current is not None:
+            self._current.state = process_state.capture()
+            self._current.globals.__exit__()
+        process_state.restore(job.state if job and job.state else self._initial_state)
+        if job is not None:
+            job.globals.__enter__()
+        self._current = job
+
 
 def _open(job: Job) -> None:
     """Unpickle the program and prepare it. What goes wrong is the value of every iteration."""
@@ -157,16 +175,13 @@ def _open(job: Job) -> None:
         for name in values.strings(fields.get("modules")) or ():
             _import(str(name))
         program = _unpickle(fields)
-        if program.exports:
-            function = _underlying_function(program.body)
-            if function is None:
-                raise EvaluatorError("python", "exports need a body that is written in Python")
-            function.__globals__.update(program.exports)
+        job.globals = Globals(program.body, program.exports)
+        job.globals.__enter__()
         if program.init is not None:
             program.init()
         job.program = program
     except BaseException as exc:
-        job.failure = _failure(exc)
+        job.failure = python.failure(exc)
         traceback.print_exc()
 
 
@@ -207,9 +222,10 @@ def _unpickle(fields: values.List) -> Program:
     except BaseException as exc:
         theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
         ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"
-        cause = f"{type(exc).__name__}: {exc}"
+        cause = f"{type(exc).__name__}: {shown(exc, str)}"
         raise EvaluatorError(
-            "python", f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}"
+            "python",
+            f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}{pickles.advice(exc)}",
         ) from exc
     if not isinstance(program, Program):
         raise EvaluatorError("python", f"the job's body is a {type(program).__name__}, no program")
@@ -228,8 +244,9 @@ def _without_code(outcome: Outcome, theirs: str) -> Outcome:
     """An outcome that another version of Python can read without harm."""
     if not python.holds_code(python.dump_outcomes([outcome])):
         return outcome
-    message = _other_python("the value holds", theirs)
-    return ("error", EvaluatorError("python", message), message)
+    if outcome[0] == "error":
+        return ("error", outcome[1].without(python.holds_code))
+    return python.failure(EvaluatorError("python", _other_python("the value holds", theirs)))
 
 
 def _text(fields: values.List, name: str) -> str:
@@ -237,31 +254,18 @@ def _text(fields: values.List, name: str) -> str:
     return str(found[0]) if found else "of unknown version"
 
 
-def _underlying_function(body: Callable[..., Any]) -> types.FunctionType | None:
-    """The Python function inside of a partial, a method, a callable object; None if there is none."""
-    seen: Any = inspect.unwrap(body)
-    while isinstance(seen, functools.partial):
-        seen = inspect.unwrap(seen.func)
-    seen = getattr(seen, "__func__", seen)
-    if not isinstance(seen, types.FunctionType) and callable(seen):
-        seen = inspect.unwrap(type(seen).__call__)
-    return seen if isinstance(seen, types.FunctionType) else None
-
-
 def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interrupts) -> Outcome:
     """The value of one iteration, or what it raised; `sys.exit()` too is an error."""
     try:
         args, kwargs = call
-        if program.seed is None:
-            # As under doRedis: by the iteration's number alone (protocol, section 8).
-            random.seed(number)
-            np.random.seed(number % 2**32)
-        else:
-            streams.seed_iteration(program.seed, number)
+        streams.seed_iteration(program.seed, number)
         with interrupts:
             return ("ok", program.body(*args, **kwargs))
     except BaseException as exc:
-        return _failure(exc)
+        return python.failure(exc)
+    finally:
+        # An alarm that the body has set and forgotten would go off in another one, or in code of ours.
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) -> None:
@@ -275,15 +279,7 @@ def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) 
             reduce([outcome[1] for outcome in outcomes if outcome and outcome[0] == "ok"]),
         )
     except BaseException as exc:
-        folded = _failure(exc)
+        folded = python.failure(exc)
     for place in places:
         outcomes[place] = None
     outcomes[places[0]] = folded
-
-
-def _failure(exc: BaseException) -> Outcome:
-    """What is sent for an exception: the traceback without our own frames, for it can't be pickled."""
-    shown = traceback.TracebackException.from_exception(exc)
-    while len(shown.stack) > 1 and shown.stack[0].filename == __file__:
-        shown.stack.pop(0)
-    return ("error", exc, "".join(shown.format()))

@@ -1,0 +1,114 @@
+"""Python objects as bytes: by reference where both sides have the module, by value where only one has it.
+
+`reducers` writes what cloudpickle leaves out, `culprit` finds what cannot be written, `raised` takes
+exceptions along.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import ChainMap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, ClassVar
+
+import cloudpickle
+
+from pydoredis.errors import RemoteProtocolError, shown
+from pydoredis.pickles import reducers
+
+
+class _ByReference(pickle.Pickler):
+    """What C's pickler writes by itself, and exceptions that can be read again."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, BaseException):
+            return reducers.exception(obj)
+        return NotImplemented
+
+
+class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle's, with what it leaves out."""
+
+    dispatch_table: ClassVar[Any] = ChainMap(reducers.TABLE, cloudpickle.Pickler.dispatch_table)
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, BaseException):
+            return reducers.exception(obj)
+        reduced = super().reducer_override(obj)
+        if reduced is NotImplemented:
+            return reduced
+        if isinstance(obj, type):
+            return reducers.class_(obj, reduced)
+        return reducers.function(obj, reduced)
+
+
+def dump(data: Any) -> bytes:
+    """Pickle in C where that is enough; by value, slowly, what only this process has.
+
+    What is in `__main__` would be pickled by reference to a `__main__` that is another one there.
+
+    Raises:
+        Exception: Whatever the objects raise; see `culprit.find`.
+    """
+    file = io.BytesIO()
+    try:
+        _ByReference(file, pickle.HIGHEST_PROTOCOL).dump(data)
+    except Exception:
+        return dump_by_value(data)
+    pickled = file.getvalue()
+    if b"__main__" in pickled:
+        return dump_by_value(data)
+    for name in cloudpickle.list_registry_pickle_by_value():
+        if name.encode() in pickled:
+            return dump_by_value(data)
+    return pickled
+
+
+def dump_by_value(data: Any) -> bytes:
+    """Pickle with the code of what only this process has. Raises what `dump` raises."""
+    file = io.BytesIO()
+    _ByValue(file).dump(data)
+    return file.getvalue()
+
+
+def load(data: bytes) -> Any:
+    """What was pickled.
+
+    Raises:
+        RemoteProtocolError: If it cannot be read here, whatever the objects do when they are made.
+    """
+    try:
+        return pickle.loads(data)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = f"cannot be unpickled here: {type(error).__name__}: {shown(error, str)}"
+        raise RemoteProtocolError(reason) from error
+
+
+def advice(error: BaseException | None) -> str:
+    """What can be done about a module that workers do not have; empty if the error is another one."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return ""
+    package = error.name.partition(".")[0]
+    return (
+        f". Send it along with export=[{package}], install it where the workers are, or start them where "
+        "Python finds it (PYTHONPATH)"
+    )
+
+
+@contextmanager
+def by_value(modules: Iterable[ModuleType]) -> Iterator[None]:
+    """Inside, functions and classes of these modules are pickled with their code."""
+    registered = cloudpickle.list_registry_pickle_by_value()
+    added = [module for module in modules if module.__name__ not in registered]
+    for module in added:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in added:
+            cloudpickle.unregister_pickle_by_value(module)

@@ -1,0 +1,1 @@
+"""Pickles: what cloudpickle leaves out, what cannot be pickled, exceptions."""

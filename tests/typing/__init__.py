@@ -1,0 +1,1 @@
+"""Programs for type checkers, and the test that has them checked."""
