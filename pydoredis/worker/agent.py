@@ -9,7 +9,6 @@ collections of `Hands` until Redis has confirmed that it may be forgotten.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
@@ -121,8 +120,7 @@ class Agent:
                 self._gather()
                 if not self._shutdown.begun:
                     self._server.join()
-                    with contextlib.suppress(StoreUnavailable):  # the next beat says it
-                        self._heart.announce()
+                    self._heart.announce()
                     log.info(
                         "up: %d workers (%s) on queue %s, Redis %s at %s%s",
                         *(settings.workers, self._crew.engine_text, ", ".join(settings.queues)),

@@ -78,13 +78,10 @@ class Heart:
                 yield self._over.get_nowait()
 
     def announce(self) -> None:
-        """Say from now on that the agent serves its queues.
-
-        Raises:
-            StoreUnavailable: If Redis does not answer.
-        """
+        """Say from now on that the agent serves its queues; with the next beat, if Redis is away just now."""
         self._announced.set()
-        self._store.announce(self._queues, self._presence())
+        with contextlib.suppress(StoreUnavailable):
+            self._store.announce(self._queues, self._presence())
 
     def close(self) -> None:
         """Stop beating; what was not removed will look dead in 10 s."""

@@ -334,7 +334,7 @@ BODIES_IN_R = {
         "SIGKILL",
     ),
     "recursion without end": ("f <- function(x) f(x); f(1)", None),
-    "interrupts itself": ("tools::pskill(Sys.getpid(), 2); 7", 7),
+    "interrupts itself": ("tools::pskill(Sys.getpid(), 2); Sys.sleep(60)", "interrupted"),
     "prints rubbish": (r"cat('\0362\n'); system('head -c 100000 /dev/urandom'); 7", 7),
     "prints a lot": ("for (k in 1:10000) cat(strrep('x', 999), '\\n'); 7", 7),
     "forks": ("parallel::mcparallel(Sys.sleep(600)); 7", 7),
