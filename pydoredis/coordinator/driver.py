@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydoredis.backoff import Backoff
+from pydoredis.coordinator import staffing
 from pydoredis.coordinator.feeding import Bind, Feed, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import Block, Ledger, Sighting
@@ -354,7 +355,7 @@ class Driver:
         found = self._shortage(silent_s)
         if found is not None and found.is_final:
             raise NoWorkers(self.keys.queue, found.reason)
-        if found is not None:
+        if found is not None and silent_s >= staffing.PATIENCE_S:
             log.warning("job %s waits: %s", self.job, found.reason)
 
     def _shortage(self, silent_s: float | None) -> Shortage | None:

@@ -11,11 +11,14 @@ from pydoredis.protocol.presence import Presence, minor_version
 _LANGUAGES: dict[Codec, str] = {"r": "R", "cloudpickle": "Python"}
 
 
-FIRST_LOOK_S = 5.0
+FIRST_LOOK_S = 1.0
 """Seconds without a result after which it is looked whether anybody can run the job."""
 
-LOOK_GROWTH = 6
-"""How many times as long it takes to each look after that: half a minute, three minutes ..."""
+LOOK_GROWTH = 5
+"""How many times as long it takes to each look after that: 5 seconds, half a minute, two minutes ..."""
+
+PATIENCE_S = 5.0
+"""Seconds without a result after which it is said that nobody is there just now: workers may be starting."""
 
 LONGEST_PAUSE_S = 600.0
 

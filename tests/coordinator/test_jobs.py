@@ -187,7 +187,7 @@ class TestWorkersThatAreNotThere:
     def test_it_is_said_after_a_while(
         self, server: RedisProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(staffing, "FIRST_LOOK_S", 0.1)
+        _be_impatient(monkeypatch)
         caplog.set_level(logging.WARNING, "pydoredis")
         mistyped = Queue("q", server.url)
         job = mistyped.foreach(range(3)).submit(abs)
@@ -201,7 +201,7 @@ class TestWorkersThatAreNotThere:
     def test_workers_of_another_language(
         self, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(staffing, "FIRST_LOOK_S", 0.1)
+        _be_impatient(monkeypatch)
         job = queue.foreach(x=[4]).submit(dr.rexpr("sqrt(x)"))
         wait_until(lambda: "no worker on queue 'Q' runs R; there are 2 on" in caplog.text, "it is said")
         job.cancel()
@@ -226,7 +226,7 @@ class TestAnotherPython:
     @pytest.fixture(autouse=True)
     def pretend(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("pydoredis.protocol.python.platform.python_version", lambda: "3.99.1")
-        monkeypatch.setattr(staffing, "FIRST_LOOK_S", 0.1)
+        _be_impatient(monkeypatch)
 
     def test_code_never_gets_there(self, queue: Queue) -> None:
         with pytest.raises(
@@ -337,6 +337,12 @@ class TestLocalWorkers:
         wait_until(lambda: "local workers ended with status -9" in caplog.text, "it is said")
         workers.stop()
         queue.remove()
+
+
+def _be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have coordinators look who is there, and say it, soon."""
+    monkeypatch.setattr(staffing, "FIRST_LOOK_S", 0.1)
+    monkeypatch.setattr(staffing, "PATIENCE_S", 0.0)
 
 
 def _slow_pid(x: int) -> int:
