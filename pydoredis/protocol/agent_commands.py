@@ -1,4 +1,5 @@
-"""What an agent asks of Redis and what it is told, as values; `store.agent` turns them into commands and back.
+"""What an agent asks of Redis and what it is told, as values; `store.agent` turns them into commands and
+back.
 
 Each command may be sent any number of times and takes effect once: when its reply is lost, the agent sends it
 again. A comment behind each command names the type of its reply.
@@ -24,17 +25,37 @@ End = Literal["head", "tail", "python"]
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Say that the agent serves the queues, for the next seconds; count its workers in if they are not counted.
+    """Say that the agent serves the queues, for the next seconds; count its workers in if they are not
+    counted.
 
     Attributes:
         agent: What it says of itself.
         open: Whether to open queues that are not open: when it joins, and at a server that lost its data.
 
-    Reply: `bool`, whether at least one of the queues is open.
+    Reply: `Announced`.
     """
 
     agent: Presence
     open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What `Announce` found.
+
+    Attributes:
+        open: Whether at least one of the queues is open.
+        agents: How many agents serve the queue that has most, this one included.
+        joined: Queues where the agent's workers were counted in by this.
+    """
+
+    open: bool
+    agents: int
+    joined: tuple[QueueKeys, ...] = ()
+
+
+class RefusedError(Exception):
+    """Redis is there, but does not do what it was asked; the text is what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +69,9 @@ class Leave:
 class Take:
     """Take tasks off the queues and mark them, in one step.
 
-    Tasks are taken from the heads of the lists, in the order of preference of the lists. A task is taken while
-    an executor is free for it (`free`), or if its job allows one ahead (`ahead`); the first one that is not
-    ends the taking from its list.
+    Tasks are taken from the heads of the lists, in the order of preference of the lists. A task is taken
+    while an executor is free for it (`free`), or if its job allows one ahead (`ahead`); the first one that is
+    not ends the taking from its list.
 
     Attributes:
         batch: Number of the request, one for each that differs. The same number gives the same tasks again.
@@ -212,8 +233,8 @@ class KeepRecords:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Delete what came late of jobs that are over; recover what agents left that died: their part of the count,
-    and tasks that they had set aside. Reply: None.
+    """Delete what came late of jobs that are over; recover what agents left that died: their part of the
+    count, and tasks that they had set aside. Reply: None.
     """
 
     keys: QueueKeys
@@ -223,4 +244,3 @@ Command: TypeAlias = (
     "Announce | Leave | Take | Fetch | Mark | Bury | Publish | GiveBack | Drop | CountCrash | LookUpCrashes"
     " | KeepAlive | KeepRecords | Sweep"
 )
-

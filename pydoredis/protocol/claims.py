@@ -18,8 +18,8 @@ class Claim:
         keys: The queue that it was taken from.
         task: The task.
         tag: Its tag (`TaskTag`), which names the agent's machine.
-        name: Tells this claim from all others of all agents: a tag comes again when a task is taken twice in a
-            second.
+        name: Tells this claim from all others of all agents: a tag comes again when a task is taken twice in
+            a second.
         lapsed: Whether its alive key was ever found missing: then it may have been resubmitted.
         ours: Whether a Python coordinator submitted it.
         cancelled: Whether its job was cancelled.

@@ -1,0 +1,135 @@
+"""Which executor gets which task, and what goes back because a task runs longer than was expected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from pydoredis.protocol.messages import Codec
+from pydoredis.worker.core.executors import Executor, Executors
+from pydoredis.worker.core.hiring import Hiring
+from pydoredis.worker.core.instructions import Hand, Instruction, Recall
+from pydoredis.worker.core.lease import Lease, Shelves, State
+from pydoredis.worker.core.recycling import Limits
+
+
+class Dispatch:
+    """Hands waiting tasks to executors, and lets those go that would wait behind a long one.
+
+    Args:
+        shelves: The agent's leases.
+        executors: Its executors.
+        hiring: Starts executors for a codec that is wanted for the first time.
+        limits: After how many tasks an executor is replaced.
+        do: Carries out instructions.
+    """
+
+    def __init__(
+        self,
+        shelves: Shelves,
+        executors: Executors,
+        hiring: Hiring,
+        limits: Limits,
+        do: Callable[[Instruction], None],
+    ) -> None:
+        self._shelves = shelves
+        self._executors = executors
+        self._hiring = hiring
+        self._limits = limits
+        self._do = do
+        self.slowed = False  # whether tasks of a job have become longer
+
+    def due_s(self, now_s: float) -> float:
+        """When (monotonic) a task that runs will have run so long that others must not wait for it."""
+        behind = self._shelves.count(State.WAITING) > 0
+        return min(
+            (
+                each.overrun_s
+                for each in self._executors
+                if (behind or len(each.leases) > 1) and now_s < each.overrun_s
+            ),
+            default=float("inf"),
+        )
+
+    # --- handing out --------------------------------------------------------------------------------------
+
+    def hand_out(self, now_s: float) -> None:
+        """Hand waiting tasks to executors, in their order; a job for which there is no room holds up no
+        other.""" if not self._shelves.count(State.WAITING):
+            return
+        full: set[int] = set()
+        for lease in self._shelves[State.WAITING]:
+            job = lease.job
+            assert job is not None
+            if job.number in full:
+                continue
+            executor = self._choose(lease, now_s)
+            if executor is None:
+                full.add(job.number)
+            else:
+                executor.put(lease, job.durations.expected_s, now_s)
+                self._do(Hand(executor.number, lease))
+
+    def _choose(self, lease: Lease, now_s: float) -> Executor | None:
+        """An idle executor; or else the one with the least work, if this task may wait behind that."""
+        assert lease.job is not None
+        codec = lease.job.environment.codec
+        if self._hiring.unserved(codec):
+            self._hiring.fill(codec, now_s)
+        open_ = [
+            each
+            for each in self._executors.of(codec)
+            if each.open and self._limits.room(each.tasks_done + len(each.leases))
+        ]
+        idle = [each for each in open_ if not each.leases]
+        if idle:
+            return idle[0] if self._executors.busy < self._executors.size else None
+        expected_s = lease.job.durations.expected_s
+        return min(
+            (each for each in open_ if each.takes(expected_s, now_s)),
+            key=lambda each: each.load_s,
+            default=None,
+        )
+
+    # --- taking back --------------------------------------------------------------------------------------
+
+    def recall(self, now_s: float, *, all_: bool = False) -> None:
+        """Take back what waits in pipes behind a task that runs too long, or that was cancelled."""
+        for executor in self._executors:
+            if len(executor.leases) < 2 or executor.recalled:
+                continue
+            if all_ or now_s >= executor.overrun_s or any(lease.cancelled for lease in executor.leases):
+                executor.recalled = True
+                self._do(Recall(executor.number))
+
+    def give_back(self, now_s: float) -> None:
+        """Put waiting tasks back on their queues for which no executor here has time soon."""
+        if not self._shelves.count(State.WAITING):
+            return
+        if not self.slowed and all(now_s < each.overrun_s for each in self._executors):
+            return
+        self.slowed = False
+        openings: dict[Codec, int] = {}
+        busy = self._executors.busy
+        allowed: Counter[int] = Counter()
+        known: set[int] = set()
+        for lease in self._shelves[State.WAITING]:
+            assert lease.job is not None
+            job, codec = lease.job, lease.job.environment.codec
+            able = self._executors.of(codec)
+            if not able or lease.kept:
+                continue  # executors are being started; or what is finished of it is here
+            if codec not in openings:
+                idle = sum(1 for each in able if not each.leases)
+                openings[codec] = max(0, min(idle, self._executors.size - busy))
+            if job.number not in known:
+                known.add(job.number)
+                going_on = sum(1 for each in able if each.leases and now_s < each.overrun_s)
+                # Twice what is fetched ahead, so that noise moves nothing to and fro.
+                allowed[job.number] = 2 * going_on * job.durations.per_executor
+            if openings[codec] > 0:
+                openings[codec] -= 1
+            elif allowed[job.number] > 0:
+                allowed[job.number] -= 1
+            else:
+                lease.give_back("head", quiet=True)

@@ -1,0 +1,221 @@
+"""What is taken off the queues, and what becomes of it: a lease for each task."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from pydoredis.errors import RemoteProtocolError
+from pydoredis.protocol import wire
+from pydoredis.protocol.agent_commands import KNOWN, UNREAD, Taken, TakenTask
+from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
+from pydoredis.protocol.keys import TaskTag
+from pydoredis.protocol.messages import Codec, JobEnvironment, Task
+from pydoredis.worker.core.executors import Executors
+from pydoredis.worker.core.hiring import Hiring
+from pydoredis.worker.core.instructions import Instruction, Log
+from pydoredis.worker.core.jobs import LoadedJobs
+from pydoredis.worker.core.lease import Lease, Shelves, State
+from pydoredis.worker.core.prefetch import PIPE_AHEAD_S
+from pydoredis.worker.core.refusals import Refusals
+
+Environments = Mapping[str, "bytes | Literal['unread', 'known'] | None"]
+Refusal = Callable[[JobEnvironment], "str | None"]
+
+
+class Intake:
+    """Says what there is room for, and sorts what comes.
+
+    Attributes:
+        unreadable: Payloads that were set aside, to be buried: with their queue, and whether to keep them.
+        tasks_left: How many more tasks the agent may take, those that it holds included; None for any number.
+
+    Args:
+        agent_id: The agent's, for the names of claims.
+        shelves: The agent's leases.
+        jobs: The jobs that it knows.
+        executors: Its executors.
+        hiring: Starts others.
+        refusals: When to rest from tasks that are not served here.
+        codecs: What is served here.
+        refusal: Tells why a job cannot be run here, if it cannot.
+        do: Carries out instructions.
+    """
+
+    def __init__(
+        self,
+        agent_id: str,
+        shelves: Shelves,
+        jobs: LoadedJobs,
+        executors: Executors,
+        hiring: Hiring,
+        refusals: Refusals,
+        codecs: Sequence[Codec],
+        refusal: Refusal,
+        do: Callable[[Instruction], None],
+    ) -> None:
+        self.unreadable: list[tuple[TakenTask, bool]] = []
+        self.tasks_left: int | None = None
+        self._agent_id = agent_id
+        self._shelves = shelves
+        self._jobs = jobs
+        self._executors = executors
+        self._hiring = hiring
+        self._refusals = refusals
+        self._codecs = codecs
+        self._refusal = refusal
+        self._do = do
+        self._numbers = itertools.count(1)
+        self._refused_jobs: deque[str] = deque(maxlen=100)
+
+    # --- room ---------------------------------------------------------------------------------------------
+
+    def room(self, now_s: float) -> tuple[int, dict[str, int]]:
+        """How many tasks of any job there is an executor for, and how many of which job may come in
+        addition.""" if self._refusals.resting(now_s):
+            return 0, {}
+        executors = list(self._executors)
+        size = self._executors.size
+        busy = self._executors.busy
+        idle = sum(1 for each in executors if each.open and not each.leases)
+        if self._hiring.startable:
+            idle = size
+        to_start = self._shelves.count(State.WAITING, State.SEEN, State.ASIDE)
+        left = self._left()
+        free = max(0, min(size - busy, idle) - to_start)
+        free = min(free, left)
+        left -= free
+        ahead: dict[str, int] = {}
+        going_on = sum(1 for each in executors if each.leases and each.open and now_s < each.overrun_s)
+        if not going_on:
+            return free, ahead
+        for job in self._jobs:
+            expected_s = job.durations.expected_s
+            if expected_s is None or left <= 0:
+                continue
+            in_pipe = int(PIPE_AHEAD_S / max(expected_s, 1e-6))
+            running = sum(1 for each in executors if each.leases and each.leases[0].job is job)
+            wanted = going_on * (in_pipe + job.durations.per_executor) - (job.held - running)
+            # In batches that are worth a request: half of what may wait.
+            if wanted > 0 and 2 * wanted >= going_on * job.durations.per_executor:
+                ahead[job.key] = min(wanted, left)
+                left -= ahead[job.key]
+        return free, ahead
+
+    def answered(self) -> None:
+        """A task has been answered."""
+        if self.tasks_left is not None:
+            self.tasks_left -= 1
+
+    def _left(self) -> int:
+        """How many more tasks may be taken because of `iter`."""
+        if self.tasks_left is None:
+            return 1_000_000
+        return max(0, self.tasks_left - (len(self._shelves) - self._shelves.count(State.ANSWERED)))
+
+    # --- what was taken -----------------------------------------------------------------------------------
+
+    def take(self, taken: Taken, now_s: float) -> None:
+        """Make leases of what was taken."""
+        for each in taken.tasks:
+            task = self._read(each)
+            if task is None:
+                continue
+            lease = self._lease(each, task)
+            if each.tag is None:
+                lease.state = State.ASIDE
+                self._shelves.add(lease)
+            else:
+                self._shelves.add(lease)
+                self.sort(lease, taken.environments, now_s)
+
+    def _read(self, taken: TakenTask) -> Task | None:
+        keys = taken.keys
+        try:
+            task = wire.decode_task(taken.payload)
+        except RemoteProtocolError as error:
+            if taken.tag is None:
+                self._say(logging.WARNING, f"queue {keys.queue}: {error}; kept in {keys.dead!r}")
+                self.unreadable.append((taken, True))
+                return None
+            # Enough of it was read to mark it, so its coordinator waits for an answer.
+            return _marked_task(taken, str(error))
+        if not task.iterations:
+            # What a coordinator submits that found a start key gone: an answer would count as a result of its
+            # job (protocol 12.6).
+            text = f"queue {keys.queue}: dropped a task without iterations of job {task.job}"
+            self._say(logging.WARNING, text)
+            self.unreadable.append((taken, False))
+            return None
+        return task
+
+    def _lease(self, taken: TakenTask, task: Task) -> Lease:
+        number = next(self._numbers)
+        name = f"{taken.tag or ''} claim {self._agent_id} {number}"
+        self._jobs.record(taken.keys, task.job)
+        return Lease(taken.keys, task, taken.tag or "", name, number=number, crashed=taken.crashed)
+
+    def sort(self, lease: Lease, environments: Environments, now_s: float) -> None:
+        """Decide what is to be done with a task that was marked, if its environment is known."""
+        value = environments.get(lease.env, UNREAD)
+        if value is None:
+            lease.drop()
+            self._say(logging.INFO, f"dropped task {lease.block} of job {lease.task.job}: the job is over")
+            return
+        where = f"queue {lease.keys.queue}, job {lease.task.job}"
+        if lease.task.problem:
+            self._say(logging.WARNING, f"{where}: {lease.task.problem}")
+            self.fail(lease, f"the task cannot be run: {lease.task.problem}")
+            return
+        if value == KNOWN:
+            job = self._jobs.known(lease.env)
+        elif value == UNREAD:
+            job = None
+        else:
+            assert isinstance(value, bytes)
+            try:
+                job = self._jobs.find(lease.env, value)
+            except RemoteProtocolError as error:
+                self._say(logging.WARNING, f"{where}: {error}")
+                self.fail(lease, f"the job environment cannot be used: {error}")
+                return
+        if job is None:
+            return  # it is asked for
+        lease.job = job
+        lease.ours = job.environment.ours
+        refusal = self._refusal(job.environment)
+        if refusal:
+            self._refuse(lease, refusal, now_s)
+        elif not lease.crashed:
+            lease.wait()
+
+    def fail(self, lease: Lease, message: str) -> None:
+        """Answer a task with an error for each of its iterations."""
+        lease.answer(wire.encode_failures(lease.task.iterations, message))
+
+    def _refuse(self, lease: Lease, reason: str, now_s: float) -> None:
+        """Put back a task that cannot be run here, and leave it to others for a while."""
+        assert lease.job is not None
+        if lease.job.environment.codec == "cloudpickle" and "cloudpickle" not in self._codecs:
+            lease.give_back("python", quiet=True)  # whence it will not come back to us
+            return
+        lease.give_back("tail", quiet=True)
+        job = lease.task.job
+        self._refusals.note(job, lease.block, now_s)
+        if job not in self._refused_jobs:
+            self._refused_jobs.append(job)
+            self._say(logging.WARNING, f"tasks of job {job} go back: {reason}")
+
+    def _say(self, level: int, text: str) -> None:
+        self._do(Log(level, text))
+
+
+def _marked_task(taken: TakenTask, problem: str) -> Task:
+    """A task of which no more is known than what its marks say."""
+    tag = TaskTag.parse(taken.tag or "")
+    step = 1 if tag.first <= tag.last else -1
+    job = job_of_head(taken.payload[:HEAD_SIZE]) or ""
+    return Task(job, tuple(range(tag.first, tag.last + step, step)), taken.payload, problem)

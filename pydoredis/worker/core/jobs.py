@@ -1,0 +1,95 @@
+"""The jobs that an agent works on: their environments, by ID *and* content, and how long their tasks take."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pydoredis.protocol import wire
+from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.messages import JobEnvironment
+from pydoredis.worker.core.prefetch import Durations
+
+KEPT_JOBS = 8
+KEPT_BYTES = 128 * 1024 * 1024
+"""How many environments an agent keeps, and of what size together, least recently used out. The one that was
+used last stays, whatever its size; those of jobs that are over go."""
+
+
+@dataclass(eq=False)
+class LoadedJob:
+    """A job environment as it was found in Redis.
+
+    Attributes:
+        number: What executors know it by. Another content under the same key is another number.
+        key: Its environment key.
+        environment: The environment.
+        durations: How long its tasks take here.
+        held: How many tasks of it wait for an executor or are in the pipe of one.
+    """
+
+    number: int
+    key: str
+    environment: JobEnvironment
+    durations: Durations = field(default_factory=Durations)
+    held: int = 0
+
+
+class LoadedJobs:
+    """Remembers the jobs of late."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._by_key: OrderedDict[str, LoadedJob] = OrderedDict()
+        self._recorded: dict[tuple[QueueKeys, str], None] = {}
+
+    def lengths(self) -> dict[str, int]:
+        """Lengths in bytes of the environments that are known, by key."""
+        return {key: len(job.environment.payload) for key, job in self._by_key.items()}
+
+    def known(self, key: str) -> LoadedJob | None:
+        """The job whose environment was read last from this key."""
+        return self._by_key.get(key)
+
+    def find(self, key: str, value: bytes) -> LoadedJob:
+        """The job whose environment key holds `value`.
+
+        Raises:
+            RemoteProtocolError: If that is not a job environment.
+        """
+        job = self._by_key.get(key)
+        if job is None or job.environment.payload != value:
+            job = LoadedJob(next(self._numbers), key, wire.decode_environment(value))
+            self._by_key[key] = job
+        self._by_key.move_to_end(key)
+        while len(self._by_key) > 1 and (len(self._by_key) > KEPT_JOBS or self._size_bytes() > KEPT_BYTES):
+            self._by_key.popitem(last=False)
+        return job
+
+    def __iter__(self) -> Iterator[LoadedJob]:
+        """All that are known."""
+        return iter(list(self._by_key.values()))
+
+    def forget(self, key: str) -> LoadedJob | None:
+        """Let go of the job whose environment key this is: it is over. Returns what was known of it."""
+        return self._by_key.pop(key, None)
+
+    # --- jobs of which a record of published blocks is kept in Redis --------------------------------------
+
+    def record(self, keys: QueueKeys, job: str) -> None:
+        """A task of this job was taken."""
+        self._recorded[keys, job] = None
+
+    @property
+    def recorded(self) -> list[tuple[QueueKeys, str]]:
+        """Jobs of which tasks were taken and that were not found to be over."""
+        return list(self._recorded)
+
+    def end(self, keys: QueueKeys, job: str) -> None:
+        """This job is over."""
+        self._recorded.pop((keys, job), None)
+
+    def _size_bytes(self) -> int:
+        return sum(len(job.environment.payload) for job in self._by_key.values())
