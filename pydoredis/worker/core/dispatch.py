@@ -54,8 +54,8 @@ class Dispatch:
     # --- handing out --------------------------------------------------------------------------------------
 
     def hand_out(self, now_s: float) -> None:
-        """Hand waiting tasks to executors, in their order; a job for which there is no room holds up no
-        other.""" if not self._shelves.count(State.WAITING):
+        """Hand waiting tasks to executors, in their order. A job without room holds up no other."""
+        if not self._shelves.count(State.WAITING):
             return
         full: set[int] = set()
         for lease in self._shelves[State.WAITING]:

@@ -74,8 +74,8 @@ class Intake:
     # --- room ---------------------------------------------------------------------------------------------
 
     def room(self, now_s: float) -> tuple[int, dict[str, int]]:
-        """How many tasks of any job there is an executor for, and how many of which job may come in
-        addition.""" if self._refusals.resting(now_s):
+        """For how many tasks there is an executor, and how many of which job may come in addition."""
+        if self._refusals.resting(now_s):
             return 0, {}
         executors = list(self._executors)
         size = self._executors.size
