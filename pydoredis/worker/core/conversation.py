@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from pydoredis.backoff import Backoff
 from pydoredis.errors import StoreUnavailable
-from pydoredis.protocol.agent_commands import Command, RefusedError
+from pydoredis.protocol.agent_commands import Command, RefusedError, Take, Taken
 from pydoredis.worker.core.events import Connected, Lost, Replied
 from pydoredis.worker.core.instructions import Ask, Instruction, Log
 
@@ -48,6 +48,7 @@ class Conversation:
         self._told = False
         self._run_id = ""
         self._stale = True  # whether there may be tasks on the queues that we have not seen
+        self._blocked = False  # whether what comes next is of a job of which nothing may be held ahead
         self._poll_s = FIRST_POLL_S
         self._quiet_until_s = 0.0
 
@@ -132,32 +133,27 @@ class Conversation:
         """There may be tasks."""
         self._stale = True
 
-    def may_look(self, now_s: float) -> bool:
-        """Whether there is a reason to look for tasks now."""
-        return self._stale and now_s >= self._quiet_until_s
-
-    def look_s(self) -> float:
-        """When (monotonic) there will be a reason, as far as the clock gives one; infinity for never."""
-        if self._stale:
-            return self._quiet_until_s
-        return float("inf")
-
-    def looked(self, found: int, now_s: float, *, more: bool, wanted: bool) -> None:
-        """The queues were looked at: so many tasks were taken, and there are more or not.
+    def look_s(self, free: int) -> float:
+        """When (monotonic) there is a reason to look for tasks; infinity for never.
 
         Args:
-            found: How many were taken.
-            now_s: The time.
-            more: Whether some were left.
-            wanted: Whether there was an executor free for whatever might be there.
+            free: For how many tasks of any job there is room.
         """
+        if not self._stale or (self._blocked and not free):
+            return float("inf")
+        return self._quiet_until_s
+
+    def looked(self, command: Take, reply: Taken, now_s: float) -> None:
+        """The queues were looked at."""
+        found, more = len(reply.tasks), reply.more
         self._stale = more or not self._tracking
+        self._blocked = more and found < command.free + sum(command.ahead.values())
         if found or more:
             self._poll_s = FIRST_POLL_S
             self._quiet_until_s = 0.0
         elif self._tracking:
             longest_s = QUIET_S * (self.agents - 1)
-            self._quiet_until_s = now_s + random.uniform(0.0, longest_s) if wanted else 0.0
+            self._quiet_until_s = now_s + random.uniform(0.0, longest_s) if command.free else 0.0
         else:
             self._quiet_until_s = now_s + self._poll_s * random.uniform(0.5, 1.0)
             self._poll_s = min(2 * self._poll_s, LONGEST_POLL_S)

@@ -65,7 +65,7 @@ class Death:
     cause: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Lease(Claim):
     """A task on its way through an agent.
 
@@ -101,6 +101,9 @@ class Lease(Claim):
     due_s: float = 0.0
     end: End = "head"
     quiet: bool = False
+
+    def __repr__(self) -> str:
+        return f"Lease({self.number}, {self.task.job} {self.block}, {self.state.name})"
 
     # --- what is known of it ------------------------------------------------------------------------------
 

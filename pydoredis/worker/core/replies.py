@@ -137,8 +137,7 @@ class Replies:
     # --- tasks --------------------------------------------------------------------------------------------
 
     def _taken(self, command: commands.Take, reply: Taken, now_s: float) -> None:
-        wanted = command.free > 0
-        self._conversation.looked(len(reply.tasks), now_s, more=reply.more, wanted=wanted)
+        self._conversation.looked(command, reply, now_s)
         self._intake.take(reply, now_s)
 
     def _fetched(self, command: commands.Fetch, reply: bytes | None, now_s: float) -> None:

@@ -59,7 +59,8 @@ class Requests:
         """Results, and tasks that are put back or let go of."""
         for leases in _by_queue(self._some_answered()):
             yield commands.Publish([(lease, lease.result) for lease in leases])
-        returning = self._shelves[State.RETURNING]
+        # In the order in which they were taken, wherever in the agent they have been.
+        returning = sorted(self._shelves[State.RETURNING], key=lambda lease: lease.number)
         for end in _ENDS if returning else ():
             for leases in _by_queue(lease for lease in returning if lease.end == end):
                 chosen = list(parts(leases))
@@ -100,10 +101,8 @@ class Requests:
 
     def take(self, now_s: float) -> Iterable[Command]:
         """Tasks, if there may be some and there is room."""
-        if not self._conversation.may_look(now_s):
-            return
         free, ahead = self._intake.room(now_s)
-        if free or ahead:
+        if (free or ahead) and now_s >= self._conversation.look_s(free):
             yield commands.Take(
                 next(self._batches), free, ahead, self._jobs.lengths(), self._pids(), self._begin()
             )

@@ -45,7 +45,6 @@ class WorkerCore:
         refusal: Tells why a job cannot be run here, if it cannot.
         address: The server's, for messages.
         begin: Tells the time as it stands in tags of tasks.
-        on_demand: Whether executors are started when a first task comes, rather than at once.
     """
 
     def __init__(
@@ -56,12 +55,9 @@ class WorkerCore:
         refusal: Refusal,
         address: str,
         begin: Callable[[], str],
-        *,
-        on_demand: bool = False,
     ) -> None:
         self._settings = settings
         self._presence = presence
-        self._on_demand = on_demand
         self._instructions: list[Instruction] = []
         do = self._instructions.append
         limits = Limits.of(settings)
@@ -115,9 +111,9 @@ class WorkerCore:
 
     # --- in and out ---------------------------------------------------------------------------------------
 
-    def start(self, now_s: float) -> list[Instruction]:
-        """Begin: start executors, unless that has time."""
-        if not self._on_demand:
+    def start(self, now_s: float, *, on_demand: bool = False) -> list[Instruction]:
+        """Begin, with executors for the codec that is served first; `on_demand`: when a first task comes."""
+        if not on_demand:
             self._hiring.fill(self._codecs[0], now_s)
         self._gathering_until_s = now_s + START_TIMEOUT_S
         return self._settled(now_s)
@@ -151,7 +147,7 @@ class WorkerCore:
         due_s = self._membership.due_s()
         free, ahead = self._intake.room(now_s)
         if self._serving and not self._shutdown.begun and (free or ahead):
-            due_s = min(due_s, self._conversation.look_s())
+            due_s = min(due_s, self._conversation.look_s(free))
         return min(due_s, self._refusals.due_s)
 
     # --- what follows from all that is known --------------------------------------------------------------
@@ -239,8 +235,13 @@ class WorkerCore:
             if undelivered:
                 text = f"Redis is away: {undelivered} tasks and results could not be brought back"
                 self._instructions.append(Log(logging.ERROR, text))
-        elif len(self.shelves) or (self._membership.joined and not self._membership.left):
+        elif len(self.shelves):
             return
+        elif self._membership.joined and not self._membership.left:
+            if not self._conversation.away:
+                return
+            text = "the worker counts of the queues are too high now: Redis is away"
+            self._instructions.append(Log(logging.WARNING, text))
         self._stopped = True
         stop = self._hiring.failure or Stop()
         self._instructions.append(dataclasses.replace(stop, undelivered=undelivered))

@@ -1,0 +1,288 @@
+"""The executors of one agent: started, spoken to, heard, buried. What is done with them the core decides."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pydoredis.settings import ConnectionSettings
+from pydoredis.worker import engines, frames
+from pydoredis.worker.core import events, instructions
+from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.executor_handle import ExecutorHandle
+from pydoredis.worker.frames import FrameError, FromExecutor
+from pydoredis.worker.output import OutputLine
+from pydoredis.worker.value_requests import ValueRequests
+
+log = logging.getLogger(__name__)
+
+LAST_MOMENTS_S = 0.5
+"""How long a process that has closed its pipe may take to end by itself."""
+
+KILL_PATIENCE_S = 5.0
+"""How long a process may take to end that was killed. One that waits for a device does not end before that
+answers: then it is left to the system, and its tasks go on elsewhere."""
+
+DISMISS_TIMEOUT_S = 5.0
+
+
+class ExecutorPool:
+    """Carries out what the core wants of executors, and tells it what they do. Never waits for one.
+
+    Args:
+        selector: The loop's.
+        wake: Ends the wait of the loop, from any thread.
+        connection: Where values of bodies are.
+        r_engine: How R runs.
+        threads: How many threads libraries may use in each executor; 0 for as many as they like.
+        printed: Called with each line that executors print.
+    """
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        wake: Callable[[], None],
+        connection: ConnectionSettings,
+        r_engine: engines.REngine,
+        threads: int,
+        printed: Callable[[OutputLine], None],
+    ) -> None:
+        self._selector = selector
+        self._r_engine = r_engine
+        self._threads = threads
+        self._printed = printed
+        self._handles: dict[int, ExecutorHandle] = {}
+        self._values = ValueRequests(connection, wake)
+        self._touched: dict[int, None] = {}  # those to be flushed
+        self._heard: dict[int, None] = {}  # those that have something to say
+        self._dying: dict[int, float] = {}  # those that must have ended at this time (monotonic)
+        self._lost: list[ExecutorHandle] = []  # those that were killed and do not end
+
+    # --- what the core wants ------------------------------------------------------------------------------
+
+    def hand(self, executor: int, lease: Lease) -> None:
+        """Line up a task for an executor; `flush` sends it."""
+        handle = self._handles.get(executor)
+        if handle is not None:
+            handle.send(lease)
+            self._touched[executor] = None
+
+    def flush(self) -> None:
+        """Send what was lined up."""
+        for number in self._touched:
+            handle = self._handles.get(number)
+            if handle is not None:
+                handle.flush()
+                self._watch_writing(handle)
+        self._touched.clear()
+
+    def carry_out(self, instruction: instructions.Instruction) -> events.Event | None:
+        """Do what an instruction says; returns the answer, if it has one that comes at once."""
+        if isinstance(instruction, instructions.Hire):
+            return self._hire(instruction)
+        if isinstance(instruction, instructions.Forget):
+            for number, handle in self._handles.items():
+                handle.forget(instruction.job)
+                self._touched[number] = None
+            return None
+        number: int = getattr(instruction, "executor")  # noqa: B009 - all that are left have one
+        handle = self._handles.get(number)
+        if handle is None:
+            return None
+        match instruction:
+            case instructions.Recall():
+                return events.Recalled(number, handle.recall())
+            case instructions.Interrupt():
+                handle.interrupt()
+                self._watch_writing(handle)
+            case instructions.Kill(_, reason):
+                self._kill(handle, reason)
+            case instructions.Dismiss():
+                self._unregister(handle.task_fd)
+                handle.dismiss()
+            case instructions.Look():
+                return events.Place(number, handle.output.place_since_s())
+            case instructions.Weigh():
+                return events.Memory(number, handle.process.memory_bytes())
+        return None
+
+    def _hire(self, instruction: instructions.Hire) -> events.Event:
+        number = instruction.executor
+        try:
+            handle = ExecutorHandle(number, instruction.codec, self._r_engine, self._threads)
+        except OSError as error:
+            return events.HireFailed(number, str(error))
+        self._handles[number] = handle
+        self._selector.register(handle.answer_fd, selectors.EVENT_READ, handle)
+        self._selector.register(handle.output, selectors.EVENT_READ, handle)
+        return events.Hired(number, handle.pid)
+
+    def _kill(self, handle: ExecutorHandle, reason: str) -> None:
+        handle.kill(reason)
+        self._dying.setdefault(handle.number, time.monotonic() + KILL_PATIENCE_S)
+        self._heard[handle.number] = None
+
+    # --- what executors do --------------------------------------------------------------------------------
+
+    @property
+    def due_s(self) -> float:
+        """When (monotonic) to call `collect`, whatever happens until then; infinity if there is no need."""
+        if self._heard:
+            return 0.0
+        return min(self._dying.values(), default=float("inf"))
+
+    def ready(self, key: Any, mask: int) -> None:
+        """The selector has named one of the descriptors."""
+        handle: ExecutorHandle = key.data
+        if mask & selectors.EVENT_WRITE:
+            handle.flush()
+            self._watch_writing(handle)
+        else:
+            self._heard[handle.number] = None
+
+    def look_at_all(self) -> None:
+        """Something has happened that has no descriptor: a process may have ended, a value may have come."""
+        for handle in list(self._handles.values()):
+            if handle.died():
+                self._heard[handle.number] = None
+        self._lost = [handle for handle in self._lost if not handle.died()]
+        for number, request, status, value in self._values.answers():
+            asker = self._handles.get(number)
+            if asker is not None:
+                asker.answer(request, status, value)
+                self._watch_writing(asker)
+
+    def collect(self, now_s: float) -> list[events.Event]:
+        """What executors did since the last call; a death after all else that was left to read."""
+        happened: list[events.Event] = []
+        heard, self._heard = self._heard, {}
+        for number in heard:
+            handle = self._handles.get(number)
+            if handle is not None:
+                happened += self._hear(handle)
+        for number, due_s in list(self._dying.items()):
+            handle = self._handles.get(number)
+            if handle is not None and now_s >= due_s:
+                happened += self._give_up(handle)
+        return happened
+
+    def _hear(self, handle: ExecutorHandle) -> list[events.Event]:
+        ended = handle.died()
+        answers: list[FromExecutor] = []
+        broken: EOFError | FrameError | None = None
+        running = handle.leases[0].number if handle.leases else None
+        try:
+            for answer in handle.answers():
+                answers.append(answer)  # noqa: PERF402 - what came before an error counts
+        except (EOFError, FrameError) as error:
+            broken = error
+        # In this order: what a body printed is in the pipe before its answer is.
+        self._print(handle, running, ended=ended)
+        happened: list[events.Event] = []
+        for answer in answers:
+            if isinstance(answer, frames.Result | frames.Failed | frames.Interrupted):
+                for line in handle.output.end_of_line(answer.task):
+                    self._printed(line)
+            event = self._translated(handle, answer)
+            if event is not None:
+                happened.append(event)
+        if handle.output.ended:
+            self._unregister(handle.output.fileno())
+        if isinstance(broken, FrameError) and handle.killed_for is None:
+            # Nothing that it says from here on can be trusted.
+            log.error("executor %d does not keep to the frame protocol: %s", handle.pid, broken)
+            self._unregister(handle.answer_fd)
+            self._kill(handle, f"broke the frame protocol: {broken}")
+        elif isinstance(broken, EOFError):
+            # Nobody is left who could answer. A process that dies has given up its memory before it closes
+            # its pipes, so the rest takes no time.
+            self._unregister(handle.answer_fd)
+            self._dying.setdefault(handle.number, time.monotonic() + LAST_MOMENTS_S)
+        if ended or handle.died():
+            self._print(handle, running, ended=True)
+            happened.append(self._bury(handle))
+        return happened
+
+    def _translated(self, handle: ExecutorHandle, answer: FromExecutor) -> events.Event | None:
+        """What an executor says, as the core knows it."""
+        number = handle.number
+        match answer:
+            case frames.Result(task, seconds, message):
+                return events.Finished(number, task, seconds, message)
+            case frames.Partial(task, finished, values):
+                return events.Partly(number, task, finished, values)
+            case frames.Failed(task, reason):
+                return events.NotRun(number, task, reason)
+            case frames.Interrupted(task, index):
+                return events.Interrupted(number, task, index)
+            case frames.Ready(engine):
+                return events.Ready(number, engine)
+            case frames.Request():
+                self._values.ask(number, answer)
+        return None
+
+    def _print(self, handle: ExecutorHandle, running: int | None, *, ended: bool) -> None:
+        for line in handle.output.printed(running, ended=ended):
+            self._printed(line)
+
+    # --- their end ----------------------------------------------------------------------------------------
+
+    def _give_up(self, handle: ExecutorHandle) -> list[events.Event]:
+        """A process has not ended in its time."""
+        if handle.died():
+            return self._hear(handle)
+        if handle.killed_for is None:
+            self._dying.pop(handle.number, None)
+            self._kill(handle, "closed its pipe to the agent")
+            return []
+        log.error("executor %d does not end although it was killed: left to the system", handle.pid)
+        self._lost.append(handle)
+        return [self._bury(handle)]
+
+    def _bury(self, handle: ExecutorHandle) -> events.Event:
+        """Forget an executor; returns what is to be told of its end."""
+        died = events.Died(
+            *(handle.number, handle.obituary(), handle.iteration, handle.process.status),
+            "\n".join(line.text for line in handle.output.tail),
+        )
+        del self._handles[handle.number]
+        self._dying.pop(handle.number, None)
+        for fd in (handle.answer_fd, handle.output.fileno(), handle.task_fd):
+            self._unregister(fd)
+        handle.close()
+        return died
+
+    def close(self) -> None:
+        """Let all executors end; kill those that take too long."""
+        handles = list(self._handles.values())
+        for handle in handles:
+            for fd in (handle.answer_fd, handle.output.fileno(), handle.task_fd):
+                self._unregister(fd)
+            handle.dismiss()
+        deadline_s = time.monotonic() + DISMISS_TIMEOUT_S
+        for handle in handles:
+            if not handle.process.wait(deadline_s - time.monotonic()):
+                handle.kill("did not end by itself")
+        deadline_s = time.monotonic() + KILL_PATIENCE_S
+        for handle in handles:
+            if not handle.process.wait(deadline_s - time.monotonic()):
+                log.error("executor %d does not end although it was killed: left to the system", handle.pid)
+            handle.close()
+        self._values.close()
+
+    def _watch_writing(self, handle: ExecutorHandle) -> None:
+        if handle.task_fd < 0:
+            return
+        registered = handle.task_fd in self._selector.get_map()
+        if handle.wants_to_write and not registered:
+            self._selector.register(handle.task_fd, selectors.EVENT_WRITE, handle)
+        elif registered and not handle.wants_to_write:
+            self._selector.unregister(handle.task_fd)
+
+    def _unregister(self, fd: int) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(fd)

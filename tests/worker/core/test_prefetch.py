@@ -1,0 +1,121 @@
+"""What an agent holds ahead: much of short tasks, nothing of long or unknown ones, and nothing for long."""
+
+from __future__ import annotations
+
+from pydoredis.protocol import agent_commands as commands
+from pydoredis.protocol.wire import decode_task
+from pydoredis.worker.core import events, instructions
+from pydoredis.worker.core.lease import State
+from pydoredis.worker.core.prefetch import MAX_IN_PIPE, PATIENCE_S
+from tests.worker.core.scene import Scene
+
+
+def served(scene: Scene, tasks: int, seconds: float = 0.0001) -> None:
+    """Executors answer so many tasks, in turn."""
+    done = 0
+    while done < tasks:
+        for executor, pipe in list(scene.pipes.items()):
+            if pipe and done < tasks:
+                scene.finish(executor, seconds)
+                scene.now_s += seconds / len(scene.pipes)
+                done += 1
+        scene.answer()
+
+
+def held(scene: Scene) -> int:
+    return sum(map(len, scene.pipes.values())) + scene.core.shelves.count(State.WAITING)
+
+
+def test_one_task_for_each_executor_of_a_job_that_is_not_known() -> None:
+    scene = Scene(workers=3)
+    scene.up()
+    scene.job("a", 50)
+    scene.pushed()
+    assert [len(pipe) for pipe in scene.pipes.values()] == [1, 1, 1]
+    assert len(scene.queue) == 47
+    scene.wait(60)
+    assert len(scene.queue) == 47
+
+
+def test_short_tasks_are_fetched_ahead() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("a", 1000)
+    scene.pushed()
+    served(scene, 300)
+    assert held(scene) > 100
+    assert max(map(len, scene.pipes.values())) > MAX_IN_PIPE // 2
+
+
+def test_what_waits_behind_a_long_task_goes_back_in_its_order() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("a", 1000)
+    scene.pushed()
+    served(scene, 300)
+    before = [lease.task.first for pipe in scene.pipes.values() for lease in pipe[1:]]
+    assert before
+    rest = len(scene.queue)
+    scene.wait(PATIENCE_S + 0.02)
+    scene.answer()
+    assert all(len(pipe) == 1 for pipe in scene.pipes.values())
+    assert scene.core.shelves.count(State.WAITING) == 0
+    assert len(scene.queue) > rest
+    firsts = [decode_task(message).first for message in scene.queue]
+    assert firsts == sorted(firsts)
+
+
+def test_a_short_job_fetches_nothing_of_the_long_one_behind_it() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("short", 100)
+    scene.job("long", 20)
+    scene.pushed()
+    while any(lease.task.job == "short" for pipe in scene.pipes.values() for lease in pipe):
+        for executor, pipe in list(scene.pipes.items()):
+            if pipe and pipe[0].task.job == "short":
+                scene.finish(executor)
+        scene.answer()
+    assert held(scene) == 2
+    assert len(scene.queue) == 18
+
+
+def test_a_task_that_is_given_back_goes_to_whoever_is_free_here_first() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("a", 60)
+    scene.pushed()
+    served(scene, 20)
+    slow, quick = scene.pipes
+    scene.wait(PATIENCE_S / 2)
+    while scene.pipes[quick] and scene.now_s < 1001:
+        scene.finish(quick)
+        scene.answer()
+        scene.wait(0.001)
+    assert len(scene.pipes[slow]) == 1
+    assert not scene.queue
+
+
+def test_nothing_is_given_back_while_redis_is_away() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("a", 1000)
+    scene.pushed()
+    served(scene, 300)
+    scene.tell(events.Lost("connection reset"))
+    count = held(scene)
+    scene.wait(5)
+    assert held(scene) == count
+    assert not [ask for ask in scene.asked for each in ask.commands if isinstance(each, commands.GiveBack)]
+
+
+def test_iter_bounds_what_is_taken() -> None:
+    scene = Scene(iter=5)
+    scene.up()
+    scene.job("a", 50)
+    scene.pushed()
+    served(scene, 10)
+    assert len(scene.queue) == 40
+    assert "done: 5 tasks per worker" in scene.log()
+    scene.answer()
+    assert scene.said(instructions.Stop)
