@@ -131,6 +131,14 @@ class Stop:
     output: str = ""
 
 
+class Todo(list["Instruction"]):
+    """Instructions in their order; called with one, it takes that up. (Such an object can be copied with all that
+    refers to it, which a bound `append` cannot.)"""
+
+    def __call__(self, instruction: Instruction) -> None:
+        self.append(instruction)
+
+
 Instruction: TypeAlias = (
     "Hire | Hand | Recall | Interrupt | Kill | Dismiss | Look | Weigh | Forget | Ask | Reconnect | Log"
     " | Serving | Stop"

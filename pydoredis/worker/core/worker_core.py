@@ -21,7 +21,7 @@ from pydoredis.worker.core.crash_recovery import CrashRecovery
 from pydoredis.worker.core.dispatch import Dispatch
 from pydoredis.worker.core.executors import Executors
 from pydoredis.worker.core.hiring import Hiring
-from pydoredis.worker.core.instructions import Instruction, Log, Serving, Stop
+from pydoredis.worker.core.instructions import Instruction, Log, Serving, Stop, Todo
 from pydoredis.worker.core.intake import Intake, Refusal
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Shelves, State
@@ -58,8 +58,7 @@ class WorkerCore:
     ) -> None:
         self._settings = settings
         self._presence = presence
-        self._instructions: list[Instruction] = []
-        do = self._instructions.append
+        self._instructions = do = Todo()
         limits = Limits.of(settings)
         self.shelves = Shelves()
         self.executors = Executors(settings.workers)

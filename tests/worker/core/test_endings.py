@@ -91,7 +91,7 @@ def test_the_first_death_gives_the_task_back(scene: Scene) -> None:
     executor, lease = lone(scene)
     scene.die(executor, 2)
     scene.step()
-    assert lease.state is State.RETURNING
+    assert scene.core.shelves[State.RETURNING] == [lease]
     scene.step()
     assert lease.state is State.ENDED
     assert len(scene.pipes) == 2, "another executor was started"
