@@ -132,8 +132,8 @@ class Stop:
 
 
 class Todo(list["Instruction"]):
-    """Instructions in their order; called with one, it takes that up. (Such an object can be copied with all that
-    refers to it, which a bound `append` cannot.)"""
+    """Instructions in their order; called with one, it takes that up. (Such an object can be copied with all
+    that refers to it, which a bound `append` cannot.)"""
 
     def __call__(self, instruction: Instruction) -> None:
         self.append(instruction)
