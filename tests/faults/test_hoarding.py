@@ -1,6 +1,6 @@
 """No machine keeps tasks to itself that another one has time for.
 
-A loop of long tasks takes about as long as it must, whatever ran before it or runs beside it. All tasks sleep:
+A loop of long tasks takes about as long as it must, whatever ran before or runs beside it. All tasks sleep:
 the time that they take is theirs, not the machine's.
 """
 
