@@ -31,7 +31,16 @@ from pydoredis.worker import requests, served
 from pydoredis.worker.child import Child, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
 from pydoredis.worker.deaths import Deaths
-from pydoredis.worker.frames import Frame, FrameError, Kind
+from pydoredis.worker.frames import (
+    Failed,
+    FrameError,
+    FromExecutor,
+    Interrupted,
+    Partial,
+    Ready,
+    Request,
+    Result,
+)
 from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
@@ -177,13 +186,13 @@ class Agent:
         for event in events:
             if isinstance(event.what, OutputLine):
                 self._printed(event.what)
-            elif isinstance(event.what, Frame):
+            elif event.what == "died":
+                self._died(event.child)
+            else:
                 try:
                     self._answered(event.child, event.what)
                 except FrameError as error:
                     self._crew.dismiss_for(event.child, error)
-            else:
-                self._died(event.child)
 
     def _forget_jobs(self) -> None:
         """Let go of the environments of jobs that are over, here and in the executors."""
@@ -402,36 +411,27 @@ class Agent:
         self._deaths.note(child, cause, blame=not self._shutdown.cold)
         self._crew.replace(child, hire=not self._shutdown.begun)
 
-    def _answered(self, child: Child, frame: Frame) -> None:
-        if frame.kind == Kind.READY:
-            self._crew.greet(child, frame.body.decode("utf-8", "replace"))
-            return
-        if frame.kind == Kind.REQUEST:
-            child.answer(frame.token, *requests.serve(self._store, frame.body))
-            return
-        if frame.kind == Kind.PARTIAL:
-            child.running(frame.token).kept.append((*frame.head, frame.body))
-            return
-        if frame.kind == Kind.INTERRUPTED:
-            (index,) = frame.head
-            if index not in range(len(child.running(frame.token).claim.task.iterations)):
-                raise FrameError(f"iteration {index} of task {frame.token}, which has none")
-            self._hands.interrupted(child.dropped(frame.token), index)
-            return
-        run = child.finish(frame.token)
+    def _answered(self, child: Child, answer: FromExecutor) -> None:
+        match answer:
+            case Ready():
+                self._crew.greet(child, answer)
+            case Request():
+                child.answer(answer.number, *requests.serve(self._store, answer))
+            case Partial():
+                child.keep(answer)
+            case Interrupted():
+                self._hands.interrupted(child.dropped(answer), answer.index)
+            case Result() | Failed():
+                self._finished_task(child.finish(answer.task), answer)
+
+    def _finished_task(self, run: Run, answer: Result | Failed) -> None:
         claim = run.claim
-        if frame.kind == Kind.RESULT:
-            (seconds,) = frame.head
-            run.job.pace.note(seconds)
-            result = frame.body
-            if len(result) > wire.MAX_MESSAGE:
-                self._fail(claim, f"the result has {len(result)} bytes; Redis takes {wire.MAX_MESSAGE}")
-            else:
-                self._hands.outbox.append((claim, result))
+        if isinstance(answer, Result):
+            run.job.pace.note(answer.seconds)
+            self._hands.outbox.append((claim, answer.message))
         else:
-            reason = frame.body.decode("utf-8", "replace")
-            log.warning("task %s of job %s cannot be run: %s", claim.block, claim.task.job, reason)
-            self._fail(claim, f"the task cannot be run: {reason}")
+            log.warning("task %s of job %s cannot be run: %s", claim.block, claim.task.job, answer.reason)
+            self._fail(claim, f"the task cannot be run: {answer.reason}")
         self._pace = run.job.pace
         self._refusals.served()
         if self._tasks_left is not None:
