@@ -11,9 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pydoredis.protocol.messages import Codec, Verdict
+from pydoredis.protocol.wire import MAX_MESSAGE
 from pydoredis.store import Claim
 from pydoredis.worker import engines
-from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, FrameError, Kind, Outgoing, pack
+from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
+from pydoredis.worker.frames import (
+    Answer,
+    Bytes,
+    FrameError,
+    FromExecutor,
+    Interrupted,
+    Kind,
+    Partial,
+    Ready,
+    decode,
+)
 from pydoredis.worker.jobs import Job
 from pydoredis.worker.output import Line, Output, OutputLine, Places, Source
 from pydoredis.worker.process import Process
@@ -24,6 +36,9 @@ KEPT_BYTES = 128 * 1024 * 1024
 jobs may alternate on a queue. Those that tasks in its pipe need stay in any case."""
 
 _PIPE_SIZE = 1 << 20
+_MOST_READS = 64
+"""More than are needed for what a pipe holds."""
+
 _KEPT_LINES = 40
 _SHOWN_LINES = 5
 
@@ -55,15 +70,28 @@ class Run:
     job: Job
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     kept: list[tuple[int, Bytes]] = field(default_factory=list)
+    _kept_bytes: int = 0
 
     @property
     def finished(self) -> int:
         """Of how many iterations the results are there."""
         return self.kept[-1][0] if self.kept else 0
 
+    def keep(self, finished: int, values: Bytes) -> None:
+        """So many iterations are finished; `values` are those that were not told before.
+
+        What would be too large for a result anyway is not kept, nor is anything that comes after it.
+        """
+        if self._kept_bytes + len(values) > MAX_MESSAGE:
+            self._kept_bytes = MAX_MESSAGE
+        else:
+            self._kept_bytes += len(values)
+            self.kept.append((finished, values))
+
     def keep_nothing(self) -> None:
         """Start again from the first iteration."""
         self.kept.clear()
+        self._kept_bytes = 0
 
     def may_run(self, iteration: int | None) -> bool:
         """Whether this is an iteration of the task that was still to be run."""
@@ -82,6 +110,8 @@ class Child:
         tail: The last lines of that, for the report of its death.
         head_since_s: Since when (monotonic) the running task runs.
         killed_for: Why we ended it, if we did.
+        timed_out: Whether that was because of a time limit.
+        broke_the_protocol: Whether it was because of what it sent.
         tasks_done: How many tasks it has answered.
         tasks_looked_at: How many it had when somebody looked whether it should go on (`Crew.retire_worn`).
         dismissed_s: Since when (monotonic) it may end; infinity before.
@@ -98,6 +128,7 @@ class Child:
         self.head_since_s = self.started_s
         self.killed_for: str | None = None
         self.timed_out = False
+        self.broke_the_protocol = False
         self.retired_for: str | None = None
         self.tasks_done = 0
         self.tasks_looked_at = 0
@@ -192,16 +223,37 @@ class Child:
 
     # --- from the executor --------------------------------------------------------------------------------
 
-    def frames(self) -> Iterator[Frame]:
-        """Every frame that has arrived.
+    def answers(self) -> Iterator[FromExecutor]:
+        """What has arrived; at most about what a pipe holds, so that who writes without end does not keep us.
 
         Raises:
-            FrameError: If what arrived is no frame.
+            FrameError: If what arrived is no frame that executors send.
             EOFError: After the last frame, if the executor has closed its end.
         """
         with contextlib.suppress(BlockingIOError):
-            while True:
-                yield from self._frames.read(self.answer_fd)
+            for _ in range(_MOST_READS):
+                yield from map(decode, self._frames.read(self.answer_fd))
+
+    def greeted(self, ready: Ready) -> None:
+        """It says that it is ready.
+
+        Raises:
+            FrameError: If it said so before.
+        """
+        if self.ready is not None:
+            raise FrameError("it is ready for the second time")
+        self.ready = ready.engine
+
+    def keep(self, part: Partial) -> None:
+        """Some iterations of the running task are finished.
+
+        Raises:
+            FrameError: If it is not this task that runs, or these cannot be the next of its iterations.
+        """
+        run = self.running(part.task)
+        if not run.finished < part.finished <= len(run.claim.task.iterations):
+            raise FrameError(f"{part.finished} iterations of task {part.task} finished after {run.finished}")
+        run.keep(part.finished, part.values)
 
     def running(self, number: int) -> Run:
         """The task with this number, the first in the pipe.
@@ -228,13 +280,15 @@ class Child:
             self._interrupted = False
         return run
 
-    def dropped(self, number: int) -> Run:
-        """The task with this number, the first in the pipe, was interrupted.
+    def dropped(self, interrupted: Interrupted) -> Run:
+        """The first task in the pipe was interrupted.
 
         Raises:
-            FrameError: If it is not the first.
+            FrameError: If this is not the first, or it has no such iteration.
         """
-        run = self.finish(number)
+        if interrupted.index not in range(len(self.running(interrupted.task).claim.task.iterations)):
+            raise FrameError(f"iteration {interrupted.index} of task {interrupted.task}, which has none")
+        run = self.finish(interrupted.task)
         self._interrupted = False
         return run
 

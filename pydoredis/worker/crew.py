@@ -15,7 +15,7 @@ from typing import Literal
 from pydoredis.errors import EvaluatorError
 from pydoredis.protocol.messages import Codec
 from pydoredis.worker.child import Child, Run
-from pydoredis.worker.frames import Frame, FrameError, Kind
+from pydoredis.worker.frames import Failed, FrameError, FromExecutor, Interrupted, Ready, Result
 from pydoredis.worker.output import OutputLine
 from pydoredis.worker.served import Served
 from pydoredis.worker.wear import Limits
@@ -39,7 +39,7 @@ class Event:
     """Something that a child did."""
 
     child: Child
-    what: Frame | OutputLine | Literal["died"]
+    what: FromExecutor | OutputLine | Literal["died"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,13 @@ class Crew:
         self._selector.register(child.answer_fd, selectors.EVENT_READ, child)
         self._selector.register(child.output, selectors.EVENT_READ, child)
 
-    def greet(self, child: Child, text: str) -> None:
-        """An executor is ready; `text` names its engine."""
-        child.ready = text
+    def greet(self, child: Child, ready: Ready) -> None:
+        """An executor is ready.
+
+        Raises:
+            FrameError: If it said so before.
+        """
+        child.greeted(ready)
         self._failed_starts = 0
 
     def replace(self, child: Child, *, hire: bool) -> None:
@@ -148,6 +152,7 @@ class Crew:
     def dismiss_for(self, child: Child, error: FrameError) -> None:
         """End an executor that does not keep to the frame protocol: nothing it says can be trusted."""
         log.error("executor %d does not keep to the frame protocol: %s", child.pid, error)
+        child.broke_the_protocol = True
         child.kill(f"broke the frame protocol: {error}")
 
     def kill_unready(self, reason: str) -> None:
@@ -324,30 +329,33 @@ class Crew:
 
     def _heard(self, child: Child) -> Iterator[Event]:
         ended = child.died()
-        frames: list[Frame] = []
+        answers: list[FromExecutor] = []
         broken: EOFError | FrameError | None = None
         try:
-            for frame in child.frames():
-                frames.append(frame)  # noqa: PERF402 - what came before an error counts
+            for answer in child.answers():
+                answers.append(answer)  # noqa: PERF402 - what came before an error counts
         except (EOFError, FrameError) as error:
             broken = error
         # In this order: what a body printed is in the pipe before its answer is.
         for line in child.printed():
             yield Event(child, line)
-        for frame in frames:
-            if frame.kind in (Kind.RESULT, Kind.FAILED, Kind.INTERRUPTED):
-                for line in child.end_of_line(frame.token):
+        for answer in answers:
+            if isinstance(answer, Result | Failed | Interrupted):
+                for line in child.end_of_line(answer.task):
                     yield Event(child, line)
         if child.output.ended:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(child.output)
-        for frame in frames:
-            yield Event(child, frame)
+        for answer in answers:
+            yield Event(child, answer)
+            if child.broke_the_protocol:
+                break  # nothing that it says after that counts
         if isinstance(broken, EOFError):
             child.hung_up()
             ended = True
         elif broken is not None:
-            self.dismiss_for(child, broken)
+            if not child.broke_the_protocol:
+                self.dismiss_for(child, broken)
             child.process.wait(float("inf"))
             ended = True
         if ended:

@@ -20,9 +20,10 @@ from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
-from pydoredis.worker import frames
+from pydoredis.protocol import wire
 from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskInterrupted, TaskRefused
-from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, FrameError, Kind, Outgoing
+from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
+from pydoredis.worker.frames import LONGEST_TEXT, Answer, Bytes, Frame, FrameError, Kind
 
 
 class ExitCode(IntEnum):
@@ -57,12 +58,13 @@ class Pipes:
         """Write a frame."""
         if os.getpid() != self._pid:
             os._exit(0)  # a body forked, and its child has come to the end of the body
-        self._outgoing.add(frames.pack(kind, token, *head, body=body))
+        self._outgoing.add(pack(kind, token, *head, body=body))
         self._outgoing.write(self._out)
 
     def keep(self, finished: int, part: bytes) -> None:
         """Tell the agent what is finished of the running task."""
-        self.send(Kind.PARTIAL, self.task, finished, body=part)
+        if len(part) <= wire.MAX_MESSAGE:
+            self.send(Kind.PARTIAL, self.task, finished, body=part)
 
     def ask(self, request: bytes) -> tuple[bytes, Bytes]:
         """Send a request and wait for its answer; frames that come in between are kept."""
@@ -104,11 +106,15 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
             try:
                 result = run(number, frame.body, verdicts.pop(task, {}), kept.pop(task, ()), place)
             except TaskRefused as exc:
-                send(Kind.FAILED, task, body=str(exc).encode())
+                send(Kind.FAILED, task, body=str(exc).encode("utf-8", "replace")[:LONGEST_TEXT])
             except TaskInterrupted as exc:
                 send(Kind.INTERRUPTED, task, exc.index)
             else:
-                send(Kind.RESULT, task, clock() - began, body=result)
+                if len(result) > wire.MAX_MESSAGE:
+                    text = f"the result has {len(result)} bytes; Redis takes {wire.MAX_MESSAGE}"
+                    send(Kind.FAILED, task, body=text.encode())
+                else:
+                    send(Kind.RESULT, task, clock() - began, body=result)
                 del result  # it may be big, and the next task may be long in coming
         elif frame.kind == Kind.ENVIRONMENT:
             engine.load(frame.token, frame.body)

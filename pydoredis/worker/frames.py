@@ -37,7 +37,7 @@ kind              sent by      token; head; body
 ``PARTIAL``       executor     number of the running task; int32 how many of its iterations are finished;
                                the values of those that no ``PARTIAL`` or ``KEPT`` held before, in a form
                                of the engine's own. Only now and then, so that a death costs little.
-``REQUEST``       executor     number of the request; see `Request`. The task waits for ``ANSWER``;
+``REQUEST``       executor     number of the request; see `Operation`. The task waits for ``ANSWER``;
                                frames that come in between are kept for later.
 ================  ===========  =========================================================================
 
@@ -58,11 +58,9 @@ the place that it leaves, and the bytes of ``CUT``, which nobody else knows.
 from __future__ import annotations
 
 import enum
-import itertools
-import os
+import math
 import struct
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -70,6 +68,9 @@ MAX_PLACE = 2**30
 """Places are less than that: as seconds they are times long past, and every file system can keep them."""
 
 CUT_BEGINS = b"\x1e"
+
+LONGEST_TEXT = 1 << 20
+"""Bytes of the text of a READY or FAILED frame; who has more to say cuts it off."""
 
 REQUEST_HEAD = struct.Struct("<i")
 
@@ -96,30 +97,8 @@ class Kind(enum.IntEnum):
     INTERRUPTED = 21
 
 
-_HEADER = struct.Struct("<iii")
-_HEAD_FORMATS: Final = {
-    Kind.TASK: "ii",
-    Kind.ANSWER: "c",
-    Kind.VERDICT: "i",
-    Kind.KEPT: "i",
-    Kind.RESULT: "d",
-    Kind.PARTIAL: "i",
-    Kind.INTERRUPTED: "i",
-}
-# By number, and for frames to be written with the header before it: an agent has thousands of them a second.
-_HEADS: Final = {kind.value: struct.Struct("<" + _HEAD_FORMATS.get(kind, "")) for kind in Kind}
-_FRONTS: Final = {kind: struct.Struct("<iii" + _HEAD_FORMATS.get(kind, "")) for kind in Kind}
-
-_LARGE: Final = 1 << 16
-"""Bodies from so many bytes on are not copied if that can be avoided."""
-
-_READ_SIZE: Final = 1 << 18
-_NO_ROOM: Final = memoryview(b"")
-_MOST_PIECES: Final = 64  # at a time; systems take at least 16, Linux 1,024
-
-
-class Request(bytes, enum.Enum):
-    """What the body of a task may ask of the agent: operation byte, int32 length of the key, key, value."""
+class Operation(bytes, enum.Enum):
+    """First byte of the body of a REQUEST; an int32 follows, the length of the key, then key and value."""
 
     GET = b"G"  # ANSWER is VALUE with the bytes, or ABSENT
     SET = b"S"  # value = bytes to store; ANSWER is VALUE with an empty rest
@@ -148,120 +127,127 @@ class Frame:
     body: Bytes = b""
 
 
-def pack(kind: Kind, token: int, *head: object, body: Bytes = b"") -> list[Bytes]:
-    """The bytes of one frame, a large body apart from the rest."""
-    form = _FRONTS[kind]
-    front = form.pack(kind, token, form.size - _HEADER.size + len(body), *head)
-    return [front, body] if len(body) >= _LARGE else [front + body]
+# --- what an executor says, taken apart ---
 
 
-class FrameBuffer:
-    """Turns a stream of bytes into frames, whatever pieces it arrives in."""
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The executor can be given tasks; `engine` is a line for people."""
 
-    def __init__(self) -> None:
-        self._data = bytearray()
-        # A large frame of which the front has come, and where the rest of its body goes.
-        self._large: Frame | None = None
-        self._room = _NO_ROOM
-
-    def read(self, fd: int) -> Iterator[Frame]:
-        """Read once from a pipe, and yield every frame that is now whole.
-
-        Raises:
-            FrameError: If a header makes no sense.
-            EOFError: If the other side has closed its end.
-            BlockingIOError: If nothing is there and the pipe does not block.
-        """
-        if self._room:
-            count = os.readv(fd, [self._room])
-            if not count:
-                raise EOFError
-            yield from self._fill(count)
-            return
-        data = os.read(fd, _READ_SIZE)
-        if not data:
-            raise EOFError
-        yield from self.feed(data)
-
-    def feed(self, data: bytes) -> Iterator[Frame]:
-        """Add `data`, and yield every frame that is now whole; see `read`."""
-        if self._room:
-            count = min(len(data), len(self._room))
-            self._room[:count] = data[:count]
-            data = data[count:]
-            yield from self._fill(count)
-        buffer = self._data
-        buffer += data
-        start, end = 0, len(buffer)
-        try:
-            while end - start >= _HEADER.size:
-                kind, token, length = _HEADER.unpack_from(buffer, start)
-                form = _HEADS.get(kind)
-                if form is None or length < form.size:
-                    raise FrameError(f"frame of kind {kind} with length {length}")
-                body = start + _HEADER.size + form.size
-                stop = body - form.size + length
-                if stop > end and (length < _LARGE or body > end):
-                    break
-                head = form.unpack_from(buffer, body - form.size)
-                if stop > end:
-                    self._expect(Frame(kind, token, head, bytearray(stop - body)), buffer[body:])
-                    start = end
-                    break
-                content = bytes(memoryview(buffer)[body:stop])
-                start = stop
-                yield Frame(kind, token, head, content)
-        finally:
-            del buffer[:start]
-
-    def _expect(self, frame: Frame, beginning: bytearray) -> None:
-        self._large = frame
-        self._room = memoryview(frame.body)
-        self._room[: len(beginning)] = beginning
-        self._room = self._room[len(beginning) :]
-
-    def _fill(self, count: int) -> Iterator[Frame]:
-        self._room = self._room[count:]
-        if not self._room and self._large is not None:
-            frame, self._large = self._large, None
-            self._room = _NO_ROOM  # an empty view of the body would keep that
-            yield frame
+    engine: str
 
 
-class Outgoing:
-    """Bytes on their way into a pipe."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A task was run in so many seconds; `message` is ready to be published."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[Bytes | memoryview] = deque()
+    task: int
+    seconds: float
+    message: Bytes
 
-    def __bool__(self) -> bool:
-        """Whether some have to wait still."""
-        return bool(self._waiting)
 
-    def add(self, pieces: Iterable[Bytes]) -> None:
-        """Line them up."""
-        self._waiting.extend(pieces)
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """So many iterations of the running task are finished; `values` are those that were not sent before."""
 
-    def write(self, fd: int) -> None:
-        """Write all; or what the pipe takes, if it does not block.
+    task: int
+    finished: int
+    values: Bytes
 
-        Raises:
-            BlockingIOError: If it takes no more.
-            BrokenPipeError: If nobody reads.
-        """
-        waiting = self._waiting
-        while waiting:
-            if len(waiting) == 1:
-                count = os.write(fd, waiting[0])
-                if count == len(waiting[0]):
-                    waiting.clear()
-                    return
-            else:
-                count = os.writev(fd, list(itertools.islice(waiting, _MOST_PIECES)))
-            while count:
-                piece = waiting.popleft()
-                if len(piece) > count:
-                    waiting.appendleft(memoryview(piece)[count:])
-                count -= min(count, len(piece))
-            while waiting and not len(waiting[0]):
-                waiting.popleft()
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """There is no result of a task, and why: the message cannot be read, or the like."""
+
+    task: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """SIGINT came while the body of the iteration at `index` (from 0) ran: the task is given up."""
+
+    task: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The running body asks for a value in Redis; `number` is for the answer."""
+
+    number: int
+    operation: Operation
+    key: bytes
+    value: bytes
+
+
+FromExecutor: TypeAlias = "Ready | Result | Partial | Failed | Interrupted | Request"
+
+
+def decode(frame: Frame) -> FromExecutor:
+    """What an executor says with a frame.
+
+    Whether it fits what the executor has been given is not looked at here (`ExecutorHandle`).
+
+    Raises:
+        FrameError: If executors send no such frame, or it holds what makes no sense. Nothing else is raised,
+            whatever the frame holds.
+    """
+    decoder = _DECODERS.get(frame.kind)
+    if decoder is None:
+        raise FrameError(f"frame of kind {frame.kind}, which executors do not send")
+    return decoder(frame)
+
+
+def _ready(frame: Frame) -> Ready:
+    return Ready(_text(frame.body))
+
+
+def _result(frame: Frame) -> Result:
+    (seconds,) = frame.head
+    if not math.isfinite(seconds):
+        raise FrameError(f"task {frame.token} took {seconds} s")
+    # R has no other clock than the time of day, which somebody may have put back meanwhile.
+    return Result(frame.token, max(0.0, seconds), frame.body)
+
+
+def _partial(frame: Frame) -> Partial:
+    (finished,) = frame.head
+    return Partial(frame.token, finished, frame.body)
+
+
+def _failed(frame: Frame) -> Failed:
+    return Failed(frame.token, _text(frame.body))
+
+
+def _interrupted(frame: Frame) -> Interrupted:
+    (index,) = frame.head
+    return Interrupted(frame.token, index)
+
+
+def _request(frame: Frame) -> Request:
+    body = frame.body
+    start = 1 + REQUEST_HEAD.size
+    if len(body) < start:
+        raise FrameError(f"request of {len(body)} bytes")
+    (length,) = REQUEST_HEAD.unpack_from(body, 1)
+    operation = _OPERATIONS.get(body[0])
+    if operation is None or not 0 <= length <= len(body) - start:
+        raise FrameError(f"request {bytes(body[:1])!r} with a key of {length} bytes, {len(body)} in all")
+    value = memoryview(body)[start + length :]
+    return Request(frame.token, operation, bytes(body[start : start + length]), bytes(value))
+
+
+def _text(body: Bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
+_OPERATIONS: Final = {operation.value[0]: operation for operation in Operation}
+_DECODERS: Final[Mapping[int, Callable[[Frame], FromExecutor]]] = {
+    Kind.READY.value: _ready,
+    Kind.RESULT.value: _result,
+    Kind.PARTIAL.value: _partial,
+    Kind.FAILED.value: _failed,
+    Kind.INTERRUPTED.value: _interrupted,
+    Kind.REQUEST.value: _request,
+}

@@ -28,6 +28,12 @@ _READ_SIZE = 1 << 20
 _LONGEST_LINE = 8192
 _MOST_LOOKS = 100
 
+_LARGEST_REST = 4 << 20
+"""More than any pipe holds. A process that prints so much at one place was there all the time; one that sets
+the times of the pipe without making cuts is believed."""
+
+_PLACE_DIGITS = len(str(MAX_PLACE))
+
 
 class Line(NamedTuple):
     """A line without its end, and where it was printed: None where the executor was at no place (yet)."""
@@ -157,7 +163,7 @@ class Output:
             # What is left has no cut behind it, and all that was in the pipe when the executor was at
             # `reached` has been read. If it is there still, that is where this was printed: it leaves no
             # place where something was printed without making a cut.
-            if not self._rest or place == reached:
+            if not self._rest or place == reached or len(self._rest) > _LARGEST_REST:
                 *whole, self._rest = self._rest.split(b"\n")
                 if len(self._rest) > _LONGEST_LINE:
                     whole.append(self._rest)
@@ -192,9 +198,12 @@ class Output:
         *pieces, self._rest = (self._rest + data).split(self.cut)
         self.rest_place = None
         for piece in pieces:
-            text, _, place = piece.rpartition(CUT_BEGINS)
+            text, begins, number = piece.rpartition(CUT_BEGINS)
+            place = int(number) if number.isdigit() and len(number) <= _PLACE_DIGITS else None
+            if not begins or place is None:
+                text = piece  # somebody who has found out the secret
             if text:
-                yield from _lines(text.removesuffix(b"\n").split(b"\n"), int(place))
+                yield from _lines(text.removesuffix(b"\n").split(b"\n"), place)
 
 
 def _lines(texts: list[bytes], place: int | None) -> Iterator[Line]:

@@ -6,7 +6,7 @@ import socket
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.worker.engines.base import Ask
-from pydoredis.worker.frames import REQUEST_HEAD, Answer, Request
+from pydoredis.worker.frames import REQUEST_HEAD, Answer, Operation
 
 
 class AgentValues:
@@ -17,20 +17,20 @@ class AgentValues:
 
     def get_value(self, key: bytes) -> bytes | None:
         """What is stored under `key`."""
-        return self._request(Request.GET, key)
+        return self._request(Operation.GET, key)
 
     def set_value(self, key: bytes, value: bytes) -> None:
         """Store a value."""
-        self._request(Request.SET, key, value)
+        self._request(Operation.SET, key, value)
 
     def delete_value(self, key: bytes) -> int:
         """Remove a value; how many there were: 0 or 1."""
-        return int(self._request(Request.DELETE, key) or 0)
+        return int(self._request(Operation.DELETE, key) or 0)
 
     def close(self) -> None:
         """Nothing to close."""
 
-    def _request(self, operation: Request, key: bytes, value: bytes = b"") -> bytes | None:
+    def _request(self, operation: Operation, key: bytes, value: bytes = b"") -> bytes | None:
         status, body = self._ask(operation.value + REQUEST_HEAD.pack(len(key)) + key + value)
         if status == Answer.ABSENT.value:
             return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from pydoredis.queue import Queue
 from tests.conftest import wait_until
 from tests.faults.conftest import OpenScene
 from tests.faults.scene import EXPECTED, Setup, lasting_keys
-from tests.peers.processes import Peer
+from tests.peers.processes import pydoredis_worker
 
 PYTHON = Setup("Python", 7, "PP")
 MEGABYTE = 1024 * 1024
@@ -90,20 +88,16 @@ def test_a_body_that_is_too_large(redis_url: str, redis_client: redis.Redis) -> 
 
 
 def test_a_result_that_is_too_large(redis_url: str, redis_client: redis.Redis) -> None:
-    program = f"""
-        from pydoredis.protocol import wire
-        wire.MAX_MESSAGE = {MEGABYTE}
-        from pydoredis.cli import main
-        main()
-    """
-    program = re.sub(r"^ +", "", program, flags=re.MULTILINE)
-    worker = ["worker", "--queue", "Q", "--url", redis_url, "--codec", "cloudpickle", "--linger", "1"]
-    with Peer([sys.executable, "-c", program, *worker], "worker"), Queue("Q", redis_url) as queue:
+    def large(n: int) -> bytes:
+        """Its executor believes that Redis takes less than it does."""
+        wire.MAX_MESSAGE = MEGABYTE
+        return bytes(n * MEGABYTE if n == 2 else n)
+
+    options = ("--codec", "cloudpickle")
+    with pydoredis_worker(redis_url, ["Q"], linger_s=1, options=options), Queue("Q", redis_url) as queue:
         wait_until(lambda: redis_client.get("Q.count"), "the worker is up", 30)
         with pytest.raises(TaskError, match=r"the result has 2097\d+ bytes; Redis takes 1048576"):
-            queue.foreach(n=[1, 2]).dopar(lambda n: bytes(n * MEGABYTE if n == 2 else n))
-        rest = queue.foreach(n=[1, 2, 3], errorhandling="remove").dopar(
-            lambda n: len(bytes(n * MEGABYTE if n == 2 else n))
-        )
+            queue.foreach(n=[1, 2]).dopar(large)
+        rest = queue.foreach(n=[1, 2, 3], errorhandling="remove").dopar(lambda n: len(large(n)))
         assert rest == [1, 2 * MEGABYTE, 3]
     assert lasting_keys(redis_client, "Q") == set()

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from pydoredis.worker import engines, frames
-from pydoredis.worker.frames import Answer, Bytes, Frame, FrameBuffer, Kind, Outgoing, Request
+from pydoredis.worker import engines
+from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
+from pydoredis.worker.frames import Answer, Frame, Kind, Operation, Request, decode
 from pydoredis.worker.output import Line, Output
 
 TIMEOUT_S = 30.0
@@ -69,19 +70,17 @@ class Store:
 
     values: dict[bytes, bytes] = field(default_factory=dict)
 
-    def answer(self, body: Bytes) -> tuple[Answer, bytes]:
+    def answer(self, request: Request) -> tuple[Answer, bytes]:
         """Carry out one request as an agent does."""
-        (length,) = frames.REQUEST_HEAD.unpack_from(body, 1)
-        key, value = bytes(body[5 : 5 + length]), bytes(body[5 + length :])
-        match Request(bytes(body[:1])):
-            case Request.GET:
-                found = self.values.get(key)
+        match request.operation:
+            case Operation.GET:
+                found = self.values.get(request.key)
                 return (Answer.ABSENT, b"") if found is None else (Answer.VALUE, found)
-            case Request.SET:
-                self.values[key] = value
+            case Operation.SET:
+                self.values[request.key] = request.value
                 return Answer.VALUE, b""
-            case Request.DELETE:
-                return Answer.VALUE, b"0" if self.values.pop(key, None) is None else b"1"
+            case Operation.DELETE:
+                return Answer.VALUE, b"0" if self.values.pop(request.key, None) is None else b"1"
 
 
 class Executor:
@@ -154,7 +153,7 @@ class Executor:
     def send(self, kind: Kind, token: int, *head: object, body: bytes = b"") -> None:
         """Send one frame."""
         outgoing = Outgoing()
-        outgoing.add(frames.pack(kind, token, *head, body=body))
+        outgoing.add(pack(kind, token, *head, body=body))
         outgoing.write(self._to)
 
     def receive(self) -> Frame | None:
@@ -174,7 +173,9 @@ class Executor:
                 continue
             if frame.kind != Kind.REQUEST:
                 return frame
-            status, value = self.store.answer(frame.body)
+            request = decode(frame)
+            assert isinstance(request, Request)
+            status, value = self.store.answer(request)
             self.send(Kind.ANSWER, frame.token, status.value, body=value)
 
     def load(self, number: int, data: bytes) -> None:

@@ -370,7 +370,8 @@ def test_the_time_limit_ends_the_executor_and_not_the_worker(
 
 def test_an_executor_that_talks_nonsense_is_replaced(redis_url: str, redis_client: redis.Redis) -> None:
     def impostor(i: int) -> Any:
-        from pydoredis.worker.frames import Kind, pack
+        from pydoredis.worker.frame_streams import pack
+        from pydoredis.worker.frames import Kind
 
         os.write(int(sys.argv[sys.argv.index("--out") + 1]), b"".join(pack(Kind.RESULT, 999_999, 0.0)))
         os.read(os.open(os.devnull, os.O_RDONLY), 1)

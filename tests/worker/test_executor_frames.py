@@ -8,10 +8,25 @@ import struct
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pydoredis.worker.frames import Frame, FrameBuffer, FrameError, Kind, Outgoing, pack
+from pydoredis.protocol.wire import MAX_MESSAGE
+from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
+from pydoredis.worker.frames import (
+    Failed,
+    Frame,
+    FrameError,
+    FromExecutor,
+    Interrupted,
+    Kind,
+    Operation,
+    Partial,
+    Ready,
+    Request,
+    Result,
+    decode,
+)
 
 INT32 = st.integers(min_value=-(2**31), max_value=2**31 - 1)
 HEADS = {
@@ -26,6 +41,8 @@ HEADS = {
 
 
 def frames_of(kind: Kind) -> st.SearchStrategy[Frame]:
+    if kind in (Kind.BARRIER, Kind.FORGET, Kind.INTERRUPTED):
+        return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())))
     bodies = st.one_of(st.binary(max_size=60), st.sampled_from([65_535, 65_536, 70_000, 300_000]).map(bytes))
     return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())), bodies)
 
@@ -71,6 +88,91 @@ def test_a_header_that_makes_no_sense_is_an_error(frames: list[Frame], header: t
     with pytest.raises(FrameError):
         found.extend(FrameBuffer().feed(stream(frames) + struct.pack("<iii", kind, 0, length)))
     assert found == frames
+
+
+TOO_LONG = {
+    Kind.READY: 1 << 20,
+    Kind.FAILED: 1 << 20,
+    Kind.INTERRUPTED: 4,
+    Kind.RESULT: MAX_MESSAGE + (1 << 20) + 8,
+    Kind.PARTIAL: MAX_MESSAGE + (1 << 20) + 4,
+    Kind.REQUEST: MAX_MESSAGE + (1 << 20),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LONG)
+def test_no_room_is_made_for_more_than_frames_of_a_kind_may_have(kind: Kind) -> None:
+    buffer = FrameBuffer()
+    for length in (TOO_LONG[kind] + 1, 2**31 - 1, -1, -(2**31)):
+        with pytest.raises(FrameError):
+            list(buffer.feed(struct.pack("<iii", kind, 0, length)))
+        buffer = FrameBuffer()
+    assert not list(buffer.feed(struct.pack("<iii", kind, 0, TOO_LONG[kind])))
+
+
+def said(data: bytes) -> list[FromExecutor]:
+    """What an agent takes out of these bytes."""
+    return [decode(frame) for frame in FrameBuffer().feed(data)]
+
+
+HEADERS = st.builds(
+    struct.Struct("<iii").pack,
+    st.one_of(st.sampled_from([kind.value for kind in Kind]), INT32),
+    INT32,
+    st.one_of(st.integers(-20, 60), INT32),
+)
+
+
+@settings(max_examples=3000)
+@given(st.lists(st.one_of(HEADERS, st.binary(max_size=40)), max_size=8).map(b"".join))
+@example(b"\x1e1" * 3000)
+def test_whatever_an_executor_writes_is_a_message_or_a_frame_error(data: bytes) -> None:
+    with contextlib.suppress(FrameError):
+        said(data)
+
+
+@settings(max_examples=3000)
+@given(
+    st.sampled_from([kind for kind in Kind if kind >= Kind.READY]),
+    INT32,
+    st.binary(max_size=60),
+)
+@example(Kind.RESULT, 1, struct.pack("<d", float("nan")))
+@example(Kind.RESULT, 1, struct.pack("<d", float("inf")))
+@example(Kind.REQUEST, 1, b"G\xff\xff\xff\xff")
+@example(Kind.REQUEST, 1, b"G\xff\xff\xff\x7f")
+@example(Kind.REQUEST, 1, b"?\0\0\0\0")
+@example(Kind.REQUEST, 1, b"")
+def test_whatever_a_frame_holds_is_a_message_or_a_frame_error(kind: Kind, token: int, rest: bytes) -> None:
+    with contextlib.suppress(FrameError):
+        (found,) = said(struct.pack("<iii", kind, token, len(rest)) + rest)
+        if isinstance(found, Result):
+            assert 0 <= found.seconds < float("inf")
+        if isinstance(found, Request):
+            assert len(found.key) + len(found.value) == len(rest) - 5
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind < Kind.READY])
+def test_executors_do_not_send_what_agents_send(kind: Kind) -> None:
+    head = {Kind.TASK: (1, 2), Kind.ANSWER: (b"+",), Kind.VERDICT: (0,), Kind.KEPT: (0,)}.get(kind, ())
+    with pytest.raises(FrameError, match="executors do not send"):
+        said(b"".join(pack(kind, 1, *head)))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (pack(Kind.READY, 0, body=b"R \xff"), Ready("R \ufffd")),
+        (pack(Kind.RESULT, 7, 0.5, body=b"value"), Result(7, 0.5, b"value")),
+        (pack(Kind.RESULT, 7, -0.5), Result(7, 0.0, b"")),
+        (pack(Kind.PARTIAL, 7, 3, body=b"values"), Partial(7, 3, b"values")),
+        (pack(Kind.FAILED, 7, body=b"\xffwhy"), Failed(7, "\ufffdwhy")),
+        (pack(Kind.INTERRUPTED, 7, 2), Interrupted(7, 2)),
+        (pack(Kind.REQUEST, 1, body=b"S\x02\0\0\0keyed"), Request(1, Operation.SET, b"ke", b"yed")),
+    ],
+)
+def test_what_executors_say(pieces: list[bytes], expected: FromExecutor) -> None:
+    assert said(b"".join(pieces)) == [expected]
 
 
 @given(FRAMES)

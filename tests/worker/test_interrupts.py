@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from pydoredis.worker import engines
-from pydoredis.worker.frames import Bytes, Frame, Kind
+from pydoredis.worker.frames import Frame, Kind, Request
 from tests.worker import test_executor_python as python
 from tests.worker.executor_process import Executor, peer, wait_until
 
@@ -180,12 +180,12 @@ def test_what_a_body_asks_of_the_agent_is_not_cut_in_two(
         seen = 0
         answer = executor.store.answer
 
-        def interrupt(body: Bytes, answer: Callable[[Bytes], Any] = answer) -> Any:
+        def interrupt(request: Request, answer: Callable[[Request], Any] = answer) -> Any:
             nonlocal seen
             seen += 1
             if seen == 10:
                 bodies.interrupt()
-            return answer(body)
+            return answer(request)
 
         monkeypatch.setattr(executor.store, "answer", interrupt)
         frame = bodies.answer()

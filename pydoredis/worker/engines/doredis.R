@@ -9,6 +9,7 @@ make_doredis <- function(place, ask) {
   place$.ask <- ask
   functions <- list(
     .request = function(operation, key, value = raw()) {
+      if (length(value) > 536870912) stop("the value is larger than Redis takes", call. = FALSE)
       key <- charToRaw(as.character(key))
       reply <- .ask(c(charToRaw(operation), writeBin(length(key), raw(), endian = "little"), key, value))
       status <- rawToChar(reply[[1L]])

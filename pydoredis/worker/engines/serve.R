@@ -83,6 +83,10 @@ environment(make_pipes) <- .BaseNamespaceEnv
 # A sleep carries out an interrupt that R has been asked for.
 forget_interrupt <- function() tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(e) NULL)
 
+most <- 536870912  # bytes of a value, for Redis
+
+too_large <- function(what, size) sprintf("%s has %.0f bytes; Redis takes %.0f", what, size, most)
+
 send_partial <- NULL  # for evaluate.R, once there are pipes
 
 serve <- function(descriptors) {
@@ -98,12 +102,14 @@ serve <- function(descriptors) {
   answer <- function(result) {
     force(result)  # this is where the task is run
     busy <<- FALSE
+    if (is.raw(result) && length(result) > most) result <- too_large("the result", length(result))
     if (is.raw(result) && length(result) == 4L) {
       send(21L, token, result)
     } else if (is.raw(result)) {
       send(17L, token, writeBin(now() - began, raw(), endian = "little"), result)
     } else {
-      send(18L, token, charToRaw(enc2utf8(result)))
+      text <- charToRaw(enc2utf8(result))
+      send(18L, token, text[seq_len(min(length(text), 1048576L))])
     }
   }
   handle <- function(frame) switch(frame[[1L]],
@@ -139,7 +145,9 @@ serve <- function(descriptors) {
     stop("unknown frame of kind ", frame[[1L]])
   )
 
-  send_partial <<- function(finished, data) send(20L, token, writeBin(finished, raw(), endian = "little"), data)
+  send_partial <<- function(finished, data) {
+    if (length(data) <= most) send(20L, token, writeBin(finished, raw(), endian = "little"), data)
+  }
   attach_doredis(pipes$ask)
   own_functions()
   send(16L, 0L, charToRaw(paste0("R ", R.version$major, ".", R.version$minor, " (Rscript)")))
