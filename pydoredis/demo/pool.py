@@ -15,7 +15,7 @@ from pydoredis.demo.child import Child
 from pydoredis.errors import DoRedisError
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.server import EmbeddedServer
-from pydoredis.worker.crew import START_TIMEOUT_S
+from pydoredis.worker.core.supervision import START_TIMEOUT_S
 
 QUEUE: Final = QueueKeys("DEMO")
 

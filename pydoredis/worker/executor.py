@@ -145,7 +145,7 @@ def _python_engine(ask: Ask, keep: Keep) -> Engine:
     from pydoredis.shared_values import use_in_bodies
     from pydoredis.worker.engines.interrupts import Interrupts
     from pydoredis.worker.engines.python import PythonEngine
-    from pydoredis.worker.shared import AgentValues
+    from pydoredis.worker.engines.values import AgentValues
 
     # A crash in C says which Python call it was. (With R in the process, R's own handlers say so.)
     faulthandler.enable(all_threads=False)

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 import rinterop
-from pydoredis.worker import jobs
-from pydoredis.worker.jobs import Jobs
+from pydoredis.worker.core import jobs
+from pydoredis.worker.core.jobs import LoadedJobs
 from rinterop import values
 from tests.conftest import wait_until
 from tests.worker import test_executor_python as python_codec
@@ -29,19 +29,19 @@ def environment(size: int) -> bytes:
 
 def test_an_agent_keeps_a_bounded_amount(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "KEPT_BYTES", 10_000)
-    found = Jobs()
+    found = LoadedJobs()
     for n in range(5):
         found.find(f"key {n}", environment(3000))
-    assert list(found.known()) == ["key 2", "key 3", "key 4"]
+    assert list(found.lengths()) == ["key 2", "key 3", "key 4"]
     found.find("key 2", environment(3000))
     found.find("large", environment(20_000))
-    assert list(found.known()) == ["large"], "the one in use stays, whatever its size"
+    assert list(found.lengths()) == ["large"], "the one in use stays, whatever its size"
     found.find("small", environment(10))
-    assert list(found.known()) == ["small"]
+    assert list(found.lengths()) == ["small"]
 
 
 def test_what_is_over_is_forgotten() -> None:
-    found = Jobs()
+    found = LoadedJobs()
     job = found.find("key", environment(10))
     assert found.forget("key") is job
     assert found.forget("key") is None

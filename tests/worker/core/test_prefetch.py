@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.wire import decode_task
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.lease import State
-from pydoredis.worker.core.prefetch import MAX_IN_PIPE, PATIENCE_S
+from pydoredis.worker.core.prefetch import (
+    AGENT_AHEAD_S,
+    MAX_IN_AGENT,
+    MAX_IN_PIPE,
+    PATIENCE_S,
+    Durations,
+)
 from tests.worker.core.scene import Scene
 
 
@@ -119,3 +128,32 @@ def test_iter_bounds_what_is_taken() -> None:
     assert "done: 5 tasks per worker" in scene.log()
     scene.answer()
     assert scene.said(instructions.Stop)
+
+
+# --- how long tasks are expected to take ------------------------------------------------------------------
+
+
+def durations(*seconds: float) -> Durations:
+    noted = Durations()
+    for value in seconds:
+        noted.note(value)
+    return noted
+
+
+def test_before_the_first_task_nothing_is_expected() -> None:
+    assert (Durations().expected_s, Durations().per_executor) == (None, 0)
+
+
+def test_one_long_task_ends_the_fetching_ahead_at_once() -> None:
+    noted = durations(*[50e-6] * 1000)
+    assert noted.per_executor == MAX_IN_AGENT
+    noted.note(1.0)
+    assert noted.per_executor == 0
+
+
+@given(st.lists(st.floats(0, 1e5), min_size=1))
+def test_what_waits_is_bounded_in_number_and_time(seconds: list[float]) -> None:
+    noted = durations(*seconds)
+    assert noted.expected_s is not None
+    assert 0 <= noted.per_executor <= MAX_IN_AGENT
+    assert noted.per_executor * noted.expected_s <= AGENT_AHEAD_S
