@@ -97,7 +97,7 @@ class Replies:
                 self._do(Forget(loaded.number))
 
     def _swept(self, command: commands.Sweep, reply: None, now_s: float) -> None:
-        pass
+        self._conversation.changed()  # it may have put back what a dead agent had set aside
 
     # --- endings ------------------------------------------------------------------------------------------
 
@@ -125,6 +125,7 @@ class Replies:
             level = logging.DEBUG if claim.quiet else logging.INFO
             self._say(level, f"task {claim.block} of job {claim.task.job}: {outcome}")
             claim.finish()
+        self._conversation.changed()  # the server tells us of others' pushes alone
 
     def _dropped(self, command: commands.Drop, reply: None, now_s: float) -> None:
         for claim in command.claims:
