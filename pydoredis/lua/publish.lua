@@ -1,7 +1,7 @@
 -- Publish results of tasks, or refuse (design, promise 3; protocol 12.1).
 --
--- KEYS  for each task: 1 env  2 out  3 start  4 alive  5 published
--- ARGV  1 how long the records of published blocks stay, s; then for each task
+-- KEYS  for each task: 1 env  2 out  3 start  4 alive  5 published; then, maybe, what the agent published last
+-- ARGV  1 how long the records of published blocks stay, s  2 how long that of the agent does, s; then for each task
 --       1 result message  2 block ("4...6")  3 name of the claim  4 "1" if our alive key was ever found missing
 --       5 how long alive stays, ms; 0 if the coordinator is ours
 --
@@ -13,8 +13,20 @@
 -- we lapsed is seen here too: an agent that was stopped may publish before its heart has found out.
 -- Sending this twice, as a client does that lost the reply, does no harm: the second says "published" again.
 --
--- A coordinator of ours counts iterations, whatever comes twice. For it there is no record, which would grow with
--- the job, and no alive key that outlives the task.
+-- A coordinator of ours counts iterations, whatever comes twice. For it there is no record of blocks, which would grow
+-- with the job, and no alive key that outlives the task. That this very batch was published before, and only the reply
+-- lost, is told by the claims that the agent published last.
+local LAPSED = 'lapsed' -- see beat.lua
+
+local latest = KEYS[5 * math.floor(#KEYS / 5) + 1]
+local published_last, ours_published = nil, {}
+
+local function was_published_last(claim)
+    if latest and not published_last then
+        published_last = redis.call('GET', latest) or ''
+    end
+    return latest and string.find(published_last, '\n' .. claim .. '\n', 1, true)
+end
 
 local function refused_by_record(published, block, claim)
     local by = redis.call('HGET', published, block)
@@ -43,12 +55,20 @@ local function publish(env, out, start, alive, published, result, block, claim, 
         redis.call('DEL', start)
         return refused
     end
-    if redis.call('EXISTS', start) == 0 and (lapsed == '1' or redis.call('EXISTS', alive) == 0) then
-        return 'resubmitted'
+    if redis.call('EXISTS', start) == 0 then
+        if ours and was_published_last(claim) then
+            ours_published[#ours_published + 1] = claim
+            return 'published'
+        end
+        local value = redis.call('GET', alive)
+        if lapsed == '1' or not value or value == LAPSED then
+            return 'resubmitted'
+        end
     end
     redis.call('LPUSH', out, result)
     if ours then
         redis.call('DEL', start, alive)
+        ours_published[#ours_published + 1] = claim
         -- A coordinator of ours holds a lease on its job: what it leaves behind when it dies ends with it.
         local lease = redis.call('PTTL', env)
         if lease > 0 then
@@ -67,13 +87,16 @@ local function publish(env, out, start, alive, published, result, block, claim, 
 end
 
 local outcomes = {}
-for n = 1, #KEYS / 5 do
-    local k, a = 5 * (n - 1), 5 * (n - 1) + 1
+for n = 1, math.floor(#KEYS / 5) do
+    local k, a = 5 * (n - 1), 5 * (n - 1) + 2
     local done, outcome = pcall(publish, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4], KEYS[k + 5],
         ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5])
     if not done then
         outcome = 'error ' .. tostring(type(outcome) == 'table' and outcome.err or outcome)
     end
     outcomes[n] = outcome
+end
+if latest and #ours_published > 0 then
+    redis.pcall('SET', latest, '\n' .. table.concat(ours_published, '\n') .. '\n', 'EX', ARGV[2])
 end
 return outcomes

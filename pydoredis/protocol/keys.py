@@ -14,7 +14,10 @@ from datetime import datetime
 from pydoredis.errors import ConfigError, RemoteProtocolError
 
 SIDE_KINDS = frozenset(
-    {"agent", "agents", "cancelled", "crashes", "dead", "given", "over", "published", "py", "restarted"}
+    {
+        *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "latest", "over"),
+        *("published", "py"),
+    }
 )
 """First words of the names of side keys."""
 
@@ -112,11 +115,6 @@ class QueueKeys:
         return self._side(f"given:{job}:{claim}")
 
     @property
-    def restarted(self) -> str:
-        """Ours: says for a while which run of the Redis server began without the queue."""
-        return self._side("restarted")
-
-    @property
     def crashes(self) -> str:
         """Ours: hash that counts how many executors died on a run of iterations (`crash_field`)."""
         return self._side("crashes")
@@ -137,12 +135,24 @@ class QueueKeys:
 
     @property
     def agents(self) -> str:
-        """Ours: set of the agents that serve the queue."""
+        """Ours: hash of the agents that serve the queue, with how many workers they count for."""
         return self._side("agents")
 
     def agent(self, id: str) -> str:
         """Ours: hash of what an agent says of itself, for as long as it lives."""
         return self._side(f"agent:{id}")
+
+    def aside(self, agent: str) -> str:
+        """Ours: list of tasks that an agent has taken and that are not marked yet."""
+        return self._side(f"aside:{agent}")
+
+    def batch(self, agent: str) -> str:
+        """Ours: the tasks that an agent took last, for a while, should the reply be lost."""
+        return self._side(f"batch:{agent}")
+
+    def latest(self, agent: str) -> str:
+        """Ours: the claims that an agent published last, for a while, should the reply be lost."""
+        return self._side(f"latest:{agent}")
 
     @property
     def over(self) -> str:

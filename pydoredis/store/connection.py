@@ -42,8 +42,10 @@ class Script:
 
     @classmethod
     @functools.cache
-    def read(cls, name: str) -> Script:
-        source = resources.files("pydoredis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    def read(cls, *names: str) -> Script:
+        """The script in these files, one behind the other."""
+        folder = resources.files("pydoredis").joinpath("lua")
+        source = "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names)
         return cls(source, hashlib.sha1(source.encode()).hexdigest())
 
 

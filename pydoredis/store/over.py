@@ -15,7 +15,7 @@ from functools import cached_property
 from redis.client import Pipeline
 
 from pydoredis.protocol.keys import QueueKeys
-from pydoredis.store.connection import Script, Store
+from pydoredis.store.connection import Call, Script, Store
 
 CANCELLED_TTL_S = 3600
 """How long it is remembered that a job was removed on purpose."""
@@ -48,25 +48,29 @@ class SweepingStore(Store):
 
     @cached_property
     def _sweep(self) -> Script:
-        return Script.read("sweep")
+        return Script.read("forget", "sweep")
 
     def sweep(self, keys: QueueKeys) -> set[str]:
-        """Remove the results that came late of jobs of a queue that are over; return these jobs."""
-        with self._translated():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.zremrangebyscore(keys.over, "-inf", time.time() - OVER_TTL_S)
-            pipe.zrange(keys.over, 0, -1)
-            jobs = [name.decode() for name in pipe.execute()[1]]
-        pages = [jobs[start : start + _PAGE] for start in range(0, len(jobs), _PAGE)]
-        replies = self._run(
-            [
-                (
-                    self._sweep,
-                    (keys.over, *(key for job in page for key in (keys.env(job), keys.out(job)))),
-                    page,
-                )
-                for page in pages
-            ]
-        )
-        self._raise_first(replies)
-        return {job.decode() for page in replies for job in page}
+        """Remove what came late of jobs that are over, and forget agents that died; return the jobs."""
+        over: set[str] = set()
+        while True:
+            (reply,) = self._run([sweep_call(self._sweep, keys, most=_PAGE, first=len(over))])
+            self._raise_first([reply])
+            looked, jobs = reply
+            over.update(job.decode() for job in jobs)
+            if looked < _PAGE:
+                return over
+
+
+def sweep_call(script: Script, keys: QueueKeys, *, most: int, first: int | None = None) -> Call:
+    """The call of `sweep.lua` for one queue.
+
+    Args:
+        script: That script.
+        keys: The queue.
+        most: How many jobs that are over to look at.
+        first: The first of them, by rank; None for any.
+    """
+    found = (keys.over, keys.agents, keys.live, keys.count, keys.queue)
+    prefixes = (keys.env(""), keys.out(""), keys.agent(""), keys.aside(""), keys.batch(""))
+    return script, found, (*prefixes, OVER_TTL_S, most, "" if first is None else first)

@@ -85,9 +85,9 @@ class ExecutorPool:
         if isinstance(instruction, instructions.Hire):
             return self._hire(instruction)
         if isinstance(instruction, instructions.Forget):
-            for number, handle in self._handles.items():
-                handle.forget(instruction.job)
-                self._touched[number] = None
+            for each in self._handles.values():
+                each.forget(instruction.job)
+                self._touched[each.number] = None
             return None
         number: int = getattr(instruction, "executor")  # noqa: B009 - all that are left have one
         handle = self._handles.get(number)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydoredis.store import Claim
+from pydoredis.protocol.claims import Claim
 from pydoredis.worker.frames import CUT_BEGINS, MAX_PLACE
 
 _log = logging.getLogger("pydoredis.worker.output")

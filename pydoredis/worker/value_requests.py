@@ -1,7 +1,7 @@
 """What running bodies ask of their agent: `redisGet`, `redisSet`, `redisDelete` (frames of kind REQUEST).
 
-Each request is carried out by a thread, on a connection that nothing else uses: one that hangs holds up neither
-the agent nor the requests of others.
+Each request is carried out by a thread, on a connection that nothing else uses: one that hangs holds up
+neither the agent nor the requests of others.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pydoredis.errors import EvaluatorError
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Codec, JobEnvironment
 from pydoredis.protocol.presence import minor_version
-from pydoredis.store import Lists
+from pydoredis.store.agent import Lists
 from pydoredis.worker import engines
 from rinterop.runtime import locate
 

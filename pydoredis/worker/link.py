@@ -1,0 +1,320 @@
+"""The agent's link to Redis: one batch of commands at a time, in the agent's own loop, which never waits for
+it.
+
+A connection is opened by a thread of its own (`link_connector`) and then belongs to the loop
+(`link_channel`).
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import hiredis
+
+from pydoredis.backoff import Backoff
+from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.settings import ConnectionSettings
+from pydoredis.worker.link_channel import Channel, Command
+from pydoredis.worker.link_connector import Attempt, Connector, Opened
+
+TIMEOUT_S: Final = 10.0
+"""How long nothing may move while a reply is missing, and how long each step of connecting may take."""
+
+_STEADY_S: Final = 1.0
+"""A connection that held so long is replaced at once when it is lost; one that did not, after a pause."""
+
+_NEVER: Final = float("inf")
+
+_MOVED_AWAY: Final = ("ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN")
+"""Another server, or none just now, has the queue."""
+
+_NOT_PREPARED: Final = ("BUSY", "LOADING", "NOAUTH", "NOSCRIPT")
+"""The server was restarted, lost its scripts or our login, or is stuck in somebody's script."""
+
+# Redis before 7 puts what a command in a script was refused for behind words of its own.
+_USELESS: Final = re.compile(rf"(?:\A|: -)({'|'.join((*_MOVED_AWAY, *_NOT_PREPARED))})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """There is a connection, and no batch is under way on it.
+
+    Attributes:
+        run_id: Names this run of the server: another one after each restart, and after a failover.
+        version: The server's version.
+        tracking: Whether changes of keys that were read are told (`Invalidated`).
+        shas: By the scripts' names: what to call them by (EVALSHA).
+    """
+
+    run_id: str
+    version: str
+    tracking: bool
+    shas: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """All commands of a batch were answered.
+
+    Attributes:
+        batch: Its number.
+        replies: One for each command, as RESP3 has them where changes are told, and as RESP2 else: bytes,
+            int, list, None and so on, or a `hiredis.ReplyError` for a command that was refused.
+    """
+
+    batch: int
+    replies: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidated:
+    """Keys that were read have changed since, by somebody else. None: perhaps all of them."""
+
+    keys: tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection was lost, or none could be made; the link tries again by itself.
+
+    Attributes:
+        batch: Number of the batch that was under way: each of its commands may have been carried out or not.
+        error: Why, in words for people. `ConfigError`: the server is there, but does not let us in or is too
+        old.
+    """
+
+    batch: int | None
+    error: StoreUnavailable | ConfigError
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for people."""
+        return self.error.reason if isinstance(self.error, StoreUnavailable) else str(self.error)
+
+
+Event: TypeAlias = "Connected | Replied | Invalidated | Lost"
+
+
+class Link:
+    """A connection to Redis that is made again whenever it is lost.
+
+    The link keeps its descriptor registered with the selector, with itself as the data. When the selector
+    names it, call `ready`; when `due_s` has come or `wake` was called, `tick`. Both return what has happened,
+    in order. Nothing here waits, whatever the server and the network do.
+
+    Args:
+        connection: Which server; for a cluster with the queue's hash tag (`ConnectionSettings.at`).
+        scripts: Lua sources that the server is to know, by name.
+        selector: The loop's.
+        wake: Called from another thread when `tick` has something to do.
+        timeout_s: How long nothing may move while a reply is missing, until the connection counts as lost.
+    """
+
+    def __init__(
+        self,
+        connection: ConnectionSettings,
+        scripts: Mapping[str, str],
+        selector: selectors.BaseSelector,
+        wake: Callable[[], None],
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._address = connection.safe_url
+        self._connector = Connector(connection, scripts, timeout_s)
+        self._selector = selector
+        self._wake = wake
+        self._timeout_s = timeout_s
+        self._closed = False
+        # At most one of these two is there; if none is, the next attempt begins when the pause is over.
+        self._attempt: Attempt | None = None
+        self._channel: Channel | None = None
+        self._pause = Backoff()
+        self._opened_s = 0.0
+        self._mask = 0
+        self._batch: int | None = None
+        self._sent_s = 0.0
+        self._wanted = 0
+        self._replies: list[Any] = []
+        self._fault: StoreUnavailable | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a batch can be sent: there is a connection, and no batch is under way."""
+        return self._channel is not None and self._batch is None and self._fault is None
+
+    @property
+    def due_s(self) -> float:
+        """When (monotonic) to call `tick`, whatever happens until then; infinity if there is no need."""
+        if self._closed:
+            return _NEVER
+        if self._channel is not None:
+            if self._fault is not None:
+                return 0.0
+            return _NEVER if self._batch is None else self._reply_due_s(self._channel)
+        if self._attempt is not None:
+            return _NEVER if self._attempt.outcome() is None else 0.0
+        return self._pause.due_s if self._pause.due_s < _NEVER else 0.0
+
+    def send(self, batch: int, commands: Sequence[Command]) -> None:
+        """Send a batch of commands; `Replied` or `Lost` follows.
+
+        Large values are not copied and must not be changed until then.
+
+        Args:
+            batch: What to call it.
+            commands: At least one, each a sequence of words. Replies of blocking commands, of subscriptions
+                and of transactions are not told apart from others: leave them out.
+
+        Raises:
+            RuntimeError: If the link is not `idle`.
+            ValueError: If there is no command.
+        """
+        if not self.idle or self._channel is None:
+            raise RuntimeError("there is no connection, or a batch is under way already")
+        if not commands:
+            raise ValueError("a batch without commands has no reply")
+        self._channel.send(commands)
+        self._batch, self._wanted, self._sent_s = batch, len(commands), time.monotonic()
+        try:
+            self._channel.write()
+        except OSError as error:
+            self._fault = self._unavailable(str(error))
+        else:
+            self._watch(self._channel)
+
+    def reconnect(self, reason: str) -> None:
+        """Give up the connection, if there is one, and make another: this server does not do what it is asked
+        and may not be the right one any more. `Lost` follows."""
+        if self._channel is not None and self._fault is None:
+            self._connector.distrust()
+            self._fault = self._unavailable(reason)
+
+    def ready(self, mask: int) -> list[Event]:
+        """Go on after the selector has named the link.
+
+        Args:
+            mask: What it said of it: `EVENT_READ`, `EVENT_WRITE`.
+        """
+        channel = self._channel
+        if channel is None or self._fault is not None:
+            return []
+        try:
+            came = channel.ready(bool(mask & selectors.EVENT_READ), bool(mask & selectors.EVENT_WRITE))
+        except OSError as error:
+            return [self._lose(self._unavailable(str(error)))]
+        events: list[Event] = []
+        for reply in came:
+            event = self._take(reply)
+            if event is not None:
+                events.append(event)
+            if isinstance(event, Lost):
+                return events
+        self._watch(channel)
+        return events
+
+    def tick(self, now_s: float) -> list[Event]:
+        """Do what is due: give up on a server that does not answer, and make connections.
+
+        Args:
+            now_s: The time (monotonic).
+        """
+        if self._closed:
+            return []
+        if self._channel is not None:
+            if self._fault is not None:
+                return [self._lose(self._fault)]
+            if self._batch is not None and now_s >= self._reply_due_s(self._channel):
+                return [self._lose(self._unavailable(f"no answer for {self._timeout_s:g} s"))]
+            return []
+        if self._attempt is not None:
+            return self._conclude(self._attempt)
+        if self._pause.over(now_s):
+            try:
+                self._attempt = Attempt(self._connector, self._wake)
+            except RuntimeError as error:
+                return [self._lose(self._unavailable(str(error)))]
+        return []
+
+    def close(self) -> None:
+        """Close the connection, and give up an attempt to make one; waits for neither."""
+        self._closed = True
+        if self._attempt is not None:
+            self._attempt.give_up()
+            self._attempt = None
+        else:
+            self._connector.close()
+        self._drop()
+
+    # --- replies ------------------------------------------------------------------------------------------
+
+    def _take(self, reply: Any) -> Event | None:
+        if isinstance(reply, hiredis.PushNotification):
+            if reply[0] != b"invalidate":
+                return None
+            return Invalidated(None if reply[1] is None else tuple(reply[1]))
+        if isinstance(reply, hiredis.ReplyError) and (found := _USELESS.search(str(reply))):
+            if found[1] in _MOVED_AWAY:
+                self._connector.distrust()
+            return self._lose(self._connector.refusal(str(reply)))
+        if self._batch is None:
+            return self._lose(self._unavailable(f"it says what it was not asked for: {str(reply)[:80]}"))
+        self._replies.append(reply)
+        if len(self._replies) < self._wanted:
+            return None
+        event = Replied(self._batch, self._replies)
+        self._batch, self._replies = None, []
+        return event
+
+    def _reply_due_s(self, channel: Channel) -> float:
+        return max(self._sent_s, channel.moved_s) + self._timeout_s
+
+    # --- the connection -----------------------------------------------------------------------------------
+
+    def _conclude(self, attempt: Attempt) -> list[Event]:
+        outcome = attempt.outcome()
+        if outcome is None:
+            return []
+        self._attempt = None
+        if not isinstance(outcome, Opened):
+            return [self._lose(outcome)]
+        self._channel = outcome.channel
+        self._opened_s = time.monotonic()
+        self._watch(outcome.channel)
+        return [Connected(outcome.run_id, outcome.version, outcome.tracking, outcome.shas)]
+
+    def _lose(self, error: StoreUnavailable | ConfigError) -> Lost:
+        """Drop the connection, if there is one; see to it that the next attempt comes in its time."""
+        now_s = time.monotonic()
+        steady = self._channel is not None and now_s - self._opened_s >= _STEADY_S
+        lost = Lost(self._batch, error)
+        self._drop()
+        if steady:
+            self._pause.reset()
+        else:
+            self._pause.begin(now_s)
+        return lost
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            if self._mask:
+                self._selector.unregister(self._channel)
+            self._channel.close()
+        self._channel, self._mask, self._fault = None, 0, None
+        self._batch, self._replies = None, []
+
+    def _watch(self, channel: Channel) -> None:
+        """Have the selector look for what the channel waits for."""
+        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.wants_write else 0)
+        if not self._mask:
+            self._selector.register(channel, mask, self)
+        elif mask != self._mask:
+            self._selector.modify(channel, mask, self)
+        self._mask = mask
+
+    def _unavailable(self, reason: str) -> StoreUnavailable:
+        return StoreUnavailable(self._address, reason)
