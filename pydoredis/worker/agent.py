@@ -28,9 +28,9 @@ from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Claim, End, Lists, WorkerStore
 from pydoredis.worker import requests, served
-from pydoredis.worker.child import Child, Run
 from pydoredis.worker.crew import START_TIMEOUT_S, Crew, Event
 from pydoredis.worker.deaths import Deaths
+from pydoredis.worker.executor_handle import ExecutorHandle
 from pydoredis.worker.frames import (
     Failed,
     FrameError,
@@ -45,10 +45,11 @@ from pydoredis.worker.hands import Arrived, Hands
 from pydoredis.worker.jobs import Jobs
 from pydoredis.worker.liveness import Heart
 from pydoredis.worker.outage import Server
-from pydoredis.worker.output import OutputLine
 from pydoredis.worker.pace import Pace, Refusals
 from pydoredis.worker.report import Report
+from pydoredis.worker.run import Run
 from pydoredis.worker.shutdown import Shutdown
+from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.waiter import Waiter
 from pydoredis.worker.wear import Limits
 
@@ -238,7 +239,7 @@ class Agent:
     def _enforce_limits(self, now_s: float) -> None:
         """End what has run too long: tasks, and a shutdown's patience."""
         self._crew.kill_overdue(now_s, self._settings.timelimit_s)
-        self._crew.stop_cancelled(now_s)
+        self._hands.backlog.extendleft(reversed(self._crew.stop_cancelled(now_s)))
         if not self._shutdown.begun:
             self._crew.retire_worn(now_s)
         if self._tasks_left is not None and self._tasks_left <= 0 and not self._shutdown.begun:
@@ -400,7 +401,7 @@ class Agent:
 
     # --- executors ----------------------------------------------------------------------------------------
 
-    def _died(self, child: Child) -> None:
+    def _died(self, child: ExecutorHandle) -> None:
         """An executor is gone: replace it, and see to the tasks in its pipe."""
         cause = child.obituary()
         wanted = child.runs[0].claim.cancelled if child.runs else child.retired_for
@@ -411,7 +412,7 @@ class Agent:
         self._deaths.note(child, cause, blame=not self._shutdown.cold)
         self._crew.replace(child, hire=not self._shutdown.begun)
 
-    def _answered(self, child: Child, answer: FromExecutor) -> None:
+    def _answered(self, child: ExecutorHandle, answer: FromExecutor) -> None:
         match answer:
             case Ready():
                 self._crew.greet(child, answer)

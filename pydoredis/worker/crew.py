@@ -14,10 +14,11 @@ from typing import Literal
 
 from pydoredis.errors import EvaluatorError
 from pydoredis.protocol.messages import Codec
-from pydoredis.worker.child import Child, Run
+from pydoredis.worker.executor_handle import ExecutorHandle
 from pydoredis.worker.frames import Failed, FrameError, FromExecutor, Interrupted, Ready, Result
-from pydoredis.worker.output import OutputLine
+from pydoredis.worker.run import Run
 from pydoredis.worker.served import Served
+from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.wear import Limits
 
 MAX_FAILED_STARTS = 3
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 class Event:
     """Something that a child did."""
 
-    child: Child
+    child: ExecutorHandle
     what: FromExecutor | OutputLine | Literal["died"]
 
 
@@ -46,7 +47,7 @@ class Event:
 class TimeLimit:
     """When an executor has run for too long, and when to look."""
 
-    child: Child
+    child: ExecutorHandle
     due_s: float
     look_s: float
     reason: str
@@ -64,7 +65,7 @@ class Crew:
     def __init__(self, served: Served, size: int, limits: Limits, threads: int = 0) -> None:
         self.codecs = served.codecs
         self.size = size
-        self.children: list[Child] = []
+        self.children: list[ExecutorHandle] = []
         self._r_engine = served.r_engine
         self._limits = limits
         self._threads = threads
@@ -95,14 +96,14 @@ class Crew:
 
     def _hire(self, codec: Codec) -> None:
         try:
-            child = Child(codec, self._r_engine, self._threads)
+            child = ExecutorHandle(codec, self._r_engine, self._threads)
         except OSError as error:
             raise EvaluatorError(codec, f"no executor can be started: {error}") from error
         self.children.append(child)
         self._selector.register(child.answer_fd, selectors.EVENT_READ, child)
-        self._selector.register(child.output, selectors.EVENT_READ, child)
+        self._selector.register(child.output.pipe, selectors.EVENT_READ, child)
 
-    def greet(self, child: Child, ready: Ready) -> None:
+    def greet(self, child: ExecutorHandle, ready: Ready) -> None:
         """An executor is ready.
 
         Raises:
@@ -111,7 +112,7 @@ class Crew:
         child.greeted(ready)
         self._failed_starts = 0
 
-    def replace(self, child: Child, *, hire: bool) -> None:
+    def replace(self, child: ExecutorHandle, *, hire: bool) -> None:
         """Let a dead executor go and, if wanted, start another in its place.
 
         Raises:
@@ -126,7 +127,7 @@ class Crew:
                     child.codec,
                     f"{self._failed_starts} executors in a row died while they started: {child.obituary()}",
                     child.process.status,
-                    "\n".join(line.text for line in child.tail),
+                    "\n".join(line.text for line in child.output.tail),
                 )
         if hire and not child.retired_for:
             self._hire(child.codec)
@@ -143,17 +144,16 @@ class Crew:
             if child.retired_for and not child.runs:
                 self._dismiss(child)
 
-    def _dismiss(self, child: Child) -> None:
+    def _dismiss(self, child: ExecutorHandle) -> None:
         """Let it end by itself: it sees its pipe closed."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(child.task_fd)
         child.dismiss()
 
-    def dismiss_for(self, child: Child, error: FrameError) -> None:
+    def dismiss_for(self, child: ExecutorHandle, error: FrameError) -> None:
         """End an executor that does not keep to the frame protocol: nothing it says can be trusted."""
         log.error("executor %d does not keep to the frame protocol: %s", child.pid, error)
-        child.broke_the_protocol = True
-        child.kill(f"broke the frame protocol: {error}")
+        child.break_off(error)
 
     def kill_unready(self, reason: str) -> None:
         """End those that did not become ready."""
@@ -178,11 +178,10 @@ class Crew:
         due += [child.dismissed_s + DISMISS_TIMEOUT_S for child in self.children if not child.killed_for]
         return min(due, default=float("inf"))
 
-    def stop_cancelled(self, now_s: float) -> None:
-        """Stop the tasks of jobs that were cancelled."""
-        for child in self.children:
-            if child.is_cancelled and not child.killed_for:
-                child.stop(now_s)
+    def stop_cancelled(self, now_s: float) -> list[Run]:
+        """Stop the tasks of jobs that were cancelled; returns those behind them, which were not begun."""
+        stopping = [child for child in self.children if child.is_cancelled and not child.killed_for]
+        return [run for child in stopping for run in child.stop(now_s)]
 
     def kill_all(self, reason: str) -> None:
         """End all that were not ended before."""
@@ -206,9 +205,9 @@ class Crew:
         os.close(self._wake_in)
         os.close(self._wake_out)
 
-    def _remove(self, child: Child) -> None:
+    def _remove(self, child: ExecutorHandle) -> None:
         self.children.remove(child)
-        for fd in (child.answer_fd, child.output, child.task_fd):
+        for fd in (child.answer_fd, child.output.pipe, child.task_fd):
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(fd)
 
@@ -280,7 +279,7 @@ class Crew:
         """Hand tasks to executors; return those that have to wait."""
         waiting: deque[Run] = deque()
         full: set[int] = set()  # jobs for which there is no room
-        sent: set[Child] = set()
+        sent: set[ExecutorHandle] = set()
         for run in backlog:
             child = None if run.job.number in full else self._choose(run)
             if child is None:
@@ -293,7 +292,7 @@ class Crew:
             child.flush()
         return waiting
 
-    def _choose(self, run: Run) -> Child | None:
+    def _choose(self, run: Run) -> ExecutorHandle | None:
         """The executor with the shortest pipe, if it may have one more task of this job."""
         codec = run.job.environment.codec
         able = [child for child in self.children if child.codec == codec and not child.retired_for]
@@ -313,7 +312,7 @@ class Crew:
     def events(self, timeout_s: float | None) -> Iterator[Event]:
         """Wait until something happens, then yield all of it; a death after what was left to read."""
         self._watch_writers()
-        ready: dict[Child, None] = {}
+        ready: dict[ExecutorHandle, None] = {}
         for key, mask in self._selector.select(timeout_s):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
@@ -327,7 +326,7 @@ class Crew:
         for child in ready:
             yield from self._heard(child)
 
-    def _heard(self, child: Child) -> Iterator[Event]:
+    def _heard(self, child: ExecutorHandle) -> Iterator[Event]:
         ended = child.died()
         answers: list[FromExecutor] = []
         broken: EOFError | FrameError | None = None
@@ -341,11 +340,11 @@ class Crew:
             yield Event(child, line)
         for answer in answers:
             if isinstance(answer, Result | Failed | Interrupted):
-                for line in child.end_of_line(answer.task):
+                for line in child.output.end_of_task(answer.task):
                     yield Event(child, line)
-        if child.output.ended:
+        if child.output.pipe.ended:
             with contextlib.suppress(KeyError):
-                self._selector.unregister(child.output)
+                self._selector.unregister(child.output.pipe)
         for answer in answers:
             yield Event(child, answer)
             if child.broke_the_protocol:

@@ -8,8 +8,9 @@ from pydoredis.protocol import wire
 from pydoredis.protocol.messages import Verdict
 from pydoredis.store import End, WorkerStore
 from pydoredis.worker import crashes
-from pydoredis.worker.child import Child, Run
+from pydoredis.worker.executor_handle import ExecutorHandle
 from pydoredis.worker.hands import Death, Hands
+from pydoredis.worker.run import Run
 
 
 class Deaths:
@@ -38,7 +39,7 @@ class Deaths:
         self._retry_pause_s = retry_pause_s
         self._let_go = let_go
 
-    def note(self, child: Child, cause: str, *, blame: bool) -> None:
+    def note(self, child: ExecutorHandle, cause: str, *, blame: bool) -> None:
         """Take over the tasks of an executor that died; its first one is to `blame`, or it is not."""
         iteration = child.iteration
         head = child.runs[0] if child.runs else None

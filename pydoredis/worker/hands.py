@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.store import Claim
 from pydoredis.worker import crashes
-from pydoredis.worker.child import Run
 from pydoredis.worker.frames import Bytes
+from pydoredis.worker.run import Run
 
 
 @dataclass(frozen=True, slots=True)

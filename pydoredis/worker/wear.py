@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pydoredis.settings import WorkerSettings
-from pydoredis.worker.child import Child
+from pydoredis.worker.executor_handle import ExecutorHandle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Limits:
         """Those that a worker was given."""
         return cls(settings.max_tasks, settings.max_memory_mb, settings.max_age_s)
 
-    def room(self, child: Child) -> float:
+    def room(self, child: ExecutorHandle) -> float:
         """How many more tasks it may be given."""
         return float("inf") if self.tasks is None else self.tasks - child.tasks_done - len(child.runs)
 
-    def exceeded_by(self, child: Child, now_s: float) -> str | None:
+    def exceeded_by(self, child: ExecutorHandle, now_s: float) -> str | None:
         """Which limit an executor has reached, in words, if it has."""
         if self.tasks is not None and child.tasks_done >= self.tasks:
             return f"it has run {child.tasks_done} tasks"

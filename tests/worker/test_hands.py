@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import JobEnvironment, Task
 from pydoredis.store import Claim
-from pydoredis.worker.child import Run
 from pydoredis.worker.hands import Arrived, Death, Hands
 from pydoredis.worker.jobs import Job
+from pydoredis.worker.run import Run
 
 KEYS = QueueKeys("Q")
 JOBS = [Job(number, JobEnvironment("cloudpickle", b"")) for number in range(3)]
