@@ -118,6 +118,7 @@ class Crew:
         Raises:
             EvaluatorError: If executors keep dying before they are ready.
         """
+        obituary = child.obituary()
         self._remove(child)
         child.close()
         if child.ready is None:
@@ -125,7 +126,7 @@ class Crew:
             if hire and self._failed_starts >= MAX_FAILED_STARTS:
                 raise EvaluatorError(
                     child.codec,
-                    f"{self._failed_starts} executors in a row died while they started: {child.obituary()}",
+                    f"{self._failed_starts} executors in a row died while they started: {obituary}",
                     child.process.status,
                     "\n".join(line.text for line in child.output.tail),
                 )

@@ -31,8 +31,7 @@ class Starts:
     """
 
     def __init__(self) -> None:
-        # A named pipe, because only such a one can be opened twice for reading, once without blocking.
-        self._reading, self._writing, self.theirs = named_pipe(readers=2)
+        self._reading, self._writing, self.theirs = _twice_opened()
         os.set_blocking(self._writing, False)
         self._given: deque[int] = deque()  # in the pipe, or taken by the executor and not answered yet
         self._waiting: deque[int] = deque()  # for room in the pipe
@@ -91,3 +90,19 @@ class Starts:
         """Let go of it."""
         self.dismiss()
         os.close(self._reading)
+
+
+def _twice_opened() -> tuple[int, ...]:
+    """An end to read from without blocking, one to write to, and one to read from that blocks.
+
+    Whether reads block belongs to what was opened, not to a descriptor, so the pipe is opened twice for that.
+    """
+    theirs, writing = os.pipe()
+    try:
+        return os.open(f"/proc/self/fd/{theirs}", os.O_RDONLY | os.O_NONBLOCK), writing, theirs
+    except OSError:
+        os.close(theirs)
+        os.close(writing)
+        # Only where there is no /proc. On Linux, who opens a named pipe, as R does for each read, waits until
+        # somebody could write to it.
+        return named_pipe(readers=2)
