@@ -31,9 +31,9 @@ from pydoredis.worker import link
 from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.engines import selection
 from pydoredis.worker.executor_pool import ExecutorPool
-from pydoredis.worker.output import OutputLine
 from pydoredis.worker.report import Report
 from pydoredis.worker.signals import Signals, Wakeup
+from pydoredis.worker.task_output import OutputLine
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """An executor process: reads frames, runs tasks with one engine, writes frames (`pydoredis.worker.frames`).
 
-`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD --output FD [--agent PID]`. Agents take
-the command line from `pydoredis.worker.engines.command`. Everything happens in the main thread, where R has
-to live.
+`python -m pydoredis.worker.executor r|cloudpickle --in FD --out FD --output FD --starts FD [--agent PID]`.
+Agents take the command line from `pydoredis.worker.engines.command`. Everything happens in the main thread,
+where R has to live.
 
 Exit status: 0 when the agent closed its end; 69 if the engine can't run here, with the reason on standard
 error; else what the body made it.
@@ -23,7 +23,7 @@ from enum import IntEnum
 from pydoredis.protocol import wire
 from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskInterrupted, TaskRefused
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
-from pydoredis.worker.frames import LONGEST_TEXT, Answer, Bytes, Frame, FrameError, Kind
+from pydoredis.worker.frames import LONGEST_TEXT, TOKEN, Answer, Bytes, Frame, FrameError, Kind
 
 
 class ExitCode(IntEnum):
@@ -34,10 +34,11 @@ class ExitCode(IntEnum):
 
 
 class Pipes:
-    """The executor's two ends of pipes, blocking."""
+    """The executor's ends of three pipes, blocking."""
 
-    def __init__(self, fd_in: int, fd_out: int) -> None:
-        self._in, self._out = fd_in, fd_out
+    def __init__(self, fd_in: int, fd_out: int, fd_starts: int) -> None:
+        self._in, self._out, self._starts = fd_in, fd_out, fd_starts
+        self._token = b""  # what was read of the starts and not met by a task yet
         self._buffer = FrameBuffer()
         self._outgoing = Outgoing()
         self._waiting: deque[Frame] = deque()
@@ -53,6 +54,22 @@ class Pipes:
             except EOFError:
                 return None
         return self._waiting.popleft()
+
+    def begins(self, number: int) -> bool:
+        """Whether the agent lets us begin this task; else it has taken the task back.
+
+        Raises:
+            EOFError: If the agent has gone.
+        """
+        # Not ahead of use: what is read here, the agent cannot take back.
+        token = self._token or os.read(self._starts, TOKEN.size)
+        if not token:
+            raise EOFError
+        if token != TOKEN.pack(number):
+            self._token = token
+            return False
+        self._token = b""
+        return True
 
     def send(self, kind: Kind, token: int, *head: object, body: Bytes = b"") -> None:
         """Write a frame."""
@@ -93,6 +110,7 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
 
     Raises:
         FrameError: If a frame makes no sense.
+        EOFError: If the agent has gone.
     """
     pipes.send(Kind.READY, 0, body=engine.name.encode())
     verdicts: dict[int, dict[int, str]] = {}  # by task
@@ -101,7 +119,12 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
     while (frame := receive()) is not None:
         if frame.kind == Kind.TASK:
             number, place = frame.head
-            task = pipes.task = frame.token
+            task = frame.token
+            if not pipes.begins(task):
+                verdicts.pop(task, None)
+                kept.pop(task, None)
+                continue
+            pipes.task = task
             began = clock()
             try:
                 result = run(number, frame.body, verdicts.pop(task, {}), kept.pop(task, ()), place)
@@ -120,6 +143,8 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
             engine.load(frame.token, frame.body)
         elif frame.kind == Kind.FORGET:
             engine.forget(frame.token)
+        elif frame.kind == Kind.SKIP:
+            pipes.begins(frame.token)
         elif frame.kind == Kind.BARRIER:
             engine.forget_interrupt()
         elif frame.kind == Kind.VERDICT:
@@ -171,13 +196,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--in", dest="fd_in", type=int, required=True, metavar="FD")
     parser.add_argument("--out", dest="fd_out", type=int, required=True, metavar="FD")
     parser.add_argument("--output", dest="fd_output", type=int, required=True, metavar="FD")
+    parser.add_argument("--starts", dest="fd_starts", type=int, required=True, metavar="FD")
     parser.add_argument("--agent", type=int, default=0, metavar="PID")
     options = parser.parse_args(arguments)
     settle(options.agent)
     # What bodies start must not hold the pipes: the agent would not see them close.
-    for fd in (options.fd_in, options.fd_out, options.fd_output):
+    for fd in (options.fd_in, options.fd_out, options.fd_output, options.fd_starts):
         os.set_inheritable(fd, False)
-    pipes = Pipes(options.fd_in, options.fd_out)
+    pipes = Pipes(options.fd_in, options.fd_out, options.fd_starts)
     try:
         engine = _ENGINES[options.engine](pipes.ask, pipes.keep)
     except RuntimeUnavailableError as exc:
@@ -185,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.UNAVAILABLE
     try:
         serve(engine, pipes, options.fd_output)
-    except BrokenPipeError:
+    except (BrokenPipeError, EOFError):
         return ExitCode.OK  # the agent is gone, nobody wants the result
     engine.close()
     return ExitCode.OK

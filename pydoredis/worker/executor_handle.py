@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections import OrderedDict, deque
+import time
 from collections.abc import Iterator
 
 from pydoredis.protocol.messages import Codec
 from pydoredis.worker import engines
+from pydoredis.worker.core import events
 from pydoredis.worker.core.lease import Lease
-from pydoredis.worker.executor_output import ExecutorOutput
-from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
+from pydoredis.worker.frame_streams import FrameBuffer
 from pydoredis.worker.frames import (
     Answer,
-    Bytes,
     Failed,
     FrameError,
     FromExecutor,
@@ -23,15 +22,13 @@ from pydoredis.worker.frames import (
     Kind,
     Partial,
     Ready,
+    Request,
     Result,
     decode,
 )
 from pydoredis.worker.process import Process
-
-KEPT_ENVIRONMENTS = 4
-KEPT_BYTES = 128 * 1024 * 1024
-"""How many job environments an executor keeps, and of what size together, least recently used out: several
-jobs may alternate on a queue. Those that tasks in its pipe need stay in any case."""
+from pydoredis.worker.task_output import OutputLine, TaskOutput
+from pydoredis.worker.task_pipe import TaskPipe
 
 _PIPE_SIZE = 1 << 20
 _MOST_READS = 64
@@ -45,8 +42,8 @@ class ExecutorHandle:
 
     Attributes:
         number: What the core calls it by.
-        leases: Tasks in its pipe, the running one first.
-        output: What it prints, and where it is.
+        output: What it prints.
+        process: The process.
         killed_for: Why we ended it, if we did.
 
     Args:
@@ -61,30 +58,31 @@ class ExecutorHandle:
 
     def __init__(self, number: int, codec: Codec, r_engine: engines.REngine, threads: int = 0) -> None:
         self.number = number
-        self.leases: deque[Lease] = deque()
-        self.output = ExecutorOutput()
+        self.output = TaskOutput()
         self.killed_for: str | None = None
         self._ready = False
         self._frames = FrameBuffer()
-        self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
-        self._outgoing = Outgoing()
-        their_in, self.task_fd = os.pipe()
+        self._place_seen: int | None = None
+        self._place_seen_s = time.monotonic()
+        their_in, task_fd = os.pipe()
         self.answer_fd, their_out = os.pipe()
-        for fd in (self.task_fd, self.answer_fd):
+        self._tasks = TaskPipe(task_fd)
+        for fd in (task_fd, self.answer_fd):
             # Big values in fewer pieces; a limit for pipes may forbid it, and the default works.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
-        theirs = (their_in, their_out, self.output.theirs)
-        command, environment = engines.command(codec, r_engine, *theirs, threads=threads)
+        printed = self.output.pipe.theirs
+        theirs = engines.Descriptors(their_in, their_out, printed, self._tasks.starts.theirs)
+        command, environment = engines.command(codec, r_engine, theirs, threads=threads)
         try:
-            self.process = Process(command, environment, self.output.theirs, theirs)
+            self.process = Process(command, environment, printed, theirs)
         finally:
             for fd in theirs:
                 os.close(fd)
-        for fd in (self.task_fd, self.answer_fd):
+        for fd in (task_fd, self.answer_fd):
             os.set_blocking(fd, False)
-        self._post(Kind.CUT, 0, body=self.output.cut)
-        self.flush()
+        self._tasks.post(Kind.CUT, 0, body=self.output.pipe.cut)
+        self._tasks.flush()
 
     @property
     def pid(self) -> int:
@@ -94,124 +92,122 @@ class ExecutorHandle:
     # --- to the executor ----------------------------------------------------------------------------------
 
     def send(self, lease: Lease) -> None:
-        """Line up a task for the executor, its environment before it if it is new; `flush` sends it."""
-        job = lease.job
-        assert job is not None
-        if job.number in self._environments:
-            self._environments.move_to_end(job.number)
-        else:
-            self._environments[job.number] = len(job.environment.payload)
-            self._make_room(job.number)  # first: the executor need not have both at a time
-            self._post(Kind.ENVIRONMENT, job.number, body=job.environment.payload)
-        for iteration, verdict in lease.verdicts.items():
-            index = lease.task.iterations.index(iteration)
-            self._post(Kind.VERDICT, lease.number, index, body=verdict.encode())
-        for finished, part in lease.kept:
-            self._post(Kind.KEPT, lease.number, finished, body=part)
-        place = self.output.give_place(lease, behind=len(self.leases))
-        self.leases.append(lease)
-        self._post(Kind.TASK, lease.number, job.number, place, body=lease.task.payload)
+        """Line up a task for the executor; `flush` sends it."""
+        number = self._tasks.next_number()
+        self._tasks.send(lease, number, self.output.expect(number, lease, len(self._tasks.leases)))
 
-    def recall(self) -> list[int]:
-        """Take back the tasks that it has not begun; returns their numbers."""
-        return []
+    def recall(self) -> list[Lease]:
+        """Take back the tasks that were not begun, in one step, whatever the executor does meanwhile.
 
-    def answer(self, number: int, status: Answer, value: Bytes) -> None:
+        Returns:
+            The tasks, in their order. The executor will not run them.
+
+        Raises:
+            FrameError: If the executor has not taken tokens as it should.
+        """
+        recalled = self._tasks.recall()
+        self.output.withdraw(recalled)
+        return list(recalled.values())
+
+    def answer(self, number: int, status: Answer, value: bytes) -> None:
         """Answer a request of the running body."""
-        self._post(Kind.ANSWER, number, status.value, body=value)
-        self.flush()
+        self._tasks.answer(number, status, value)
+
+    def forget(self, job: int) -> None:
+        """Have it let go of a job environment, unless a task in its pipe needs that."""
+        self._tasks.forget(job)
+
+    @property
+    def task_fd(self) -> int:
+        """Where frames are written; -1 once that is closed."""
+        return self._tasks.fd
 
     @property
     def wants_to_write(self) -> bool:
         """Whether bytes wait until the pipe takes them."""
-        return bool(self._outgoing)
+        return self._tasks.wants_to_write
 
     def flush(self) -> None:
         """Write what the pipe takes."""
-        if self.task_fd >= 0:
-            with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                self._outgoing.write(self.task_fd)
-
-    def forget(self, job: int) -> None:
-        """Have it let go of a job environment, unless a task in its pipe needs that."""
-        needed = {lease.job.number for lease in self.leases if lease.job}
-        if job in self._environments and job not in needed:
-            del self._environments[job]
-            self._post(Kind.FORGET, job)
-
-    def _make_room(self, wanted: int) -> None:
-        for number in list(self._environments):
-            kept = self._environments.values()
-            if len(kept) <= KEPT_ENVIRONMENTS and sum(kept) <= KEPT_BYTES:
-                break
-            if number != wanted:
-                self.forget(number)
-
-    def _post(self, kind: Kind, number: int, *head: object, body: Bytes = b"") -> None:
-        self._outgoing.add(pack(kind, number, *head, body=body))
+        self._tasks.flush()
 
     # --- from the executor --------------------------------------------------------------------------------
 
     def answers(self) -> Iterator[FromExecutor]:
         """What has arrived; at most about what a pipe holds, so that who writes without end does not keep us.
 
-        Each answer fits the tasks that the executor has been given.
-
         Raises:
-            FrameError: If what arrived is no frame that executors send, or answers what was not asked.
+            FrameError: If what arrived is no frame that executors send.
             EOFError: After the last frame, if the executor has closed its end.
         """
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MOST_READS):
-                for frame in self._frames.read(self.answer_fd):
-                    answer = decode(frame)
-                    self._check(answer)
-                    yield answer
+                yield from map(decode, self._frames.read(self.answer_fd))
 
-    def _check(self, answer: FromExecutor) -> None:
-        """Note what an answer means for the pipe.
+    def accept(self, answer: FromExecutor) -> events.Event | None:
+        """Take note of an answer; returns it as the core knows it. A request of a body is none of the core's.
 
         Raises:
-            FrameError: If it does not fit.
+            FrameError: If it does not fit what the executor has been given.
         """
         match answer:
-            case Ready():
+            case Result(number, seconds, message):
+                return events.Finished(self.number, self._tasks.finish(number).number, seconds, message)
+            case Partial(number, finished, values):
+                lease = self._tasks.running(number)
+                if not lease.finished < finished <= len(lease.task.iterations):
+                    text = f"{finished} iterations of task {number} finished after {lease.finished}"
+                    raise FrameError(text)
+                return events.Partly(self.number, lease.number, finished, values)
+            case Failed(number, reason):
+                return events.NotRun(self.number, self._tasks.finish(number).number, reason)
+            case Interrupted(number, index):
+                if index not in range(len(self._tasks.running(number).task.iterations)):
+                    raise FrameError(f"iteration {index} of task {number}, which has none")
+                return events.Interrupted(self.number, self._tasks.finish(number).number, index)
+            case Ready(engine):
                 if self._ready:
                     raise FrameError("it is ready for the second time")
                 self._ready = True
-            case Partial(task, finished):
-                lease = self._running(task)
-                if not lease.finished < finished <= len(lease.task.iterations):
-                    text = f"{finished} iterations of task {task} finished after {lease.finished}"
-                    raise FrameError(text)
-            case Interrupted(task, index):
-                if index not in range(len(self._running(task).task.iterations)):
-                    raise FrameError(f"iteration {index} of task {task}, which has none")
-                self.leases.popleft()
-            case Result(task) | Failed(task):
-                self._running(task)
-                self.leases.popleft()
+                return events.Ready(self.number, engine)
+            case Request():
+                return None
 
-    def _running(self, number: int) -> Lease:
-        if not self.leases or self.leases[0].number != number:
-            raise FrameError(f"answer for task {number}, which is not running")
-        return self.leases[0]
+    # --- where it is, and what it prints ------------------------------------------------------------------
+
+    def place_since_s(self) -> float:
+        """Since when (monotonic) it has been seen at the iteration where it is, by this method."""
+        place = self.output.pipe.place
+        if place != self._place_seen:
+            self._place_seen, self._place_seen_s = place, time.monotonic()
+        return self._place_seen_s
 
     @property
     def iteration(self) -> int | None:
         """Which iteration of the first task is at work, or was when the process ended; None: none of them."""
-        return self.output.iteration_of(self.leases[0].number) if self.leases else None
+        return self.output.iteration(self._head)
+
+    @property
+    def _head(self) -> int | None:
+        return self._tasks.numbers[0] if self._tasks.numbers else None
+
+    def printed(self) -> Iterator[OutputLine]:
+        """Every whole line that was printed since the last call."""
+        head = self._head if self._ready else None
+        yield from self.output.lines(head)
+        if self.died():
+            yield from self.output.rest(head)
 
     # --- its end ------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
         """Send it SIGINT for what it runs. A frame after it says that it is over, should it come too late."""
         self.process.interrupt()
-        self._post(Kind.BARRIER, 0)
+        self._tasks.post(Kind.BARRIER, 0)
         self.flush()
 
     def kill(self, reason: str) -> None:
-        """End the process now; `reason` is what its death will be put down to."""
+        """End the process now; the first `reason` is what its death will be put down to."""
         if self.killed_for is None:
             self.killed_for = reason
         self.process.kill()
@@ -223,17 +219,15 @@ class ExecutorHandle:
     def obituary(self) -> str:
         """Why it died: what the agent did, or signal or exit status and peak memory; then its last lines."""
         cause = self.killed_for or self.process.cause_of_death()
-        shown = self.output.last_words(self.leases[0].number if self.leases else None)
-        return f"{cause}; its last output: {' | '.join(shown)}" if shown else cause
+        shown = self.output.last_words(self._head)
+        return f"{cause}; its last output: {shown}" if shown else cause
 
     def dismiss(self) -> None:
         """Let it finish what is in its pipe and end: the agent's side of the pipe is closed."""
-        if self.task_fd >= 0:
-            os.close(self.task_fd)
-            self.task_fd = -1
+        self._tasks.dismiss()
 
     def close(self) -> None:
         """Close the pipes of a process that has ended."""
-        self.dismiss()
+        self._tasks.close()
         os.close(self.answer_fd)
         self.output.close()

@@ -6,16 +6,16 @@ import contextlib
 import logging
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydoredis.settings import ConnectionSettings
-from pydoredis.worker import engines, frames
+from pydoredis.worker import engines
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.executor_handle import ExecutorHandle
-from pydoredis.worker.frames import FrameError, FromExecutor
-from pydoredis.worker.output import OutputLine
+from pydoredis.worker.frames import Failed, FrameError, FromExecutor, Interrupted, Request, Result
+from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.value_requests import ValueRequests
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class ExecutorPool:
             return None
         match instruction:
             case instructions.Recall():
-                return events.Recalled(number, handle.recall())
+                return self._recall(handle)
             case instructions.Interrupt():
                 handle.interrupt()
                 self._watch_writing(handle)
@@ -105,7 +105,7 @@ class ExecutorPool:
                 self._unregister(handle.task_fd)
                 handle.dismiss()
             case instructions.Look():
-                return events.Place(number, handle.output.place_since_s())
+                return events.Place(number, handle.place_since_s())
             case instructions.Weigh():
                 return events.Memory(number, handle.process.memory_bytes())
         return None
@@ -118,8 +118,18 @@ class ExecutorPool:
             return events.HireFailed(number, str(error))
         self._handles[number] = handle
         self._selector.register(handle.answer_fd, selectors.EVENT_READ, handle)
-        self._selector.register(handle.output, selectors.EVENT_READ, handle)
+        self._selector.register(handle.output.pipe, selectors.EVENT_READ, handle)
         return events.Hired(number, handle.pid)
+
+    def _recall(self, handle: ExecutorHandle) -> events.Event:
+        """Take back what an executor has not begun; nothing if it has taken wrong tokens: it is ended."""
+        leases: list[Lease] = []
+        try:
+            leases = handle.recall()
+        except FrameError as error:
+            self._break_off(handle, error)
+        self._watch_writing(handle)
+        return events.Recalled(handle.number, [lease.number for lease in leases])
 
     def _kill(self, handle: ExecutorHandle, reason: str) -> None:
         handle.kill(reason)
@@ -174,60 +184,57 @@ class ExecutorPool:
         ended = handle.died()
         answers: list[FromExecutor] = []
         broken: EOFError | FrameError | None = None
-        running = handle.leases[0].number if handle.leases else None
         try:
             for answer in handle.answers():
                 answers.append(answer)  # noqa: PERF402 - what came before an error counts
         except (EOFError, FrameError) as error:
             broken = error
         # In this order: what a body printed is in the pipe before its answer is.
-        self._print(handle, running, ended=ended)
+        self._print(handle.printed())
         happened: list[events.Event] = []
-        for answer in answers:
-            if isinstance(answer, frames.Result | frames.Failed | frames.Interrupted):
-                for line in handle.output.end_of_line(answer.task):
-                    self._printed(line)
-            event = self._translated(handle, answer)
-            if event is not None:
-                happened.append(event)
-        if handle.output.ended:
-            self._unregister(handle.output.fileno())
-        if isinstance(broken, FrameError) and handle.killed_for is None:
-            # Nothing that it says from here on can be trusted.
-            log.error("executor %d does not keep to the frame protocol: %s", handle.pid, broken)
-            self._unregister(handle.answer_fd)
-            self._kill(handle, f"broke the frame protocol: {broken}")
+        try:
+            for answer in answers:
+                happened += self._accept(handle, answer)
+        except FrameError as error:
+            broken = error
+        if handle.output.pipe.ended:
+            self._unregister(handle.output.pipe.fileno())
+        if isinstance(broken, FrameError):
+            self._break_off(handle, broken)
         elif isinstance(broken, EOFError):
             # Nobody is left who could answer. A process that dies has given up its memory before it closes
             # its pipes, so the rest takes no time.
             self._unregister(handle.answer_fd)
             self._dying.setdefault(handle.number, time.monotonic() + LAST_MOMENTS_S)
         if ended or handle.died():
-            self._print(handle, running, ended=True)
+            self._print(handle.printed())
             happened.append(self._bury(handle))
         return happened
 
-    def _translated(self, handle: ExecutorHandle, answer: FromExecutor) -> events.Event | None:
-        """What an executor says, as the core knows it."""
-        number = handle.number
-        match answer:
-            case frames.Result(task, seconds, message):
-                return events.Finished(number, task, seconds, message)
-            case frames.Partial(task, finished, values):
-                return events.Partly(number, task, finished, values)
-            case frames.Failed(task, reason):
-                return events.NotRun(number, task, reason)
-            case frames.Interrupted(task, index):
-                return events.Interrupted(number, task, index)
-            case frames.Ready(engine):
-                return events.Ready(number, engine)
-            case frames.Request():
-                self._values.ask(number, answer)
-        return None
+    def _accept(self, handle: ExecutorHandle, answer: FromExecutor) -> Iterator[events.Event]:
+        """What an answer means to the core.
 
-    def _print(self, handle: ExecutorHandle, running: int | None, *, ended: bool) -> None:
-        for line in handle.output.printed(running, ended=ended):
+        Raises:
+            FrameError: If it does not fit what the executor has been given.
+        """
+        if isinstance(answer, Result | Failed | Interrupted):
+            self._print(handle.output.end_of_task(answer.task))
+        elif isinstance(answer, Request):
+            self._values.ask(handle.number, answer)
+        event = handle.accept(answer)
+        if event is not None:
+            yield event
+
+    def _print(self, lines: Iterable[OutputLine]) -> None:
+        for line in lines:
             self._printed(line)
+
+    def _break_off(self, handle: ExecutorHandle, error: FrameError) -> None:
+        """End an executor that does not keep to the protocol: nothing that it says can be trusted."""
+        if handle.killed_for is None:
+            log.error("executor %d does not keep to the frame protocol: %s", handle.pid, error)
+        self._unregister(handle.answer_fd)
+        self._kill(handle, f"broke the frame protocol: {error}")
 
     # --- their end ----------------------------------------------------------------------------------------
 
@@ -251,7 +258,7 @@ class ExecutorPool:
         )
         del self._handles[handle.number]
         self._dying.pop(handle.number, None)
-        for fd in (handle.answer_fd, handle.output.fileno(), handle.task_fd):
+        for fd in (handle.answer_fd, handle.output.pipe.fileno(), handle.task_fd):
             self._unregister(fd)
         handle.close()
         return died
@@ -260,7 +267,7 @@ class ExecutorPool:
         """Let all executors end; kill those that take too long."""
         handles = list(self._handles.values())
         for handle in handles:
-            for fd in (handle.answer_fd, handle.output.fileno(), handle.task_fd):
+            for fd in (handle.answer_fd, handle.output.pipe.fileno(), handle.task_fd):
                 self._unregister(fd)
             handle.dismiss()
         deadline_s = time.monotonic() + DISMISS_TIMEOUT_S

@@ -6,7 +6,7 @@ import itertools
 import os
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from pydoredis.protocol import wire
@@ -30,6 +30,7 @@ _LONGEST: Final = {
     Kind.FAILED: LONGEST_TEXT,
     Kind.INTERRUPTED: 0,
     Kind.BARRIER: 0,
+    Kind.SKIP: 0,
     Kind.FORGET: 0,
 }
 # By number, and for frames to be written with the header before it: an agent has thousands of them a second.
@@ -138,14 +139,24 @@ class Outgoing:
 
     def __init__(self) -> None:
         self._waiting: deque[Bytes | memoryview] = deque()
+        self._owners: deque[int] = deque()  # of each of them
+        self._last_owner = 0  # whose byte was the last that was written
 
     def __bool__(self) -> bool:
         """Whether some have to wait still."""
         return bool(self._waiting)
 
-    def add(self, pieces: Iterable[Bytes]) -> None:
-        """Line them up."""
+    def add(self, pieces: Sequence[Bytes], owner: int = 0) -> None:
+        """Line them up; `owner` is for `withdraw`."""
         self._waiting.extend(pieces)
+        self._owners.extend([owner] * len(pieces))
+
+    def withdraw(self, owners: Collection[int]) -> None:
+        """Drop what belongs to these owners, but for one of whom some bytes are in the pipe already."""
+        pieces = zip(self._waiting, self._owners, strict=True)
+        left = [pair for pair in pieces if pair[1] not in owners or pair[1] == self._last_owner]
+        self._waiting = deque(piece for piece, _ in left)
+        self._owners = deque(owner for _, owner in left)
 
     def write(self, fd: int) -> None:
         """Write all; or what the pipe takes, if it does not block.
@@ -154,19 +165,15 @@ class Outgoing:
             BlockingIOError: If it takes no more.
             BrokenPipeError: If nobody reads.
         """
-        waiting = self._waiting
+        waiting, owners = self._waiting, self._owners
         while waiting:
             if len(waiting) == 1:
                 count = os.write(fd, waiting[0])
-                if count == len(waiting[0]):
-                    waiting.clear()
-                    return
             else:
                 count = os.writev(fd, list(itertools.islice(waiting, _MOST_PIECES)))
-            while count:
-                piece = waiting.popleft()
-                if len(piece) > count:
-                    waiting.appendleft(memoryview(piece)[count:])
-                count -= min(count, len(piece))
-            while waiting and not len(waiting[0]):
-                waiting.popleft()
+            while waiting and count >= len(waiting[0]):
+                count -= len(waiting.popleft())
+                self._last_owner = owners.popleft()
+            if count:
+                waiting[0] = memoryview(waiting[0])[count:]
+                self._last_owner = owners[0]

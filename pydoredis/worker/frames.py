@@ -15,7 +15,8 @@ kind              sent by      token; head; body
 ``FORGET``        agent        number of a job environment that is no longer needed. Never answered.
 ``TASK``          agent        number of the task; int32 number of its job environment, int32 place of the
                                task (see below); the task message. Answered by ``RESULT``,
-                               ``FAILED`` or ``INTERRUPTED``. Several may wait in the pipe.
+                               ``FAILED`` or ``INTERRUPTED``. Several may wait in the pipe. The executor
+                               may run it only if it gets its token (see below).
 ``VERDICT``       agent        number of a task that follows; int32 index of an iteration from 0; two
                                lines of UTF-8 text, a class and a message: the iteration is not to be run, its
                                result is an error of that class with this message. Never answered.
@@ -24,6 +25,8 @@ kind              sent by      token; head; body
                                order in which they were sent. Never answered.
 ``BARRIER``       agent        0. A SIGINT was sent before it, for the tasks before it: one that has
                                met none of their bodies is forgotten. Never answered.
+``SKIP``          agent        a number as of a task. It has a token as tasks do, and nothing is to be done:
+                               tasks before it whose tokens were taken back are passed over. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`); a value or text.
 ``CUT``           agent        0; the end of what separates the outputs of two places (see below). The first
                                frame that the agent sends. Never answered.
@@ -40,6 +43,14 @@ kind              sent by      token; head; body
 ``REQUEST``       executor     number of the request; see `Operation`. The task waits for ``ANSWER``;
                                frames that come in between are kept for later.
 ================  ===========  =========================================================================
+
+Which tasks may be begun stands in *a pipe of tokens* (`pydoredis.worker.starts`). For each ``TASK`` the
+agent writes the task's number there, 4 bytes, little-endian. An executor that has come to a ``TASK`` reads
+one token, in one read of 4 bytes, unless it has one left. If the token is the number of the task, it runs
+the task. If not, the agent has taken the task's token out of the pipe: the executor forgets the task and
+the frames that came for it, and keeps the token for the next one. That is how the agent takes back, in one
+step, what waits behind a task that is long. It then sends ``SKIP``, with a token: an executor that holds a
+task without a token waits no longer than until that comes.
 
 SIGINT interrupts the body that runs, or else the next one that does. The agent closing its end means: finish
 what you have and exit with status 0.
@@ -74,6 +85,9 @@ LONGEST_TEXT = 1 << 20
 
 REQUEST_HEAD = struct.Struct("<i")
 
+TOKEN = struct.Struct("<i")
+"""What is in the pipe of tokens."""
+
 Bytes: TypeAlias = "bytes | bytearray"
 """What a frame holds; a big one is read straight into a bytearray."""
 
@@ -89,6 +103,7 @@ class Kind(enum.IntEnum):
     KEPT = 6
     BARRIER = 7
     CUT = 8
+    SKIP = 9
     READY = 16
     RESULT = 17
     FAILED = 18

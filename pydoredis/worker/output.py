@@ -7,20 +7,14 @@ does not matter how far the executor is ahead of whoever reads.
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import tempfile
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydoredis.protocol.claims import Claim
 from pydoredis.worker.frames import CUT_BEGINS, MAX_PLACE
-
-_log = logging.getLogger("pydoredis.worker.output")
 
 _READ_SIZE = 1 << 20
 """As much as a pipe of the usual size holds, and more: one read takes all that is there."""
@@ -42,83 +36,6 @@ class Line(NamedTuple):
     place: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A task, as far as one has to know it who reads its output.
-
-    Attributes:
-        number: What its frames carry.
-        place: Its first place.
-        queue, job, block, iterations: Whose it is.
-    """
-
-    number: int
-    place: int
-    queue: str
-    job: str
-    block: str
-    iterations: tuple[int, ...]
-
-    def iteration(self, place: int) -> int | None:
-        """The iteration at one of the task's places; None where the task is read."""
-        if len(self.iterations) == 1:
-            return self.iterations[0]  # it has the task's place for itself, from beginning to end
-        return self.iterations[place - self.place - 1] if place > self.place else None
-
-
-@dataclass(frozen=True, slots=True)
-class OutputLine:
-    """A line that a task printed, and the iteration that did; None: none of them, or no task."""
-
-    text: str
-    source: Source | None
-    iteration: int | None
-
-    def log(self) -> None:
-        """Write it to the log of what bodies print, with queue, job and iteration."""
-        source = self.source
-        if source is None:
-            _log.info("%s", self.text)
-        else:
-            where = source.block if self.iteration is None else self.iteration
-            _log.info("[%s %s %s] %s", source.queue, source.job, where, self.text)
-
-
-class Places:
-    """Which task has which places in one executor."""
-
-    def __init__(self) -> None:
-        self._next = 1
-        self._sources: deque[Source] = deque()
-
-    def give(self, number: int, claim: Claim) -> int:
-        """Give a task the next places; returns the first of them."""
-        iterations = claim.task.iterations
-        if self._next + len(iterations) >= MAX_PLACE:
-            self._next = 1
-        source = Source(number, self._next, claim.keys.queue, claim.task.job, claim.block, iterations)
-        self._sources.append(source)
-        self._next += 1 + len(iterations)
-        return source.place
-
-    def forget(self, kept: int) -> None:
-        """Forget all tasks but the last `kept` of them."""
-        while len(self._sources) > kept:
-            self._sources.popleft()
-
-    def of(self, number: int) -> Source | None:
-        """The task with this number."""
-        return next((source for source in self._sources if source.number == number), None)
-
-    def at(self, place: int | None) -> tuple[Source | None, int | None]:
-        """The task and the iteration at a place."""
-        if place is not None:
-            for source in self._sources:
-                if source.place <= place <= source.place + len(source.iterations):
-                    return source, source.iteration(place)
-        return None, None
-
-
 class Output:
     """Reads what one executor prints; never blocks.
 
@@ -131,7 +48,8 @@ class Output:
 
     def __init__(self) -> None:
         self.cut = b" %b\n" % secrets.token_hex(8).encode()
-        self._fd, self.theirs = _named_pipe()
+        self._fd, self.theirs = named_pipe()
+        os.utime(self.theirs, (0, 0))
         self.ended = False
         self._rest = b""  # what came after the last whole line of which is known where it was printed
         self.rest_place: int | None = None
@@ -211,8 +129,10 @@ def _lines(texts: list[bytes], place: int | None) -> Iterator[Line]:
         yield Line(text.decode("utf-8", "replace").rstrip("\r"), place)
 
 
-def _named_pipe() -> tuple[int, int]:
-    """Its two ends; the first does not block. Its name is gone: nobody else can open it.
+def named_pipe(readers: int = 1) -> tuple[int, ...]:
+    """Ends of a pipe: one to read from without blocking, the one to write to, then other `readers`.
+
+    Its name is gone: nobody else can open it.
 
     Raises:
         OSError: If none can be made.
@@ -224,5 +144,5 @@ def _named_pipe() -> tuple[int, int]:
         os.mkfifo(name, 0o600)
         reading = os.open(name, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOATIME", 0))
         writing = os.open(name, os.O_WRONLY)
-    os.utime(writing, (0, 0))
-    return reading, writing
+        others = [os.open(name, os.O_RDONLY) for _ in range(readers - 1)]
+    return reading, writing, *others

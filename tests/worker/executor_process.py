@@ -18,6 +18,7 @@ from pydoredis.worker import engines
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
 from pydoredis.worker.frames import Answer, Frame, Kind, Operation, Request, decode
 from pydoredis.worker.output import Line, Output
+from pydoredis.worker.starts import Starts
 
 TIMEOUT_S = 30.0
 
@@ -95,8 +96,9 @@ class Executor:
         their_in, self._to = os.pipe()
         self._from, their_out = os.pipe()
         self.output = Output()
-        theirs = (their_in, their_out, self.output.theirs)
-        command, variables = engines.command(codec, r_engine, *theirs)
+        self.starts = Starts()
+        theirs = engines.Descriptors(their_in, their_out, self.output.theirs, self.starts.theirs)
+        command, variables = engines.command(codec, r_engine, theirs)
         self.process = subprocess.Popen(
             command,
             env={**variables, **(environment or {})},
@@ -189,6 +191,8 @@ class Executor:
     def submit(self, environment: int, task: bytes, place: int = 1) -> int:
         """Send a task; returns its number."""
         self._numbers += 1
+        self.starts.give(self._numbers)
+        self.starts.write()
         self.send(Kind.TASK, self._numbers, environment, place, body=task)
         return self._numbers
 
@@ -219,6 +223,7 @@ class Executor:
         """Close the agent's end; the exit status of the executor."""
         if self._to >= 0:
             os.close(self._to)
+            self.starts.dismiss()
             self._to = -1
         return self.process.wait(TIMEOUT_S)
 
@@ -237,3 +242,4 @@ class Executor:
         self.hang_up()
         self._watchdog.cancel()
         os.close(self._from)
+        self.starts.close()

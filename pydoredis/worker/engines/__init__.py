@@ -11,7 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydoredis import search_path
 from pydoredis.errors import ConfigError, EvaluatorError
@@ -78,21 +78,34 @@ def _embedding(probe: bool) -> str:
     return "R through rpy2"
 
 
-def command(
-    codec: Codec, r_engine: REngine, fd_in: int, fd_out: int, fd_output: int, threads: int = 0
-) -> tuple[list[str], dict[str, str]]:
-    """How to start an executor: frames from `fd_in`, frames to `fd_out`, output to `fd_output`.
+class Descriptors(NamedTuple):
+    """Those of an executor.
 
-    All are descriptors of the child: `Popen(command, env=environment, stdout=fd_output, stderr=fd_output,
-    pass_fds=(fd_in, fd_out, fd_output))`, called in the agent's main thread. The executor gives itself a
-    session of its own and an empty standard input.
+    Attributes:
+        frames_in: Where it reads frames.
+        frames_out: Where it writes frames.
+        output: Where what bodies print goes.
+        starts: Where it reads which tasks it may begin.
+    """
+
+    frames_in: int
+    frames_out: int
+    output: int
+    starts: int
+
+
+def command(
+    codec: Codec, r_engine: REngine, fds: Descriptors, threads: int = 0
+) -> tuple[list[str], dict[str, str]]:
+    """How to start an executor that talks to its agent by these descriptors.
+
+    It is for `Popen(command, env=environment, stdout=fds.output, stderr=fds.output, pass_fds=fds)`, called in
+    the agent's main thread. The executor gives itself a session of its own and an empty standard input.
 
     Args:
         codec: The language of the bodies that it is to run.
         r_engine: How R runs, if that is R.
-        fd_in: Where it reads frames.
-        fd_out: Where it writes frames.
-        fd_output: Where what bodies print goes.
+        fds: Descriptors of the child.
         threads: How many threads libraries may use in it; 0: as many as they like.
 
     Returns:
@@ -108,9 +121,10 @@ def command(
         if r is None or r.rscript is None:
             raise EvaluatorError("rscript", str(locate.no_r()))
         start = [sys.executable, "-I", "-S", str(_HERE / "process.py"), agent, str(r.rscript)]
-        return [*start, str(_HERE / "child.R"), str(fd_in), str(fd_out), str(fd_output)], environment
+        return [*start, str(_HERE / "child.R"), *map(str, fds)], environment
     if codec == "r":
         environment.update(locate.front_end_environment())
         environment.pop("_", None)  # a shell's, of us
     start = [*search_path.command("pydoredis.worker.executor"), codec, "--agent", agent]
-    return [*start, "--in", str(fd_in), "--out", str(fd_out), "--output", str(fd_output)], environment
+    start += ["--in", str(fds.frames_in), "--out", str(fds.frames_out)]
+    return [*start, "--output", str(fds.output), "--starts", str(fds.starts)], environment

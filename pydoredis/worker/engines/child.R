@@ -1,4 +1,4 @@
-# An executor that is an R process and nothing else: Rscript child.R FD_IN FD_OUT FD_OUTPUT. Base R, 3.5 or later.
+# An executor that is an R process and nothing else: Rscript child.R FD_IN FD_OUT FD_OUTPUT FD_STARTS. Base R, 3.5 or later.
 # The other end is described in pydoredis/worker/frames.py.
 
 local({

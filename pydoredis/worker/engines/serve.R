@@ -1,17 +1,18 @@
 # Frames in, frames out: the loop of the R child (pydoredis/worker/frames.py). Sourced after evaluate.R.
 
-# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER, 8 CUT. From here: 16 READY,
-# 17 RESULT, 18 FAILED, 19 REQUEST, 20 PARTIAL, 21 INTERRUPTED.
+# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER, 8 CUT, 9 SKIP. From here:
+# 16 READY, 17 RESULT, 18 FAILED, 19 REQUEST, 20 PARTIAL, 21 INTERRUPTED.
 
-# The two pipes, opened anew for each use: base R has no other way to a descriptor than a connection, and bodies could
+# The three pipes, opened anew for each use: base R has no other way to a descriptor than a connection, and bodies could
 # find one that stays open, and close it.
 #
-# `from` and `to` are their names. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns
+# `from`, `to` and `starts` are their names. Enclosed by base: redisGet() and its like hold on to `ask`, and a body that returns
 # one of them must not send the whole engine along.
-make_pipes <- function(from, to, files) {
+make_pipes <- function(from, to, starts, files) {
   rest <- raw()  # what was read and belongs to the next frame
   kept <- list()  # frames that came while a body waited for an answer
   requests <- 0L
+  token <- integer()  # what was read of `starts` and not met by a task yet
 
   # So many bytes, or what there is before the end. A fifo() gives what the pipe has, without a buffer of its own.
   take <- function(size) {
@@ -47,9 +48,21 @@ make_pipes <- function(from, to, files) {
   read <- function() {
     header <- integers(take(12L))
     if (length(header) < 3L) return(NULL)
-    size <- switch(header[1L], 0L, 8L, 0L, 1L, 4L, 4L, 0L, 0L)
+    size <- switch(header[1L], 0L, 8L, 0L, 1L, 4L, 4L, 0L, 0L, 0L)
     before <- take(size)
     list(header[1L], header[2L], take(header[3L] - size), if (size > 1L) integers(before) else before)
+  }
+  # Whether the agent lets us begin this task. It may read in the same pipe, so nothing is read ahead of use.
+  begins <- function(number) {
+    if (!length(token)) {
+      input <- files$open_fifo(starts)
+      token <<- .Internal(readBin(input, "integer", 1L, NA_integer_, TRUE, swapped))
+      .Internal(close(input, "rw"))
+      if (!length(token)) quit("no", 0L)
+    }
+    if (token != number) return(FALSE)
+    token <<- integer()
+    TRUE
   }
   receive <- function() {
     if (!length(kept)) return(read())
@@ -76,7 +89,7 @@ make_pipes <- function(from, to, files) {
     }
     frame[4:3]
   })
-  list(receive = receive, send = send, ask = ask)
+  list(receive = receive, send = send, ask = ask, begins = begins)
 }
 environment(make_pipes) <- .BaseNamespaceEnv
 
@@ -90,7 +103,8 @@ too_large <- function(what, size) sprintf("%s has %.0f bytes; Redis takes %.0f",
 send_partial <- NULL  # for evaluate.R, once there are pipes
 
 serve <- function(descriptors) {
-  pipes <- make_pipes(path_of(descriptors[1L]), path_of(descriptors[2L]), files)
+  pipes <- make_pipes(path_of(descriptors[1L]), path_of(descriptors[2L]), path_of(descriptors[4L]), files)
+  begins <- pipes$begins
   receive <- pipes$receive
   send <- pipes$send
   verdicts <- list()  # frames, by the task they belong to
@@ -114,7 +128,11 @@ serve <- function(descriptors) {
   }
   handle <- function(frame) switch(frame[[1L]],
     load_environment(frame[[3L]], frame[[2L]]),
-    {
+    if (!begins(frame[[2L]])) {
+      key <- key_of(frame[[2L]])
+      verdicts[[key]] <<- NULL
+      kept[[key]] <<- NULL
+    } else {
       began <<- now()
       token <<- frame[[2L]]
       if (length(verdicts)) {
@@ -142,6 +160,7 @@ serve <- function(descriptors) {
     },
     forget_interrupt(),
     watch_output(frame[[3L]], descriptors[3L]),
+    begins(frame[[2L]]),
     stop("unknown frame of kind ", frame[[1L]])
   )
 

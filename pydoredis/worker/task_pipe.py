@@ -1,0 +1,175 @@
+"""What an agent sends to one executor: job environments, tasks, answers; and the tasks that it takes back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import OrderedDict, deque
+
+from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.frame_streams import Outgoing, pack
+from pydoredis.worker.frames import Answer, Bytes, FrameError, Kind
+from pydoredis.worker.starts import Starts
+
+KEPT_ENVIRONMENTS = 4
+KEPT_BYTES = 128 * 1024 * 1024
+"""How many job environments an executor keeps, and of what size together, least recently used out: several
+jobs may alternate on a queue. Those that tasks in its pipe need stay in any case."""
+
+_LAST_NUMBER = 2**31 - 1
+"""Numbers of frames have 31 bits; after the last one comes 1 again."""
+
+
+class TaskPipe:
+    """Writes frames to an executor, and tokens for its tasks; never blocks.
+
+    Attributes:
+        fd: Where frames are written; -1 once it is closed.
+        starts: The pipe of tokens.
+        leases: Tasks in the pipe, the running one first.
+        numbers: What their frames carry.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.starts = Starts()
+        self.leases: deque[Lease] = deque()
+        self.numbers: deque[int] = deque()
+        self._last_number = 0
+        self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
+        self._outgoing = Outgoing()
+
+    def next_number(self) -> int:
+        """A number for the next task that is sent."""
+        self._last_number = self._last_number % _LAST_NUMBER + 1
+        return self._last_number
+
+    def send(self, lease: Lease, number: int, place: int) -> None:
+        """Line up a task under this number, its job's environment before it if that is new."""
+        assert lease.job is not None
+        job, environment = lease.job.number, lease.job.environment.payload
+        if job in self._environments:
+            self._environments.move_to_end(job)
+        else:
+            self._environments[job] = len(environment)
+            self._make_room(job)  # first: the executor need not have both at a time
+            self.post(Kind.ENVIRONMENT, job, body=environment)
+        for iteration, verdict in lease.verdicts.items():
+            index = lease.task.iterations.index(iteration)
+            self._post_for(number, Kind.VERDICT, index, body=verdict.encode())
+        for finished, part in lease.kept:
+            self._post_for(number, Kind.KEPT, finished, body=part)
+        self._post_for(number, Kind.TASK, job, place, body=lease.task.payload)
+        self.leases.append(lease)
+        self.numbers.append(number)
+        # Tokens are written before frames: an executor that waits for a token does not read on, so that a
+        # large frame could not be written to its end.
+        self.starts.give(number)
+
+    def answer(self, number: int, status: Answer, value: bytes) -> None:
+        """Answer a request of the running body."""
+        self.post(Kind.ANSWER, number, status.value, body=value)
+        self.flush()
+
+    def post(self, kind: Kind, number: int, *head: object, body: Bytes = b"") -> None:
+        """Line up a frame that no recall takes back."""
+        self._outgoing.add(pack(kind, number, *head, body=body))
+
+    def _post_for(self, task: int, kind: Kind, *head: object, body: Bytes) -> None:
+        self._outgoing.add(pack(kind, task, *head, body=body), task)
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether bytes wait until the pipe takes them."""
+        return bool(self._outgoing)
+
+    def flush(self) -> None:
+        """Write what the pipes take."""
+        self.starts.write()
+        if self.fd >= 0:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                self._outgoing.write(self.fd)
+
+    # --- what was sent is done with -----------------------------------------------------------------------
+
+    def running(self, number: int) -> Lease:
+        """The task with this number, the first in the pipe.
+
+        Raises:
+            FrameError: If it is not the first.
+        """
+        if not self.numbers or self.numbers[0] != number:
+            raise FrameError(f"answer for task {number}, which is not running")
+        return self.leases[0]
+
+    def finish(self, number: int) -> Lease:
+        """The task with this number, the first in the pipe, was answered.
+
+        Raises:
+            FrameError: If it is not the first.
+        """
+        self.running(number)
+        self.numbers.popleft()
+        self.starts.answered(number)
+        return self.leases.popleft()
+
+    def recall(self, first: Lease | None = None) -> dict[int, Lease]:
+        """Take back the tasks that were not begun: all of them, or `first` and those behind it.
+
+        Returns:
+            The tasks in their order, by number. The executor will not run them.
+
+        Raises:
+            FrameError: If the executor has not taken tokens as it should.
+        """
+        numbers = self.starts.take_back()
+        leases = dict(zip(self.numbers, self.leases, strict=True))
+        staying = 0
+        if first is not None and first not in self.leases:
+            staying = len(numbers)
+        elif first is not None:
+            places = (index for index, number in enumerate(numbers) if leases.get(number) is first)
+            staying = next(places, 0)  # begun: then all that was not begun stands behind it
+        recalled = {number: leases[number] for number in numbers[staying:] if number in leases}
+        # Tokens of SKIPs are passed on with those of tasks; one that all tasks behind it are recalled with is
+        # passed over like these.
+        for number in numbers[:staying] if recalled else numbers:
+            self.starts.give(number)
+        if recalled:
+            for _ in recalled:
+                self.leases.pop()
+                self.numbers.pop()
+            self._outgoing.withdraw(recalled)
+            skip = self.next_number()
+            self.post(Kind.SKIP, skip)
+            self.starts.give(skip)
+        self.flush()
+        return recalled
+
+    def forget(self, job: int) -> None:
+        """Have it let go of a job environment, unless a task in the pipe needs that."""
+        if job in self._environments and all(
+            lease.job is None or lease.job.number != job for lease in self.leases
+        ):
+            del self._environments[job]
+            self.post(Kind.FORGET, job)
+
+    def _make_room(self, wanted: int) -> None:
+        for number in list(self._environments):
+            kept = self._environments.values()
+            if len(kept) <= KEPT_ENVIRONMENTS and sum(kept) <= KEPT_BYTES:
+                break
+            if number != wanted:
+                self.forget(number)
+
+    def dismiss(self) -> None:
+        """Nothing comes any more: the executor finishes what it has, and ends."""
+        self.starts.dismiss()
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def close(self) -> None:
+        """The executor has ended."""
+        self.dismiss()
+        self.starts.close()
