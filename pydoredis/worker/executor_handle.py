@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydoredis.protocol.messages import Codec
 from pydoredis.worker import engines
@@ -88,6 +88,11 @@ class ExecutorHandle:
     def pid(self) -> int:
         """The executor's process number."""
         return self.process.pid
+
+    @property
+    def leases(self) -> Sequence[Lease]:
+        """Tasks in its pipe, the running one first."""
+        return self._tasks.leases
 
     # --- to the executor ----------------------------------------------------------------------------------
 

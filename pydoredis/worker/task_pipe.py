@@ -113,8 +113,8 @@ class TaskPipe:
         self.starts.answered(number)
         return self.leases.popleft()
 
-    def recall(self, first: Lease | None = None) -> dict[int, Lease]:
-        """Take back the tasks that were not begun: all of them, or `first` and those behind it.
+    def recall(self) -> dict[int, Lease]:
+        """Take back the tasks that were not begun.
 
         Returns:
             The tasks in their order, by number. The executor will not run them.
@@ -123,19 +123,12 @@ class TaskPipe:
             FrameError: If the executor has not taken tokens as it should.
         """
         numbers = self.starts.take_back()
-        leases = dict(zip(self.numbers, self.leases, strict=True))
-        staying = 0
-        if first is not None and first not in self.leases:
-            staying = len(numbers)
-        elif first is not None:
-            places = (index for index, number in enumerate(numbers) if leases.get(number) is first)
-            staying = next(places, 0)  # begun: then all that was not begun stands behind it
-        recalled = {number: leases[number] for number in numbers[staying:] if number in leases}
-        # Tokens of SKIPs are passed on with those of tasks; one that all tasks behind it are recalled with is
-        # passed over like these.
-        for number in numbers[:staying] if recalled else numbers:
-            self.starts.give(number)
-        if recalled:
+        sent = dict(zip(self.numbers, self.leases, strict=True))
+        recalled = {number: sent[number] for number in numbers if number in sent}
+        if not recalled:
+            for number in numbers:  # tokens of SKIPs, at which the executor may wait
+                self.starts.give(number)
+        else:
             for _ in recalled:
                 self.leases.pop()
                 self.numbers.pop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import datetime
 
 import pytest
@@ -16,9 +15,9 @@ from pydoredis.protocol.presence import Presence
 from pydoredis.queue import Queue
 from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import WorkerStore
 from pydoredis.tables import JobRow, Table, TaskRow, WorkerRow
 from tests.admin.queues import job_id, submit, take, task, task_tag
+from tests.agent_store import AgentStore
 
 ODD = job_id(349, "svc_batch", "node-1.example.org")
 
@@ -181,10 +180,13 @@ class TestWorkers:
         redis_client.set("q.count", 6)
         here = Presence("a", "w1", 60, 2, ("cloudpickle",), "3.11.7", "", "0.1", (70, 71))
         also = Presence("b", "w1", 80, 3, ("r",), "3.13.0", "4.5.0", "0.1", (90, 91, 92))
-        with closing(WorkerStore(ConnectionSettings(redis_url))) as store:
-            store.announce([keys], here)
-            store.announce([keys], also)
-            redis_client.sadd(keys.agents, "gone")
+        redis_client.set("q.live", "")
+        connection = ConnectionSettings(redis_url)
+        with AgentStore(connection, [keys], here) as store, AgentStore(connection, [keys], also) as other:
+            store.announce()
+            other.announce()
+            redis_client.hset(keys.agents, "gone", 1)
+            redis_client.set("q.count", 6)
             take(redis_client, "q", ODD, task_tag(2, pid=70))
             take(redis_client, "q", ODD, task_tag(3, pid=90))
             rows = admin.workers()
@@ -195,9 +197,8 @@ class TestWorkers:
                 ("idle", 2, "w1", 80, "3.13.0", "4.5.0"),
                 ("idle", 1, None, None, None, None),
             ]
-            assert redis_client.smembers(keys.agents) == {b"a", b"b"}
             assert 0 < int(redis_client.ttl(keys.agent("a"))) <= 15
-            store.withdraw([keys], here)
+            store.leave()
         assert [row.workers for row in admin.workers() if row.state == "idle"] == [2, 2]
 
     def test_a_queue_that_nobody_serves(self, admin: Admin, redis_client: redis.Redis) -> None:

@@ -16,11 +16,11 @@ from pydoredis.errors import ConfigError, LocalProtocolError, UnknownJob
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import WorkerStore as Store
 from rinterop import values
 from tests.admin.queues import job_id, mark, names, submit, task, task_tag, waiting
+from tests.agent_store import AgentStore
 from tests.redis_process import RedisProcess
-from tests.store.test_store import make_claim
+from tests.store.test_agent_commands import make_claim
 
 MINE, OTHER = job_id(1), job_id(2)
 
@@ -182,14 +182,13 @@ class TestOneJob:
         self, admin: Admin, redis_url: str, redis_client: redis.Redis
     ) -> None:
         submit(redis_client, "Q", "1_u_h_2026-11-23-11:45:31.773", [1])
-        store = Store(ConnectionSettings(redis_url))
         claim = make_claim(1)
-        store.mark([claim], {})
-        admin.remove_job(claim.task.job)
-        assert store.beat([claim]) == ["cancelled"]
-        assert store.exchange([(claim, b"result")], {}, 0)[0] == ["job-gone"]
-        assert store.give_back([claim], "tail") == ["job-gone"]
-        store.close()
+        with AgentStore(ConnectionSettings(redis_url), [claim.keys]) as store:
+            store.mark([claim])
+            admin.remove_job(claim.task.job)
+            assert store.beat([claim]) == ["cancelled"]
+            assert store.publish((claim, b"result")) == ["job-gone"]
+            assert store.give_back([claim], "tail") == ["job-gone"]
         assert keys_of(redis_client, claim.task.job) == {claim.keys.cancelled(claim.task.job)}
 
 
@@ -207,7 +206,7 @@ class TestAQueue:
         leave_everything(redis_client, "a", OTHER)
         keys = QueueKeys("a")
         redis_client.set(keys.count, 3)
-        redis_client.set(keys.restarted, "run")
+        redis_client.hset(keys.agents, "agent", 2)
         redis_client.rpush(keys.dead, b"?")
         redis_client.set(keys.cancelled(MINE), b"")
         redis_client.set("a.start..iters 1...1 host h pid 2 begin now", b"of a malformed task")

@@ -16,7 +16,7 @@ from pydoredis.protocol.keys import QueueKeys
 from pydoredis.queue import Queue
 from pydoredis.settings import ConnectionSettings
 from pydoredis.shared_values import redis_delete, redis_get, redis_set
-from pydoredis.store import Store, WorkerStore
+from pydoredis.store import Store
 from tests.conftest import wait_until
 from tests.faults.scene import lasting_keys
 from tests.redis_process import RedisProcess, needs_server
@@ -133,26 +133,6 @@ def test_a_slot_that_moves_behind_an_open_connection(
     with target.client() as client:
         assert client.exists("{moving}.live")
         assert client.exists("{moving}:urgent.live")
-    assert store.connections == 2
-    store.close()
-
-
-def test_scripts_follow_a_slot_together_with_all_else(
-    cluster: Cluster, connection: ConnectionSettings
-) -> None:
-    """The new node has never seen them. That they are missing there is not told to the former one."""
-    keys = QueueKeys("{scripts}")
-    store = WorkerStore(connection.at(keys.queue))
-    store.join([keys], 3)
-    store.leave([keys], 1)
-    run_id = store.run_id()
-    source = cluster.owner("scripts")
-    target = cluster.nodes[cluster.nodes.index(source) - 1]
-    cluster.move_slot("scripts", target)
-    store.leave([keys], 1)
-    with target.client() as client:
-        assert client.get(keys.count) == b"1"
-        assert store.run_id() == client.info()["run_id"] != run_id
     assert store.connections == 2
     store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import subprocess
 from contextlib import ExitStack
@@ -11,40 +12,48 @@ import pytest
 import redis
 
 from pydoredis.errors import StoreUnavailable
+from pydoredis.protocol import agent_commands as commands
+from pydoredis.protocol import wire
+from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
-from pydoredis.protocol.messages import Task
 from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Claim
-from pydoredis.store import WorkerStore as Store
+from pydoredis.store import Store
+from pydoredis.store.job import JobStore
+from tests.agent_store import AgentStore
 from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
 from tests.several_redis import SERVICE, SLOTS, Sentinel
+from tests.worker import test_executor_python as python_codec
 
 KEYS = QueueKeys("Q")
 
 
 def work(url: str) -> None:
-    """A worker's life in commands: join, take, mark, beat, publish, give back, count a death, leave."""
-    store = Store(ConnectionSettings(url))
-    store.check()
-    store.join([KEYS], 2)
-    store.set_value(KEYS.env("J").encode(), b"environment")
-    claims = [Claim(KEYS, Task("J", (n,), b"task"), f"tag {n}") for n in (1, 2)]
-    marked = store.mark(claims, {})
-    assert marked.environments == {KEYS.env("J"): b"environment"}
-    assert store.beat(claims) == ["alive", "alive"]
-    assert store.exchange([(claims[0], b"result")], {KEYS.queue: KEYS}, 1) == (["published"], [])
-    assert store.give_back(claims[1:], "head") == ["given-back"]
-    assert store.wait({KEYS.queue: KEYS}, 1) == (KEYS, b"task")
-    store.unblock(store.client_id())
-    assert store.count_crash(claims[1], 2, "killed") == 1
-    assert [crash.deaths for crash in store.crashes(claims[1])] == [1]
-    store.bury(KEYS, b"bad")
-    assert store.keep_records([(KEYS, "J")]) == [True]
-    store.leave([KEYS], 2)
-    assert store.get_value(b"Q.count") == b"0"
-    store.close()
+    """A worker's life in commands: join, take, beat, publish, give back, count a death, leave."""
+    tasks = [python_codec.task({"i": n}, first=n) for n in (1, 2)]
+    with AgentStore(ConnectionSettings(url), [KEYS]) as store:
+        store.check()
+        assert store.announce(open=True).open
+        store.set_value(KEYS.env("J").encode(), b"environment")
+        with contextlib.closing(JobStore(ConnectionSettings(url), KEYS, "J")) as job:
+            job.submit(tasks)
+        taken = store.take(2)
+        assert taken.environments == {KEYS.env("J"): b"environment"}
+        claims = [
+            Claim(KEYS, wire.decode_task(each.payload), each.tag or "", f"claim {n}")
+            for n, each in enumerate(taken.tasks)
+        ]
+        assert store.beat(claims) == ["alive", "alive"]
+        assert store.publish((claims[0], b"result")) == ["published"]
+        assert store.give_back(claims[1:], "head") == ["given-back"]
+        assert [each.payload for each in store.take(1).tasks] == tasks[1:]
+        assert [crash.deaths for crash in store.count_crash(claims[1], 2, "killed")] == [1]
+        store.bury(KEYS, b"bad")
+        assert store.keep_records([(KEYS, "J")]) == [True]
+        store.execute(commands.Sweep(KEYS))
+        store.leave()
+        assert store.get_value(b"Q.count") == b"0"
 
 
 def valkey_server() -> Path | None:
@@ -142,8 +151,9 @@ def test_tls_to_a_cluster(certificates: Path) -> None:
         client.execute_command("CLUSTER", "ADDSLOTS", *range(SLOTS))
         wait_until(lambda: b"cluster_state:ok" in info(client), "the cluster is up")
         where = f"127.0.0.1:{server.options['tls_port']}?ssl_ca_certs={certificates}/ca.pem"
-        store = Store(ConnectionSettings(f"rediss+cluster://{where}").at("{Q}"))
-        store.join([QueueKeys("{Q}")], 2)
+        keys = QueueKeys("{Q}")
+        store = AgentStore(ConnectionSettings(f"rediss+cluster://{where}").at("{Q}"), [keys])
+        store.announce(open=True)
         store.set_value(b"A", b"value of a user")
         assert store.get_value(b"A") == b"value of a user"
         assert client.get("{Q}.count") == b"2"

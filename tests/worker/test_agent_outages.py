@@ -110,7 +110,7 @@ def test_a_restart_without_data(forgetful: RedisProcess, gate: Gate) -> None:
 def test_restarts_without_data_between_two_waits(forgetful: RedisProcess) -> None:
     """A queue that was lost is not taken for one that was removed, whenever the restart comes."""
     with worker(forgetful.url, "--linger", "0.02") as agent, forgetful.client() as client:
-        for _ in range(40):
+        for _ in range(20):
             forgetful.stop()
             forgetful.start()
             wait_until(lambda: client.get(KEYS.count) == b"1", "the worker is counted again")
@@ -218,15 +218,13 @@ def test_a_worker_that_stood_still_answers_what_nobody_missed(
 
 
 @pytest.mark.slow
-def test_a_worker_that_stands_still_takes_nothing_before_long(
+def test_a_worker_that_stands_still_takes_nothing(
     redis_url: str, redis_client: redis.Redis
 ) -> None:
     """As a machine that lost its power while it was idle, whose connections nobody closes."""
     job = Job(redis_client, squared)
     with worker(redis_url) as sleeper:
-        wait_until(lambda: blocked(redis_client) == 1, "it waits for a task")
         os.kill(sleeper.pid, signal.SIGSTOP)
-        wait_until(lambda: blocked(redis_client) == 0, "Redis waits for it no longer")
         job.submit(1)
         assert redis_client.llen(QUEUE) == 1
         with worker(redis_url):
@@ -247,10 +245,6 @@ def test_a_user_who_may_not_use_client_commands(redis_url: str, redis_client: re
             assert "not available" not in agent.output
     finally:
         redis_client.acl_deluser("ada")
-
-
-def blocked(client: redis.Redis) -> int:
-    return int(client.info("clients")["blocked_clients"])
 
 
 def _let_expire(client: redis.Redis, job: Job) -> None:

@@ -20,12 +20,12 @@ import pytest
 
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import JobEnvironment, Task, Verdict
-from pydoredis.store import Claim
 from pydoredis.worker import engines
+from pydoredis.worker.core import events
+from pydoredis.worker.core.jobs import LoadedJob
+from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.executor_handle import ExecutorHandle
-from pydoredis.worker.frames import FrameError, FromExecutor, Kind, Partial, Ready, Result
-from pydoredis.worker.jobs import Job
-from pydoredis.worker.run import Run
+from pydoredis.worker.frames import FrameError, Kind
 from pydoredis.worker.starts import Starts
 from tests.worker import test_executor_python as python
 from tests.worker.executor_process import TIMEOUT_S, Executor, peer, wait_until
@@ -156,12 +156,16 @@ class Pool:
         self.gate = directory / "gate"
         self._begun = directory / "begun"
         environment = peer().make(f"job({NOTE})") if self._in_r else python.environment(note)
-        self.job = Job(1, JobEnvironment(self.codec, environment))
-        self.handles = [ExecutorHandle(self.codec, R_ENGINES.get(engine, "rpy2")) for _ in range(size)]
-        self.results: list[Run] = []
-        self.wait(lambda: all(handle.ready for handle in self.handles))
+        self.job = LoadedJob(1, KEYS.env("J"), JobEnvironment(self.codec, environment))
+        self.handles = [
+            ExecutorHandle(number, self.codec, R_ENGINES.get(engine, "rpy2")) for number in range(size)
+        ]
+        self.results: list[Lease] = []
+        self._ready: set[int] = set()
+        self._sent: dict[int, Lease] = {}
+        self.wait(lambda: len(self._ready) == size)
 
-    def run(self, i: int, *, waits: bool = False, ballast: int = 0) -> Run:
+    def run(self, i: int, *, waits: bool = False, ballast: int = 0) -> Lease:
         """A task whose iteration has the argument `i`; it may wait at the gate, and be large."""
         gate = str(self.gate) if waits else ""
         if self._in_r:
@@ -169,16 +173,17 @@ class Pool:
             payload = peer().make(f"task({arguments}, ballast = list(raw({ballast})))")
         else:
             payload = python.task({"i": i, "path": str(self._begun), "gate": gate, "ballast": bytes(ballast)})
-        return Run(i, Claim(KEYS, Task("J", (1,), payload), "tag"), self.job)
+        return Lease(KEYS, Task("J", (1,), payload), "tag", f"claim {i}", number=i, job=self.job)
 
     @property
     def begun(self) -> list[int]:
         """What has run, in that order."""
         return [int(line) for line in self._begun.read_text().split()] if self._begun.exists() else []
 
-    def send(self, runs: list[Run], to: int = 0) -> None:
+    def send(self, runs: list[Lease], to: int = 0) -> None:
         """Hand tasks to an executor."""
         for run in runs:
+            self._sent[run.number] = run
             self.handles[to].send(run)
         self.handles[to].flush()
 
@@ -188,18 +193,13 @@ class Pool:
         for handle in self.handles:
             handle.flush()
             for answer in handle.answers():
-                self._heard(handle, answer)
-
-    def _heard(self, handle: ExecutorHandle, answer: FromExecutor) -> None:
-        match answer:
-            case Ready():
-                handle.greeted(answer)
-            case Partial():
-                handle.keep(answer)
-            case Result():
-                self.results.append(handle.finish(answer.task))
-            case _:
-                raise AssertionError(answer)
+                event = handle.accept(answer)
+                if isinstance(event, events.Ready):
+                    self._ready.add(handle.number)
+                elif isinstance(event, events.Finished):
+                    self.results.append(self._sent[event.task])
+                else:
+                    assert isinstance(event, events.Partly)
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Listen until something is so."""
@@ -231,7 +231,7 @@ def test_tasks_behind_one_that_is_long(pool: Pool) -> None:
     pool.send(runs)
     pool.wait(lambda: pool.begun == [1])
     assert handle.recall() == runs[1:]
-    assert list(handle.runs) == runs[:1]
+    assert list(handle.leases) == runs[:1]
     assert handle.recall() == []
     pool.send([runs[3], runs[2]])
     pool.gate.touch()
@@ -241,32 +241,6 @@ def test_tasks_behind_one_that_is_long(pool: Pool) -> None:
     pool.send([runs[1], runs[4]])
     pool.wait(lambda: len(pool.results) == 5)
     assert pool.begun == [1, 4, 3, 2, 5]
-
-
-def test_from_one_task_on(pool: Pool) -> None:
-    (handle,) = pool.handles
-    runs = [pool.run(1, waits=True), *(pool.run(i) for i in range(2, 8))]
-    pool.send(runs)
-    pool.wait(lambda: pool.begun == [1])
-    assert handle.recall(runs[5]) == runs[5:]
-    assert handle.recall(runs[5]) == []
-    assert handle.recall(pool.run(8)) == []
-    pool.send([runs[6]])
-    assert handle.recall(runs[3]) == [*runs[3:5], runs[6]]
-    pool.send([runs[3]])
-    pool.gate.touch()
-    pool.wait(lambda: len(pool.results) == 4)
-    assert pool.begun == [1, 2, 3, 4]
-
-
-def test_from_the_running_task_on(pool: Pool) -> None:
-    (handle,) = pool.handles
-    runs = [pool.run(1, waits=True), pool.run(2), pool.run(3)]
-    pool.send(runs)
-    pool.wait(lambda: pool.begun == [1])
-    assert handle.recall(runs[0]) == runs[1:]
-    pool.gate.touch()
-    pool.wait(lambda: pool.results == runs[:1])
 
 
 def test_nothing_is_left_of_what_came_for_a_recalled_task(pool: Pool) -> None:
@@ -308,13 +282,13 @@ def test_what_runs_is_counted_once_whoever_is_faster(pool: Pool, tmp_path: Path)
     prepared = [pool.run(i) for i in range(1, 401)]
     waiting = list(prepared)
     recalled = 0
-    while waiting or handle.runs:
+    while waiting or handle.leases:
         count = chance.randrange(1, 9)
-        if len(handle.runs) < 8:
+        if len(handle.leases) < 8:
             pool.send(waiting[:count])
             del waiting[:count]
         if chance.random() < 0.3:
-            back = handle.recall() if chance.random() < 0.5 else handle.recall(chance.choice(prepared))
+            back = handle.recall()
             recalled += len(back)
             waiting = back + waiting
         pool.listen(chance.random() * 0.002)
@@ -329,11 +303,12 @@ def test_an_executor_that_took_tokens_wrongly_is_ended(tmp_path: Path) -> None:
     runs = [pool.run(1, waits=True), pool.run(2), pool.run(3)]
     pool.send(runs)
     pool.wait(lambda: pool.begun == [1])
-    assert len(os.read(handle.tasks.starts._reading, 2)) == 2  # as a body could do
-    assert handle.recall() == []
+    assert len(os.read(handle._tasks.starts._reading, 2)) == 2  # as a body could do
+    with pytest.raises(FrameError, match="tokens"):
+        handle.recall()
+    assert list(handle.leases) == runs
+    handle.kill("it broke the frame protocol")
     assert handle.process.wait(TIMEOUT_S)
-    assert handle.broke_the_protocol
-    assert list(handle.runs) == runs
     handle.close()
 
 
@@ -346,7 +321,7 @@ def test_what_a_dead_executor_had_not_begun(tmp_path: Path) -> None:
     handle.process.kill()
     assert handle.process.wait(TIMEOUT_S)
     assert handle.recall() == runs[1:]
-    assert list(handle.runs) == runs[:1]
+    assert list(handle.leases) == runs[:1]
     handle.close()
 
 

@@ -161,5 +161,7 @@ class AgentAtWork(RuleBasedStateMachine):
         assert sorted(self.published) == sorted(self.pushed)
 
 
-AgentAtWork.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, phases=PHASES)
+AgentAtWork.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None, phases=PHASES
+)
 TestAgentAtWork = AgentAtWork.TestCase
