@@ -199,7 +199,7 @@ class TestWorkers:
             ]
             assert 0 < int(redis_client.ttl(keys.agent("a"))) <= 15
             store.leave()
-        assert [row.workers for row in admin.workers() if row.state == "idle"] == [2, 2]
+        assert [row.workers for row in admin.workers() if row.state == "idle"] == [2]
 
     def test_a_queue_that_nobody_serves(self, admin: Admin, redis_client: redis.Redis) -> None:
         submit(redis_client, "q", ODD, [1])
