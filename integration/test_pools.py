@@ -53,7 +53,7 @@ def test_under_r(
 @pytest.mark.usefixtures("r_peer")
 @pytest.mark.parametrize("kind", ["ours", "mixed"])
 def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
-    job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(4); i })")
+    job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(8); i })")
     # A worker without R may take a task, too, but only to put it back.
     able = [machine for machine in pool.machines if not machine.name.startswith("python")]
     pool.wait_for(lambda: sum(map(pool.works, able)) == 2, "both tasks run")

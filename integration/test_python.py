@@ -26,8 +26,8 @@ EXAMPLES = [
     Example(
         "pi",
         """
-body = dr.rexpr("4 * mean(runif(20000)^2 + runif(20000)^2 < 1)")
-tell(sorted(queue.foreach(dr.icount(8), combine="c", inorder=False).dopar(body)))
+body = dr.rexpr("{ set.seed(k); 4 * mean(runif(20000)^2 + runif(20000)^2 < 1) }")
+tell(sorted(queue.foreach(k=dr.icount(8), combine="c", inorder=False).dopar(body)))
 """,
         "tell(sort(sapply(1:8, function(k) { set.seed(k); 4 * mean(runif(20000)^2 + runif(20000)^2 < 1) })))",
     ),
@@ -36,7 +36,7 @@ tell(sorted(queue.foreach(dr.icount(8), combine="c", inorder=False).dopar(body))
         """
 slope = dr.rexpr('function(data, rows) coef(lm(dist ~ speed, data = data[rows, ]))[["speed"]]')
 loop = queue.foreach(k=range(1, 6), combine="c", packages=["boot"], export={"slope": slope}, chunk_size=2)
-tell(loop.dopar(dr.rexpr("as.vector(boot(cars, slope, R = 8)$t)")))
+tell(loop.dopar(dr.rexpr("{ set.seed(k); as.vector(boot(cars, slope, R = 8)$t) }")))
 """,
         """
         slope <- function(data, rows) coef(lm(dist ~ speed, data = data[rows, ]))[["speed"]]
@@ -47,10 +47,13 @@ tell(loop.dopar(dr.rexpr("as.vector(boot(cars, slope, R = 8)$t)")))
         "seeds",
         """
 draw = dr.rexpr("c(rnorm(1), runif(1), sample.int(1000, 1))")
-single = queue.foreach(i=range(1, 8), combine="rbind").dopar(draw)
-chunked = queue.foreach(i=range(1, 8), combine="rbind", chunk_size=3).dopar(draw)
+single = queue.foreach(i=range(1, 8), combine="rbind", seed=7).dopar(draw)
+chunked = queue.foreach(i=range(1, 8), combine="rbind", seed=7, chunk_size=3).dopar(draw)
 assert np.array_equal(single, chunked)
-tell(single)
+unseeded = queue.foreach(i=range(1, 8), combine="rbind").dopar(draw)
+assert not np.array_equal(single, unseeded)
+seeding = dr.rexpr("{ set.seed(i); c(rnorm(1), runif(1), sample.int(1000, 1)) }")
+tell(queue.foreach(i=range(1, 8), combine="rbind").dopar(seeding))
 """,
         "tell(sapply(1:7, function(n) { set.seed(n); c(rnorm(1), runif(1), sample.int(1000, 1)) }))",
     ),

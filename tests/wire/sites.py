@@ -101,7 +101,7 @@ class Site:
             for queue in self.place.queues:
                 client.delete(f"{queue}.count", f"{queue}.live", queue)
         self.peers = start_workers(self.kind, self.server.url, self.place.queues, self.place.workers)
-        until = time.monotonic() + 40
+        until = time.monotonic() + 100  # twelve Rs at a time take long on a machine with few processors
         while self.counts() != [self.place.workers] * len(self.place.queues):
             if time.monotonic() > until or not all(peer.running for peer in self.peers):
                 tails = "\n".join(peer.tail() for peer in self.peers)
