@@ -27,10 +27,11 @@ from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store import Store
 from pydoredis.store.agent import AgentWire
-from pydoredis.worker import link
+from pydoredis.worker import link_events
 from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.engines import selection
 from pydoredis.worker.executor_pool import ExecutorPool
+from pydoredis.worker.link import Link
 from pydoredis.worker.report import Report
 from pydoredis.worker.signals import Signals, Wakeup
 from pydoredis.worker.task_output import OutputLine
@@ -141,7 +142,7 @@ class _Loop:
             )
         )
         self._link = stack.enter_context(
-            contextlib.closing(link.Link(connection, self._wire.scripts(), self._selector, self._wakeup.wake))
+            contextlib.closing(Link(connection, self._wire.scripts(), self._selector, self._wakeup.wake))
         )
         self._asked: Sequence[Command] = ()
         self._lengths: list[int] = []
@@ -174,7 +175,7 @@ class _Loop:
             due_s = min(due_s, now_s + _REPORT_PAUSE_S)
         timeout_s = None if due_s == float("inf") else max(0.0, due_s - now_s)
         happened: list[events.Event] = []
-        heard: list[link.Event] = []
+        heard: list[link_events.Event] = []
         for key, mask in self._selector.select(timeout_s):
             if key.data is self._link:
                 heard += self._link.ready(mask)
@@ -191,18 +192,18 @@ class _Loop:
         self._report.flush()
         return happened
 
-    def _translated(self, event: link.Event) -> list[events.Event]:
+    def _translated(self, event: link_events.Event) -> list[events.Event]:
         """What the link says, as the core knows it."""
         match event:
-            case link.Connected():
+            case link_events.Connected():
                 return [events.Connected(event.run_id, event.tracking)]
-            case link.Replied():
+            case link_events.Replied():
                 return [events.Replied(event.batch, self._replies(event.replies))]
-            case link.Invalidated():
+            case link_events.Invalidated():
                 keys = event.keys
                 names = None if keys is None else [key.decode("utf-8", "replace") for key in keys]
                 return [events.Changed(names)]
-            case link.Lost():
+            case link_events.Lost():
                 return [events.Lost(event.reason)]
 
     def _replies(self, replies: Sequence[object]) -> list[object]:

@@ -1,5 +1,4 @@
-"""The agent's link to Redis: one batch of commands at a time, in the agent's own loop, which never waits for
-it.
+"""The agent's link to Redis: one batch of commands at a time, in the agent's own loop, which it never blocks.
 
 A connection is opened by a thread of its own (`link_connector`) and then belongs to the loop
 (`link_channel`).
@@ -11,8 +10,7 @@ import re
 import selectors
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import hiredis
 
@@ -21,6 +19,7 @@ from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.settings import ConnectionSettings
 from pydoredis.worker.link_channel import Channel, Command
 from pydoredis.worker.link_connector import Attempt, Connector, Opened
+from pydoredis.worker.link_events import Connected, Event, Invalidated, Lost, Replied
 
 TIMEOUT_S: Final = 10.0
 """How long nothing may move while a reply is missing, and how long each step of connecting may take."""
@@ -38,66 +37,6 @@ _NOT_PREPARED: Final = ("BUSY", "LOADING", "NOAUTH", "NOSCRIPT")
 
 # Redis before 7 puts what a command in a script was refused for behind words of its own.
 _USELESS: Final = re.compile(rf"(?:\A|: -)({'|'.join((*_MOVED_AWAY, *_NOT_PREPARED))})\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """There is a connection, and no batch is under way on it.
-
-    Attributes:
-        run_id: Names this run of the server: another one after each restart, and after a failover.
-        version: The server's version.
-        tracking: Whether changes of keys that were read are told (`Invalidated`).
-        shas: By the scripts' names: what to call them by (EVALSHA).
-    """
-
-    run_id: str
-    version: str
-    tracking: bool
-    shas: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """All commands of a batch were answered.
-
-    Attributes:
-        batch: Its number.
-        replies: One for each command, as RESP3 has them where changes are told, and as RESP2 else: bytes,
-            int, list, None and so on, or a `hiredis.ReplyError` for a command that was refused.
-    """
-
-    batch: int
-    replies: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Invalidated:
-    """Keys that were read have changed since, by somebody else. None: perhaps all of them."""
-
-    keys: tuple[bytes, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection was lost, or none could be made; the link tries again by itself.
-
-    Attributes:
-        batch: Number of the batch that was under way: each of its commands may have been carried out or not.
-        error: Why, in words for people. `ConfigError`: the server is there, but does not let us in or is too
-        old.
-    """
-
-    batch: int | None
-    error: StoreUnavailable | ConfigError
-
-    @property
-    def reason(self) -> str:
-        """Why, in words for people."""
-        return self.error.reason if isinstance(self.error, StoreUnavailable) else str(self.error)
-
-
-Event: TypeAlias = "Connected | Replied | Invalidated | Lost"
 
 
 class Link:
@@ -268,6 +207,7 @@ class Link:
             return None
         event = Replied(self._batch, self._replies)
         self._batch, self._replies = None, []
+        self._pause.reset()  # the connection was of use
         return event
 
     def _reply_due_s(self, channel: Channel) -> float:

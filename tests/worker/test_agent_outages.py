@@ -217,9 +217,7 @@ def test_a_worker_that_stood_still_answers_what_nobody_missed(
 
 
 @pytest.mark.slow
-def test_a_worker_that_stands_still_takes_nothing(
-    redis_url: str, redis_client: redis.Redis
-) -> None:
+def test_a_worker_that_stands_still_takes_nothing(redis_url: str, redis_client: redis.Redis) -> None:
     """As a machine that lost its power while it was idle, whose connections nobody closes."""
     job = Job(redis_client, squared)
     with worker(redis_url) as sleeper:
