@@ -1,7 +1,6 @@
-"""The agent's link to Redis: one batch of commands at a time, in the agent's own loop, which it never blocks.
+"""The agent's link to Redis: one batch of commands at a time, in the agent's loop, which never waits for it.
 
-A connection is opened by a thread of its own (`link_connector`) and then belongs to the loop
-(`link_channel`).
+A thread opens a connection (`link_connector`); then the connection belongs to the loop (`link_channel`).
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import hiredis
+from redis.exceptions import ResponseError
 
 from pydoredis.backoff import Backoff
 from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import places
 from pydoredis.worker.link_channel import Channel, Command
 from pydoredis.worker.link_connector import Attempt, Connector, Opened
 from pydoredis.worker.link_events import Connected, Event, Invalidated, Lost, Replied
@@ -29,22 +30,20 @@ _STEADY_S: Final = 1.0
 
 _NEVER: Final = float("inf")
 
-_MOVED_AWAY: Final = ("ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN")
-"""Another server, or none just now, has the queue."""
+_UNPREPARED: Final = {"BUSY", "LOADING", "NOAUTH", "NOSCRIPT"}
+"""Codes of errors that say: the server runs somebody's script without end, was restarted, or has lost our
+login or our scripts. A new connection finds out, waits, and loads the scripts again."""
 
-_NOT_PREPARED: Final = ("BUSY", "LOADING", "NOAUTH", "NOSCRIPT")
-"""The server was restarted, lost its scripts or our login, or is stuck in somebody's script."""
-
-# Redis before 7 puts what a command in a script was refused for behind words of its own.
-_USELESS: Final = re.compile(rf"(?:\A|: -)({'|'.join((*_MOVED_AWAY, *_NOT_PREPARED))})\b")
+# Redis before 7 puts words of its own before the error of a command in a script.
+_CODE: Final = re.compile(r"(?:ERR Error running script .*: -)?([A-Z]+)")
 
 
 class Link:
     """A connection to Redis that is made again whenever it is lost.
 
-    The link keeps its descriptor registered with the selector, with itself as the data. When the selector
-    names it, call `ready`; when `due_s` has come or `wake` was called, `tick`. Both return what has happened,
-    in order. Nothing here waits, whatever the server and the network do.
+    The link keeps its descriptor registered with the selector, with itself as the data. Call `ready` when
+    the selector names it, and `tick` when `due_s` has come or `wake` was called. Both return what has
+    happened, in order. Nothing here waits, whatever the server and the network do.
 
     Args:
         connection: Which server; for a cluster with the queue's hash tag (`ConnectionSettings.at`).
@@ -106,8 +105,8 @@ class Link:
 
         Args:
             batch: What to call it.
-            commands: At least one, each a sequence of words. Replies of blocking commands, of subscriptions
-                and of transactions are not told apart from others: leave them out.
+            commands: At least one, each a sequence of words. Each must have one reply (SUBSCRIBE has none in
+                RESP3), and within the link's timeout if it blocks.
 
         Raises:
             RuntimeError: If the link is not `idle`.
@@ -196,9 +195,7 @@ class Link:
             if reply[0] != b"invalidate":
                 return None
             return Invalidated(None if reply[1] is None else tuple(reply[1]))
-        if isinstance(reply, hiredis.ReplyError) and (found := _USELESS.search(str(reply))):
-            if found[1] in _MOVED_AWAY:
-                self._connector.distrust()
+        if isinstance(reply, hiredis.ReplyError) and self._is_useless(str(reply)):
             return self._lose(self._connector.refusal(str(reply)))
         if self._batch is None:
             return self._lose(self._unavailable(f"it says what it was not asked for: {str(reply)[:80]}"))
@@ -207,8 +204,17 @@ class Link:
             return None
         event = Replied(self._batch, self._replies)
         self._batch, self._replies = None, []
-        self._pause.reset()  # the connection was of use
         return event
+
+    def _is_useless(self, text: str) -> bool:
+        """Whether an error reply says that this connection is of no use (any more)."""
+        found = _CODE.match(text)
+        if found is None:
+            return False
+        if places.is_wrong_server(ResponseError(found[1])):
+            self._connector.distrust()
+            return True
+        return found[1] in _UNPREPARED
 
     def _reply_due_s(self, channel: Channel) -> float:
         return max(self._sent_s, channel.moved_s) + self._timeout_s

@@ -1,5 +1,4 @@
-"""Opens connections for the agent's link, in a thread of their own: there it may wait for names and
-servers."""
+"""Opens connections for the agent's link, in a thread, which may wait for names and servers."""
 
 from __future__ import annotations
 

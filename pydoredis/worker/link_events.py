@@ -1,4 +1,4 @@
-"""What the link to Redis tells its loop."""
+"""What happens on the agent's link to Redis."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Replied:
 
     Attributes:
         batch: Its number.
-        replies: One for each command, as RESP3 has them where changes are told, and as RESP2 else: bytes,
-            int, list, None and so on, or a `hiredis.ReplyError` for a command that was refused.
+        replies: One for each command: bytes, int, list, None and so on, or a `hiredis.ReplyError` if it was
+            refused. The types are those of RESP3, or of RESP2 where the user may not say HELLO.
     """
 
     batch: int
@@ -52,9 +52,9 @@ class Lost:
     """The connection was lost, or none could be made; the link tries again by itself.
 
     Attributes:
-        batch: Number of the batch that was under way: each of its commands may have been carried out or not.
-        error: Why, in words for people. `ConfigError`: the server is there, but does not let us in or is too
-        old.
+        batch: Number of the batch that was under way, if one was: each of its commands may have been carried
+            out or not.
+        error: Why. `ConfigError`: the server is there, but does not let us in or is too old.
     """
 
     batch: int | None

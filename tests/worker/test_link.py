@@ -1,202 +1,206 @@
-"""The link to Redis in a loop that it never blocks, on real servers that hang, restart and refuse."""
+"""The agent's link to Redis while all is well: batches, large values, what the server tells by itself."""
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import time
-from collections.abc import Iterator
-
 import hiredis
 import pytest
+import redis
 
-from tests.faults.proxy import Proxy
-from tests.redis_process import RedisProcess
-from tests.worker.link_loop import Connected, Invalidated, LinkLoop, Lost, Replied
+from pydoredis.worker.link_channel import Word
+from pydoredis.worker.link_events import Connected, Invalidated, Lost, Replied
+from tests.redis_process import RedisProcess, needs_server
+from tests.worker.link_loop import Loop
 
-SCRIPTS = {"double": "return ARGV[1] * 2"}
+pytestmark = needs_server
 
+LARGE = 64 << 20
 
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    with RedisProcess() as running:
-        yield running
-
-
-@pytest.fixture
-def loop(server: RedisProcess) -> Iterator[LinkLoop]:
-    with LinkLoop(server.url, SCRIPTS) as made:
-        yield made
+SCRIPTS = {
+    "double": "return 2 * tonumber(ARGV[1])",
+    "read": "return redis.call('GET', KEYS[1])",
+}
 
 
-def test_a_batch(loop: LinkLoop, server: RedisProcess) -> None:
-    connected = loop.next(Connected)
-    with server.client() as client:
-        assert connected.run_id == client.info("server")["run_id"]
-    assert connected.tracking
-    sha = connected.shas["double"]
-    replies = loop.ask(
-        ("SET", "a", b"1"), ("GET", "a"), ("EVALSHA", sha, 0, 21), ("GET", "none"), ("LPOP", "a")
-    )
-    assert replies[:4] == [b"OK", b"1", 42, None]
-    assert isinstance(replies[4], hiredis.ReplyError)
-    assert loop.link.idle
+def test_what_is_told_of_a_connection(redis_url: str, redis_client: redis.Redis) -> None:
+    with Loop(redis_url, SCRIPTS) as loop:
+        assert not loop.link.idle
+        connected = loop.connect()
+        info = redis_client.info("server")
+        assert (connected.run_id, connected.version) == (info["run_id"], info["redis_version"])
+        assert connected.tracking
+        assert loop.events == [connected]
+        assert loop.link.idle
+        assert loop.ask(("EVALSHA", connected.shas["double"], 0, 21)) == [42]
 
 
-def test_one_batch_at_a_time(loop: LinkLoop) -> None:
-    with pytest.raises(RuntimeError, match="no connection"):
-        loop.send(("PING",))
-    loop.next(Connected)
-    loop.send(("PING",))
-    with pytest.raises(RuntimeError, match="under way"):
-        loop.send(("PING",))
-    assert loop.next(Replied).replies == [b"PONG"]
-    with pytest.raises(ValueError, match="without commands"):
-        loop.send()
+def test_batches_are_answered_in_order(redis_url: str) -> None:
+    with Loop(redis_url) as loop:
+        loop.connect()
+        for n in range(100):
+            commands = [("RPUSH", "list", b"%d" % n), ("LLEN", "list"), ("LRANGE", "list", -1, -1)]
+            assert loop.ask(*commands) == [n + 1, n + 1, [b"%d" % n]]
+        assert loop.ask(*[("INCR", "n")] * 5000) == list(range(1, 5001))
+        assert len(loop.told(Connected)) == 1
 
 
-def test_large_values_both_ways(loop: LinkLoop) -> None:
-    loop.next(Connected)
-    value = random.Random(1).randbytes(48 << 20)
-    assert loop.ask(("SET", "large", memoryview(value)), ("PING",)) == [b"OK", b"PONG"]
-    assert loop.ask(("GET", "large"))[0] == value
+def test_kinds_of_words(redis_url: str) -> None:
+    words: list[Word] = [
+        b"b",
+        bytearray(b"ba"),
+        memoryview(b"mv"),
+        "größer",
+        7,
+        -0.5,
+        b"",
+        memoryview(b"abcdef")[::2],
+    ]
+    numbers = memoryview(b"\1\2\3\4\5\6\7\0").cast("H")  # four items, eight bytes
+    with Loop(redis_url) as loop:
+        loop.connect()
+        with pytest.raises((TypeError, ValueError), match="contiguous"):
+            loop.send(("RPUSH", "list", *words))
+        assert loop.ask(("RPUSH", "list", *words[:-1], numbers), ("LRANGE", "list", 0, -1))[1] == [
+            *(b"b", b"ba", b"mv", "größer".encode(), b"7", b"-0.5", b"", numbers.tobytes())
+        ]
 
 
-def test_changes_of_keys_that_were_read_are_told(loop: LinkLoop, server: RedisProcess) -> None:
-    loop.next(Connected)
-    loop.ask(("LLEN", "list"), ("EVAL", "return redis.call('EXISTS', KEYS[1])", 1, "in a script"))
-    with server.client() as client:
-        client.rpush("list", "1")
-        assert loop.next(Invalidated).keys == (b"list",)
-        client.set("in a script", "1")
-        assert loop.next(Invalidated).keys == (b"in a script",)
-        loop.ask(("LLEN", "list"))
-        client.rpush("list", "2")
-        # Whoever asks after the change hears of it before the reply.
-        loop.send(("LLEN", "other"))
-        assert loop.next(Invalidated).keys == (b"list",)
-        loop.ask(("LLEN", "list"))
-        client.flushall()
-        assert loop.next(Invalidated).keys is None
+def test_a_refused_command_is_a_value_among_the_replies(redis_url: str) -> None:
+    with Loop(redis_url) as loop:
+        loop.connect()
+        first, second, third = loop.ask(("SET", "a", "x"), ("INCR", "a"), ("GET", "a"))
+        assert (first, third) == (b"OK", b"x")
+        assert isinstance(second, hiredis.ReplyError)
+        assert "not an integer" in str(second)
+        (failed,) = loop.ask(("EVAL", "return redis.call('INCR', KEYS[1])", 1, "a"))
+        assert isinstance(failed, hiredis.ReplyError)
+        assert loop.ask(("PING",)) == [b"PONG"]
+        assert not loop.told(Lost)
 
 
-def test_of_ones_own_changes_nothing_is_told(loop: LinkLoop, server: RedisProcess) -> None:
-    loop.next(Connected)
-    loop.ask(("LLEN", "list"))
-    loop.ask(("RPUSH", "list", "1"))
-    loop.ask(("LLEN", "list"))
-    with server.client() as client:
-        client.rpush("list", "2")
-    loop.next(Invalidated)
-    assert not [event for event in loop.heard if isinstance(event, Invalidated)]
+def test_replies_that_mean_nothing_and_no(redis_url: str) -> None:
+    """Null and false are replies, and are not taken for "there is no reply yet"."""
+    with Loop(redis_url) as loop:
+        loop.connect()
+        script = "redis.setresp(3); return {map = {a = 1, b = 2}}"
+        commands = [
+            ("GET", "none"),
+            ("EVAL", "redis.setresp(3); return false", 0),
+            ("EVAL", script, 0),
+            ("PING",),
+        ]
+        assert loop.ask(*commands) == [None, False, {b"a": 1, b"b": 2}, b"PONG"]
 
 
-def test_a_server_that_hangs_blocks_nothing(server: RedisProcess) -> None:
-    with LinkLoop(server.url, timeout_s=1.0) as loop:
-        loop.next(Connected)
-        assert server.process is not None
-        os.kill(server.process.pid, signal.SIGSTOP)
-        try:
-            number = loop.send(("SET", "key", bytes(32 << 20)))  # more than sockets hold
-            loop.longest_s = 0.0
-            began_s = time.monotonic()
-            lost = loop.next(Lost)
-            assert lost.batch == number
-            assert "no answer for 1 s" in lost.reason
-            assert 0.9 < time.monotonic() - began_s < 5.0
-            loop.next(Lost)  # nor can another connection be made
-            assert loop.longest_s < 0.5
-        finally:
-            os.kill(server.process.pid, signal.SIGCONT)
-        loop.next(Connected)
+def test_large_values_both_ways(redis_url: str) -> None:
+    value = bytearray(b"0123456789abcdef" * (LARGE // 16))
+    with Loop(redis_url) as loop:
+        loop.connect()
+        turns = loop.turns
+        replies = loop.ask(("SET", "a", value), ("STRLEN", "a"), ("GET", "a"), ("ECHO", "end"))
+        assert replies[:2] == [b"OK", LARGE]
+        assert replies[2] == value
+        assert replies[3] == b"end"
+        assert loop.turns - turns > 2 * LARGE / (2 << 20), "others of the loop had their turn"
+        value += b"!"  # nobody holds on to it any more: else a BufferError
+        del replies
+        assert loop.ask(("UNLINK", "a")) == [1]
+
+
+def test_many_values_of_all_sizes(redis_url: str) -> None:
+    sizes = [
+        0,
+        1,
+        100,
+        (1 << 14) - 1,
+        1 << 14,
+        (1 << 14) + 1,
+        1 << 16,
+        (1 << 16) + 1,
+        300_000,
+        5,
+        (3 << 20) + 7,
+    ]
+    values = [bytes([n]) * size for n, size in enumerate(sizes)]
+    with Loop(redis_url) as loop:
+        loop.connect()
+        stored = loop.ask(*(("SET", n, value) for n, value in enumerate(values)))
+        assert stored == [b"OK"] * len(values)
+        assert loop.ask(("MGET", *range(len(values)))) == [values]
+
+
+def test_use_before_it_is_idle(redis_url: str) -> None:
+    with Loop(redis_url) as loop:
+        with pytest.raises(RuntimeError):
+            loop.send(("PING",))
+        loop.connect()
+        with pytest.raises(ValueError, match="without commands"):
+            loop.send()
+        number = loop.send(("PING",))
+        with pytest.raises(RuntimeError):
+            loop.send(("PING",))
+        assert loop.next(Replied) == Replied(number, [b"PONG"])
         assert loop.ask(("PING",)) == [b"PONG"]
 
 
-def test_a_restart(loop: LinkLoop, server: RedisProcess) -> None:
-    first = loop.next(Connected)
-    server.stop()
-    assert loop.next(Lost).batch is None
-    server.start()
-    second = loop.next(Connected)
-    assert second.run_id != first.run_id
-    assert loop.ask(("EVALSHA", second.shas["double"], 0, 2)) == [4]
+# --- keys that were read ----------------------------------------------------------------------------------
 
 
-def test_a_batch_whose_connection_breaks_is_lost(loop: LinkLoop, server: RedisProcess) -> None:
-    loop.next(Connected)
-    number = loop.send(("BLPOP", "none", 0))
-    with server.client() as client:
-        client.client_kill_filter(_type="normal", skipme=True)
-    assert loop.next(Lost).batch == number
-    loop.next(Connected)
-    assert loop.ask(("PING",)) == [b"PONG"]
+def test_changes_of_what_was_read_are_told(redis_url: str, redis_client: redis.Redis) -> None:
+    with Loop(redis_url, SCRIPTS) as loop:
+        connected = loop.connect()
+        loop.ask(("LLEN", "a"), ("EVALSHA", connected.shas["read"], 1, "b"))
+        redis_client.rpush("other", 1)
+        redis_client.rpush("a", 1)
+        assert loop.next(Invalidated) == Invalidated((b"a",))
+        redis_client.set("b", 1)
+        assert loop.next(Invalidated) == Invalidated((b"b",))
+        redis_client.rpush("a", 2)
+        loop.ask(("PING",))
+        assert len(loop.told(Invalidated)) == 2, "told once, until it is read again"
 
 
-@pytest.mark.parametrize("command", ["SCRIPT FLUSH", "REPLICAOF 127.0.0.1 1"])
-def test_a_server_that_is_not_what_we_need_any_more(
-    loop: LinkLoop, server: RedisProcess, command: str
-) -> None:
-    connected = loop.next(Connected)
-    with server.client() as client:
-        client.execute_command(*command.split())
-        number = loop.send(("SET", "key", "value"), ("EVALSHA", connected.shas["double"], 0, 2))
-        lost = loop.next(Lost)
-        assert lost.batch == number
-        client.replicaof("NO", "ONE")
-    loop.next(Connected)
-    assert loop.ask(("SET", "key", "value")) == [b"OK"]
+def test_a_change_is_told_before_a_later_reply(redis_url: str, redis_client: redis.Redis) -> None:
+    with Loop(redis_url) as loop:
+        loop.connect()
+        for n in range(200):
+            loop.ask(("GET", "a"))
+            redis_client.set("a", n)
+            before = len(loop.events)
+            (value,) = loop.ask(("GET", "a"))
+            assert value == b"%d" % n
+            told = loop.events[before:]
+            assert [type(event) for event in told] == [Invalidated, Replied]
 
 
-def test_without_the_right_to_be_told(server: RedisProcess) -> None:
-    with server.client() as client:
-        client.acl_setuser(
-            "ada", enabled=True, passwords=["+x"], categories=["+@all"], commands=["-client"], keys=["*"]
-        )
-    with LinkLoop(server.url.replace("//", "//ada:x@")) as loop:
-        assert not loop.next(Connected).tracking
-        assert loop.ask(("PING",)) == [b"PONG"]
+def test_own_changes_are_not_told(redis_url: str) -> None:
+    with Loop(redis_url) as loop:
+        loop.connect()
+        for n in range(20):
+            assert loop.ask(("GET", "a"), ("SET", "a", n), ("LLEN", "l"), ("LPUSH", "l", n))[-1] == n + 1
+        assert not loop.told(Invalidated)
 
 
-def test_a_password_that_is_wrong_for_a_while(server: RedisProcess) -> None:
-    with server.client() as client, LinkLoop(server.url.replace("//", "//ada:x@")) as loop:
-        assert "password" in loop.next(Lost).reason
-        client.acl_setuser("ada", enabled=True, passwords=["+x"], categories=["+@all"], keys=["*"])
-        loop.next(Connected)
+def test_all_keys_at_once(redis_url: str, redis_client: redis.Redis) -> None:
+    with Loop(redis_url) as loop:
+        loop.connect()
+        loop.ask(("GET", "a"))
+        redis_client.flushall()
+        assert loop.next(Invalidated) == Invalidated(None)
 
 
-def test_nobody_there() -> None:
-    with LinkLoop("redis://127.0.0.1:1/0") as loop:
-        assert "refused" in loop.next(Lost).reason
-        loop.next(Lost)
-        assert loop.longest_s < 0.5
+def test_keys_that_expire_are_told() -> None:
+    with RedisProcess(hz="100") as server, Loop(server.url) as loop:
+        loop.connect()
+        loop.ask(("SET", "a", 1, "PX", 20), ("GET", "a"))
+        assert loop.next(Invalidated, 10) == Invalidated((b"a",))
 
 
-def test_replies_in_any_pieces(server: RedisProcess) -> None:
-    """A network that is slow: a batch is lost only if nothing moves, however long it takes in all."""
-    with Proxy(server.port) as proxy, LinkLoop(proxy.url, timeout_s=2.0) as loop:
-        loop.next(Connected)
-        proxy.delay_s = 0.05
-        value = bytes(1 << 20)
-        assert loop.ask(("SET", "key", value), *[("GET", "key")] * 3)[1:] == [value] * 3
-        proxy.stall()
-        assert loop.send(("PING",)) == loop.next(Lost).batch
-        proxy.resume()
-        proxy.delay_s = 0.0
-        loop.next(Connected)
-
-
-def test_closing_waits_for_nobody(server: RedisProcess) -> None:
-    assert server.process is not None
-    loop = LinkLoop(server.url)
-    loop.next(Connected)
-    os.kill(server.process.pid, signal.SIGSTOP)
-    try:
-        loop.send(("SET", "key", bytes(32 << 20)))
-        began_s = time.monotonic()
-        loop.close()
-        with LinkLoop(server.url):
-            pass  # an attempt to connect is under way
-        assert time.monotonic() - began_s < 1.0
-    finally:
-        os.kill(server.process.pid, signal.SIGCONT)
+def test_a_unix_socket(redis_process: RedisProcess, redis_url: str) -> None:
+    with Loop(f"unix://{redis_process.socket_path}?db=3") as loop:
+        loop.connect()
+        assert loop.ask(("SET", "a", "3"), ("GET", "a")) == [b"OK", b"3"]
+        with redis_process.client() as client:
+            assert not client.exists("a")
+            client.select(3)
+            assert client.get("a") == b"3"
+            client.flushdb()
