@@ -204,6 +204,7 @@ class Link:
             return None
         event = Replied(self._batch, self._replies)
         self._batch, self._replies = None, []
+        self._pause.reset()  # the connection was of use
         return event
 
     def _is_useless(self, text: str) -> bool:
