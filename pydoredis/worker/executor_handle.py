@@ -160,9 +160,8 @@ class ExecutorHandle:
                 return events.Finished(self.number, self._tasks.finish(number).number, seconds, message)
             case Partial(number, finished, values):
                 lease = self._tasks.running(number)
-                if not lease.finished < finished <= len(lease.task.iterations):
-                    text = f"{finished} iterations of task {number} finished after {lease.finished}"
-                    raise FrameError(text)
+                if not 0 < finished <= len(lease.task.iterations):
+                    raise FrameError(f"{finished} iterations of task {number} finished")
                 return events.Partly(self.number, lease.number, finished, values)
             case Failed(number, reason):
                 return events.NotRun(self.number, self._tasks.finish(number).number, reason)

@@ -356,7 +356,7 @@ def _pids(server: RedisProcess, name: str) -> str:
     """The executors that the agent on a queue speaks of."""
     with server.client() as client:
         keys = Queue(name, server.url).keys
-        (agent,) = client.smembers(keys.agents)
+        (agent,) = client.hkeys(keys.agents)
         return (client.hget(keys.agent(agent.decode()), "pids") or b"").decode()
 
 

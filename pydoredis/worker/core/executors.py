@@ -32,6 +32,7 @@ class Executor:
         leases: Tasks in its pipe, the running one first.
         head_since_s: Since when (monotonic) the running task runs.
         iteration_since_s: Since when its running iteration was seen running.
+        looked_s: When somebody looked which iteration that is.
         tasks_done: How many tasks it has answered.
         tasks_looked_at: How many it had when somebody looked whether it should go on.
         load_s: How long the tasks in its pipe were expected to run.
@@ -51,6 +52,7 @@ class Executor:
     leases: deque[Lease] = field(default_factory=deque)
     head_since_s: float = 0.0
     iteration_since_s: float = 0.0
+    looked_s: float = 0.0
     tasks_done: int = 0
     tasks_looked_at: int = 0
     load_s: float = 0.0

@@ -103,6 +103,8 @@ class Reports:
         executor = self._executors.get(event.executor)
         head = executor.head if executor else None
         if head is not None and head.number == event.task:
+            if event.finished <= head.finished:
+                head.kept.clear()  # what was kept could not be read: it is run again from the beginning
             head.kept.append((event.finished, event.part))
 
     def _not_run(self, event: events.NotRun, now_s: float) -> None:

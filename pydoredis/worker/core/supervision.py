@@ -55,7 +55,6 @@ class Supervision:
         self._limits = limits
         self._timelimit_s = timelimit_s
         self._do = do
-        self._looked_s: dict[int, float] = {}
 
     def due_s(self, now_s: float) -> float:
         """When (monotonic) there will be something to do; infinity for never."""
@@ -102,18 +101,21 @@ class Supervision:
                 seconds = own.iteration_timelimit_s
                 due_s = max(executor.iteration_since_s, executor.head_since_s) + seconds
                 # Nobody tells when an iteration begins.
-                looked_s = max(self._looked_s.get(executor.number, 0.0), executor.head_since_s)
+                looked_s = max(executor.looked_s, executor.head_since_s)
                 look_s = min(due_s, looked_s + seconds / LOOKS_PER_LIMIT)
                 reason = f"time limit of {seconds:g} s per iteration exceeded"
                 yield TimeLimit(executor, due_s, look_s, reason, by_iteration=True)
 
     def _see_to(self, limit: TimeLimit, now_s: float) -> None:
         executor = limit.executor
-        if limit.by_iteration and now_s >= limit.look_s and self._looked_s.get(executor.number) != now_s:
-            # The answer comes before the limit is looked at again: the iteration may be another one.
-            self._looked_s[executor.number] = now_s
+        if executor.ending or now_s < limit.look_s:
+            return
+        # Before an end by the limit of an iteration it is looked once more: it may be another iteration by now.
+        # The answer comes before the limits are seen to again.
+        if limit.by_iteration and executor.looked_s < limit.due_s:
+            executor.looked_s = now_s
             self._do(Look(executor.number))
-        elif now_s >= limit.due_s and not executor.ending:
+        elif now_s >= limit.due_s:
             executor.timed_out = True
             self.kill(executor, limit.reason)
 

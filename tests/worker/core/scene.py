@@ -64,6 +64,7 @@ class Scene:
         self.asked: list[instructions.Ask] = []
         self.pipes: dict[int, list[Lease]] = {}
         self._pids = 100
+        self._places: dict[int, float] = {}
         self._carry_out(self.core.start(self.now_s, on_demand=on_demand))
 
     # --- the world ----------------------------------------------------------------------------------------
@@ -112,6 +113,10 @@ class Scene:
         del self.pipes[executor]
         self.tell(events.Died(executor, cause, iteration, -11, ""))
 
+    def at_place(self, executor: int, since_s: float) -> None:
+        """An executor is at another iteration since then."""
+        self._places[executor] = since_s
+
     # --- what the agent does ------------------------------------------------------------------------------
 
     def said(self, kind: type[T]) -> list[T]:
@@ -139,6 +144,8 @@ class Scene:
                 back = [lease.number for lease in self.pipes[each.executor][1:]]
                 del self.pipes[each.executor][1:]
                 self.tell(events.Recalled(each.executor, back))
+            elif isinstance(each, instructions.Look):
+                self.tell(events.Place(each.executor, self._places.get(each.executor, 0.0)))
             elif isinstance(each, instructions.Ask):
                 assert not self.asked, "one request at a time"
                 self.asked.append(each)

@@ -9,11 +9,13 @@ import pytest
 
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.agent_commands import RefusedError, Taken
+from pydoredis.protocol.messages import Limits
+from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.executors import INTERRUPT_GRACE_S
 from pydoredis.worker.core.hiring import MAX_FAILED_STARTS
 from pydoredis.worker.core.lease import Lease, State
-from tests.worker.core.scene import QUEUE, Scene
+from tests.worker.core.scene import QUEUE, Scene, same
 
 
 @pytest.fixture
@@ -288,3 +290,22 @@ def test_the_reply_to_another_request_says_nothing(scene: Scene) -> None:
     stale = dataclasses.replace(ask, request=ask.request - 1)
     scene.tell(events.Replied(stale.request, [Taken()] * len(stale.commands)))
     assert scene.asked == [ask]
+
+
+def test_a_time_limit_of_each_iteration() -> None:
+    """It is looked which iteration runs; the limit counts anew for each."""
+    scene = Scene()
+    scene.up()
+    scene.job("a", 1, 3)
+    environment = PythonCodec(Program(same), limits=Limits(iteration_timelimit_s=1.0)).encode_environment()
+    scene.environments = dict.fromkeys(scene.environments, environment)
+    scene.pushed()
+    executor = next(number for number, pipe in scene.pipes.items() if pipe)
+    scene.wait(0.9)
+    scene.at_place(executor, scene.now_s)
+    scene.wait(0.9)
+    assert not scene.said(instructions.Kill)
+    scene.wait(0.2)
+    assert [each.reason for each in scene.said(instructions.Kill)] == [
+        "time limit of 1 s per iteration exceeded"
+    ]
