@@ -110,7 +110,7 @@ class Supervision:
         executor = limit.executor
         if executor.ending or now_s < limit.look_s:
             return
-        # Before an end by the limit of an iteration it is looked once more: it may be another iteration by now.
+        # Before an end by the limit of an iteration it is looked once more: it may be another one by now.
         # The answer comes before the limits are seen to again.
         if limit.by_iteration and executor.looked_s < limit.due_s:
             executor.looked_s = now_s
