@@ -23,10 +23,12 @@ from pydoredis.worker.link_connector import Attempt, Connector, Opened
 from pydoredis.worker.link_events import Connected, Event, Invalidated, Lost, Replied
 
 TIMEOUT_S: Final = 10.0
-"""How long nothing may move while a reply is missing, and how long each step of connecting may take."""
+"""How long nothing may move while a reply is missing, and how long each step of connecting may take. What the
+kernel has taken to send has moved: that is up to 4 MB, for which there is this time."""
 
 _STEADY_S: Final = 1.0
-"""A connection that held so long is replaced at once when it is lost; one that did not, after a pause."""
+"""A connection that held so long is replaced at once when it is lost, any other after a pause. The pause is
+short if a batch was answered on that connection; else it is longer each time."""
 
 _NEVER: Final = float("inf")
 
@@ -73,6 +75,7 @@ class Link:
         self._channel: Channel | None = None
         self._pause = Backoff()
         self._opened_s = 0.0
+        self._useful = False
         self._mask = 0
         self._batch: int | None = None
         self._sent_s = 0.0
@@ -203,7 +206,7 @@ class Link:
         if len(self._replies) < self._wanted:
             return None
         event = Replied(self._batch, self._replies)
-        self._batch, self._replies = None, []
+        self._batch, self._replies, self._useful = None, [], True
         return event
 
     def _is_useless(self, text: str) -> bool:
@@ -238,11 +241,11 @@ class Link:
         now_s = time.monotonic()
         steady = self._channel is not None and now_s - self._opened_s >= _STEADY_S
         lost = Lost(self._batch, error)
-        self._drop()
-        if steady:
+        if steady or self._useful:
             self._pause.reset()
-        else:
+        if not steady:
             self._pause.begin(now_s)
+        self._drop()
         return lost
 
     def _drop(self) -> None:
@@ -251,7 +254,7 @@ class Link:
                 self._selector.unregister(self._channel)
             self._channel.close()
         self._channel, self._mask, self._fault = None, 0, None
-        self._batch, self._replies = None, []
+        self._batch, self._replies, self._useful = None, [], False
 
     def _watch(self, channel: Channel) -> None:
         """Have the selector look for what the channel waits for."""
