@@ -95,11 +95,18 @@ def test_a_user_to_whom_no_changes_are_told(server: RedisProcess, rule: str) -> 
     no_changes_are_told(server, user(server, rule))
 
 
+class WithoutHello(RedisProcess):
+    """Its clients speak RESP2."""
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, protocol=2)
+
+
 def test_a_server_without_hello(tmp_path: Path) -> None:
     """ACLs cannot forbid it, but a server may have it renamed. Replies are RESP2's then."""
     settings = tmp_path / "redis.conf"
     settings.write_text('rename-command HELLO ""\n')
-    with RedisProcess(include=str(settings)) as server:
+    with WithoutHello(include=str(settings)) as server:
         no_changes_are_told(server, server.url)
 
 
