@@ -11,7 +11,7 @@ from typing import Any
 
 import hiredis
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydoredis.worker.link_channel import Channel, Word, pack
@@ -100,6 +100,7 @@ messages = st.one_of(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(messages, max_size=6), st.randoms(use_true_random=False))
 def test_replies_that_come_in_pieces(stream: list[tuple[str, bytes, Any]], chance: random.Random) -> None:
     wire = b"".join(piece for _, piece, _ in stream)
@@ -171,6 +172,7 @@ words = st.one_of(
 )
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(words, min_size=1, max_size=4), min_size=1, max_size=5),
     st.randoms(use_true_random=False),

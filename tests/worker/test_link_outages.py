@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import socket
 import threading
@@ -18,12 +19,10 @@ from pydoredis.worker.link_channel import Command
 from pydoredis.worker.link_events import Connected, Invalidated, Lost
 from tests.faults.proxy import Proxy
 from tests.redis_process import RedisProcess, needs_server
-from tests.worker.link_loop import TICK_S, Loop
+from tests.worker.link_loop import BLOCKING_S, MANY_TURNS, Loop, turn_for
 
 pytestmark = needs_server
 
-BLOCKING_S = 0.7
-"""What kept the loop so long has waited for something. (A busy machine may keep it for a while, too.)"""
 
 ECHO = {"echo": "return ARGV[1]"}
 
@@ -42,12 +41,6 @@ def hanging(server: RedisProcess) -> Iterator[None]:
         yield
     finally:
         server.process.send_signal(signal.SIGCONT)
-
-
-def turn_for(loop: Loop, seconds: float) -> None:
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        loop.turn()
 
 
 def descriptors() -> int:
@@ -69,8 +62,8 @@ def test_a_server_that_hangs_holds_nobody_up(server: RedisProcess, size: int) ->
             lost = loop.next(Lost)
             assert lost.batch == number
             assert lost.reason == "no answer for 1.5 s"
-            assert 1.4 < time.monotonic() - began_s < 4
-            assert loop.turns - turns > 1.5 / TICK_S / 3, "the loop went on"
+            assert 1.4 < time.monotonic() - began_s < 6
+            assert loop.turns - turns > MANY_TURNS, "the loop went on"
             value += b"!"  # the link has let go of it: else a BufferError
             assert not loop.link.idle
             turn_for(loop, 2)  # an attempt to connect times out meanwhile, or is about to
@@ -80,7 +73,7 @@ def test_a_server_that_hangs_holds_nobody_up(server: RedisProcess, size: int) ->
 
 
 def test_a_server_that_hangs_from_the_beginning(server: RedisProcess) -> None:
-    with hanging(server), Loop(server.url, timeout_s=0.5) as loop:
+    with hanging(server), Loop(server.url, timeout_s=2) as loop:
         lost = loop.next(Lost)
         assert lost.batch is None
         assert isinstance(lost.error, StoreUnavailable)
@@ -136,7 +129,7 @@ def test_a_large_value_may_take_longer_than_the_timeout(server: RedisProcess) ->
 
 
 def test_a_network_that_passes_nothing_on(server: RedisProcess) -> None:
-    with Proxy(server.port) as proxy, Loop(proxy.url, timeout_s=0.5) as loop:
+    with Proxy(server.port) as proxy, Loop(proxy.url, timeout_s=2) as loop:
         loop.connect()
         proxy.stall()
         number = loop.send(("INCR", "a"))
@@ -156,12 +149,14 @@ def test_a_connection_that_is_killed_with_a_batch_under_way(server: RedisProcess
         number = loop.send(("SET", "a", 1), ("BLPOP", "list", 20), ("SET", "b", 1))
         while not client.exists("a"):
             loop.turn()
-        began_s = time.monotonic()
         client.client_kill_filter(_type="normal", skipme=True)
+        while not loop.told(Lost):
+            assert loop.link.due_s > time.monotonic()
+            loop.events += loop.link.ready(selectors.EVENT_READ)
+        assert loop.link.due_s == 0, "a connection that held is replaced at once"
         lost = loop.next(Lost)
         assert (lost.batch, lost.reason) == (number, "the server closed the connection")
         second = loop.connect()
-        assert time.monotonic() - began_s < 1, "a connection that held is replaced at once"
         assert first == second
         assert not client.exists("b")
         assert loop.ask(("EVALSHA", second.shas["echo"], 0, "x")) == [b"x"]
@@ -215,12 +210,11 @@ def test_a_server_that_is_killed_and_started_again(server: RedisProcess) -> None
         assert refused.batch is None
         assert "refused" in refused.reason
         began_s = time.monotonic()
-        attempts = len(loop.told(Lost))
-        turn_for(loop, 1.5)
-        assert 1 <= len(loop.told(Lost)) - attempts <= 12, "pauses between attempts"
+        for _ in range(4):
+            loop.next(Lost)
+        assert time.monotonic() - began_s > 0.4, "pauses between attempts"
         server.start()
         second = loop.connect()
-        assert time.monotonic() - began_s < 8
         assert first.run_id != second.run_id
         assert loop.ask(("EXISTS", "a"), ("EVALSHA", second.shas["echo"], 0, "x")) == [0, b"x"]
 
@@ -280,8 +274,10 @@ def test_a_system_that_has_no_more_threads(server: RedisProcess, monkeypatch: py
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", full)
             assert loop.next(Lost).reason == "can't start new thread"
-            turn_for(loop, 1)
-            assert 1 <= len(loop.told(Lost)) <= 10
+            began_s = time.monotonic()
+            for _ in range(4):
+                loop.next(Lost)
+            assert time.monotonic() - began_s > 0.4
         loop.connect()
 
 

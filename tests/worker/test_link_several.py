@@ -11,7 +11,7 @@ import redis
 from pydoredis.worker.link_events import Connected, Invalidated, Lost
 from tests.redis_process import needs_server
 from tests.several_redis import SERVICE, Cluster, Replicated
-from tests.worker.link_loop import Loop
+from tests.worker.link_loop import BLOCKING_S, Loop
 
 pytestmark = needs_server
 
@@ -55,12 +55,11 @@ def test_a_master_that_dies() -> None:
         servers.wait_until_promotable()
         first = loop.connect()
         servers.master.stop()
-        assert loop.next(Lost)
-        assert "the master is down" in loop.next(Lost).reason or loop.next(Lost)
+        assert loop.next(Lost).batch is None
         second = loop.connect()
         assert first.run_id != second.run_id
         assert loop.ask_again(("EVALSHA", second.shas["add"], 1, "a", 7)) == [7]
-        assert loop.longest_s < 0.7
+        assert loop.longest_s < BLOCKING_S
 
 
 # --- cluster ----------------------------------------------------------------------------------------------
@@ -86,13 +85,11 @@ def test_a_slot_that_moves(cluster: Cluster) -> None:
         source = cluster.owner("moving")
         target = cluster.nodes[cluster.nodes.index(source) - 1]
         cluster.move_slot("moving", target)
-        began_s = time.monotonic()
         number = loop.send(add)
         lost = loop.next(Lost)
         assert lost.batch == number
         assert "MOVED" in lost.reason
         second = loop.connect()
-        assert time.monotonic() - began_s < 5
         with target.client() as client:
             assert second.run_id == client.info("server")["run_id"]
         assert loop.ask(add) == [3]
@@ -101,10 +98,9 @@ def test_a_slot_that_moves(cluster: Cluster) -> None:
 def test_an_address_of_one_node_that_has_not_got_the_slot(cluster: Cluster) -> None:
     other = next(node for node in cluster.nodes if node != cluster.owner("jobs"))
     with Loop(other.url) as loop:
-        end_s = time.monotonic() + 1.5
-        while time.monotonic() < end_s:
-            if loop.link.idle:
-                loop.send(("GET", "{jobs}.live"))
-            loop.turn()
-        assert 3 <= len(loop.told(Connected)) <= 9, "not without pauses"
+        began_s = time.monotonic()
+        for _ in range(5):
+            loop.connect()
+            loop.send(("GET", "{jobs}.live"))
+        assert time.monotonic() - began_s > 0.4, "not without pauses"
         assert "an address redis+cluster://… finds the one that has it" in loop.told(Lost)[0].reason
