@@ -44,8 +44,8 @@ class Link:
     """A connection to Redis that is made again whenever it is lost.
 
     The link keeps its descriptor registered with the selector, with itself as the data. Call `ready` when
-    the selector names it, and `tick` when `due_s` has come or `wake` was called. Both return what has
-    happened, in order. Nothing here waits, whatever the server and the network do.
+    the selector names it, and then `tick`, at the latest when `due_s` has come or `wake` was called. Both
+    return what has happened, in order. Nothing here waits, whatever the server and the network do.
 
     Args:
         connection: Which server; for a cluster with the queue's hash tag (`ConnectionSettings.at`).
@@ -201,7 +201,7 @@ class Link:
         if isinstance(reply, hiredis.ReplyError) and self._is_useless(str(reply)):
             return self._lose(self._connector.refusal(str(reply)))
         if self._batch is None:
-            return self._lose(self._unavailable(f"it says what it was not asked for: {str(reply)[:80]}"))
+            return self._lose(self._unavailable("a reply came that nobody has asked for"))
         self._replies.append(reply)
         if len(self._replies) < self._wanted:
             return None

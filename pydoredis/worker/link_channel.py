@@ -16,6 +16,8 @@ Word: TypeAlias = "bytes | bytearray | memoryview | str | int | float"
 Command: TypeAlias = "Sequence[Word]"
 
 _READ_BYTES: Final = 1 << 17
+"""More than a record of TLS (16 KB). So none is taken in part, whose rest the descriptor would not show."""
+
 _TURN_BYTES: Final = 1 << 20
 """How much one `read` or `write` moves at most, more or less: then the loop turns to others."""
 
@@ -131,8 +133,7 @@ class Channel:
         replies: list[Any] = []
         came = 0
         try:
-            # What TLS has decrypted already does not make the descriptor readable: that is taken in any case.
-            while came < _TURN_BYTES or self._pending():
+            while came < _TURN_BYTES:
                 size = self._sock.recv_into(self._buffer)
                 if not size:
                     raise ConnectionResetError("the server closed the connection")
@@ -140,8 +141,8 @@ class Channel:
                 self._reader.feed(self._buffer, 0, size)  # type: ignore[arg-type]  # takes any buffer
                 while (reply := self._reader.gets()) is not _MORE:
                     replies.append(reply)
-                if size < len(self._buffer) and not self._pending():
-                    break  # that was all: another call would only say so
+                if size < len(self._buffer) and not self._tls:
+                    break  # that was all: another call would only say so (TLS gives one record at a time)
         except ssl.SSLWantWriteError:
             self._read_wants_write = True
         except _NOT_NOW:
@@ -155,9 +156,6 @@ class Channel:
         if came:
             self.moved_s = time.monotonic()
         return replies
-
-    def _pending(self) -> bool:
-        return self._tls is not None and self._tls.pending() > 0
 
 
 def pack(commands: Sequence[Command]) -> Iterator[memoryview]:

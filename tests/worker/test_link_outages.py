@@ -281,6 +281,18 @@ def test_a_system_that_has_no_more_threads(server: RedisProcess, monkeypatch: py
         loop.connect()
 
 
+def test_a_reply_that_nobody_has_asked_for(server: RedisProcess) -> None:
+    """Then replies and commands do not belong together any more: better a new connection."""
+    with Loop(server.url) as loop, server.client() as client:
+        loop.connect()
+        assert loop.ask(("MONITOR",)) == [b"OK"]
+        client.ping()
+        lost = loop.next(Lost)
+        assert (lost.batch, lost.reason) == (None, "a reply came that nobody has asked for")
+        loop.connect()
+        assert loop.ask(("ECHO", "x")) == [b"x"]
+
+
 # --- what is no Redis -------------------------------------------------------------------------------------
 
 
