@@ -78,7 +78,6 @@ class Link:
         self._useful = False
         self._mask = 0
         self._batch: int | None = None
-        self._sent_s = 0.0
         self._wanted = 0
         self._replies: list[Any] = []
         self._fault: StoreUnavailable | None = None
@@ -96,7 +95,7 @@ class Link:
         if self._channel is not None:
             if self._fault is not None:
                 return 0.0
-            return _NEVER if self._batch is None else self._reply_due_s(self._channel)
+            return _NEVER if self._batch is None else self._channel.moved_s + self._timeout_s
         if self._attempt is not None:
             return _NEVER if self._attempt.outcome() is None else 0.0
         return self._pause.due_s if self._pause.due_s < _NEVER else 0.0
@@ -120,7 +119,7 @@ class Link:
         if not commands:
             raise ValueError("a batch without commands has no reply")
         self._channel.send(commands)
-        self._batch, self._wanted, self._sent_s = batch, len(commands), time.monotonic()
+        self._batch, self._wanted = batch, len(commands)
         try:
             self._channel.write()
         except OSError as error:
@@ -169,7 +168,7 @@ class Link:
         if self._channel is not None:
             if self._fault is not None:
                 return [self._lose(self._fault)]
-            if self._batch is not None and now_s >= self._reply_due_s(self._channel):
+            if self._batch is not None and now_s >= self._channel.moved_s + self._timeout_s:
                 return [self._lose(self._unavailable(f"no answer for {self._timeout_s:g} s"))]
             return []
         if self._attempt is not None:
@@ -218,9 +217,6 @@ class Link:
             self._connector.distrust()
             return True
         return found[1] in _UNPREPARED
-
-    def _reply_due_s(self, channel: Channel) -> float:
-        return max(self._sent_s, channel.moved_s) + self._timeout_s
 
     # --- the connection -----------------------------------------------------------------------------------
 

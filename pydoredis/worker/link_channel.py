@@ -37,7 +37,7 @@ class Channel:
     """Writes commands to a connected socket and reads what Redis sends, without ever waiting.
 
     Attributes:
-        moved_s: When (monotonic) bytes last went either way.
+        moved_s: When (monotonic) bytes last went either way, or commands were given to be sent.
 
     Args:
         sock: Plain or TLS, connected; the channel owns it from now on.
@@ -69,6 +69,7 @@ class Channel:
         """Take commands to be written, in order. Large values are not copied: they must stay as they are
         until the reply has come or the channel is closed."""
         self._out.extend(pack(commands))
+        self.moved_s = time.monotonic()
 
     def ready(self, readable: bool, writable: bool) -> list[Any]:
         """Write and read as much as goes just now; return the replies and pushes that are whole.
@@ -106,7 +107,6 @@ class Channel:
 
     def close(self) -> None:
         """Close the socket at once: no farewell by TLS, which could wait."""
-        self._out.clear()
         self._sock.close()
 
     # --- out ----------------------------------------------------------------------------------------------

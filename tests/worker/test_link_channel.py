@@ -211,6 +211,10 @@ def test_a_peer_that_reads_nothing_is_waited_for_by_nobody() -> None:
         before_s = made.moved_s
         made.ready(False, True)
         assert made.moved_s == before_s, "nothing has moved"
+        made.send([("PING",)])
+        made.write()
+        assert made.moved_s > before_s, "but the wait for this one has just begun"
+        before_s = made.moved_s
         while select.select([server], [], [], 0)[0]:
             server.recv(1 << 16)
         made.ready(False, True)
@@ -218,3 +222,23 @@ def test_a_peer_that_reads_nothing_is_waited_for_by_nobody() -> None:
         server.close()
         with pytest.raises(OSError, match=r"Broken pipe|reset"):
             made.write()
+
+
+class Bottomless(socket.socket):
+    """A socket whose peer takes whatever comes, as quickly as it comes."""
+
+    def sendmsg(self, buffers: Any, *_: Any) -> int:
+        return min(1 << 18, sum(map(len, buffers)))
+
+
+def test_a_peer_that_takes_everything_leaves_time_for_others() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        made = Channel(Bottomless(fileno=ours.detach()))
+        made.send([("SET", "a", bytes(8 << 20))])
+        turns = 0
+        while made.wants_write:
+            made.write()
+            turns += 1
+        assert turns == 9
+        made.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import redis
 
 from pydoredis.worker.link_events import Connected, Invalidated, Lost
-from tests.redis_process import needs_server
-from tests.several_redis import SERVICE, Cluster, Replicated
+from tests.redis_process import RedisProcess, needs_server
+from tests.several_redis import SERVICE, Cluster, Replicated, Sentinel
 from tests.worker.link_loop import BLOCKING_S, Loop
 
 pytestmark = needs_server
@@ -60,6 +61,32 @@ def test_a_master_that_dies() -> None:
         assert first.run_id != second.run_id
         assert loop.ask_again(("EVALSHA", second.shas["add"], 1, "a", 7)) == [7]
         assert loop.longest_s < BLOCKING_S
+
+
+def test_a_sentinel_that_names_the_wrong_master() -> None:
+    """What it names refuses to write: then another Sentinel is asked."""
+    with ExitStack() as stack:
+        wrong = stack.enter_context(RedisProcess(min_replicas_to_write="1"))
+        right = stack.enter_context(RedisProcess())
+        sentinels = [Sentinel(master, "s3ntinel") for master in (wrong, right)]
+        for sentinel in sentinels:
+            stack.callback(sentinel.close)
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        loop = stack.enter_context(Loop(f"redis+sentinel://{hosts}/{SERVICE}/0?sentinel_password=s3ntinel"))
+        loop.connect()
+        number = loop.send(("SET", "a", 1))
+        lost = loop.next(Lost)
+        assert lost.batch == number
+        assert "NOREPLICAS" in lost.reason
+        assert loop.ask_again(("SET", "a", 1)) == [b"OK"]
+        with right.client() as client:
+            assert client.get("a") == b"1"
+        assert len(loop.told(Lost)) == 1
+        loop.link.reconnect("the owner says so")
+        assert loop.next(Lost).reason == "the owner says so"
+        loop.connect()
+        loop.send(("SET", "a", 1))
+        assert "NOREPLICAS" in loop.next(Lost).reason, "it was taken for the wrong one, too"
 
 
 # --- cluster ----------------------------------------------------------------------------------------------
