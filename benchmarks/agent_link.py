@@ -1,15 +1,16 @@
-"""An agent's way to Redis: a thread, asyncio, or its own loop; latency and processor time of a request.
+"""How an agent's loop gets a batch of commands to Redis and the replies back, in four ways.
 
-    python -m benchmarks.agent_link [--requests 3000]
+    python -m benchmarks.agent_link [--batches 2000] [--rounds 7]
 
-A loop that waits in a selector is woken by a byte in a pipe (as by an executor), sends four small commands,
-and hears the replies. What is told: median time from the byte to the replies, processor time of the client's
-process for each request, and that of a bare redis-py pipeline without any loop, all in one run.
+A byte in a pipe wakes the loop, as an executor's answer does. The loop then sends a batch, and has its
+replies when the code that waits for them runs in the loop. Ways take turns; ratios are within one round.
+uvloop is measured where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import asyncio
 import importlib
 import importlib.util
@@ -19,8 +20,10 @@ import selectors
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -29,163 +32,263 @@ from rich.table import Table
 
 from pydoredis.server import EmbeddedServer
 from pydoredis.settings import ConnectionSettings
+from pydoredis.waker import Waker
 from pydoredis.worker.link import Link
-from pydoredis.worker.link_events import Connected, Replied
-from pydoredis.worker.signals import Wakeup
+from pydoredis.worker.link_channel import Command
+from pydoredis.worker.link_events import Connected, Event, Replied
 
-COMMANDS = (("SET", "a", b"x" * 200), ("GET", "a"), ("EXISTS", "b"), ("LLEN", "c"))
+SMALL: Sequence[Command] = (
+    ("SET", "a", b"value"),
+    ("EVAL", "return redis.call('GET', KEYS[1])", 1, "a"),
+    ("LLEN", "list"),
+    ("EXPIRE", "a", 100),
+)
+LARGE: Sequence[Command] = (("SET", "b", bytes(1 << 20)), ("GET", "b"))
 
-Request = Callable[[], None]
-"""Wakes the loop, and returns when the loop has the replies."""
-
-
-@contextmanager
-def pipeline(url: str) -> Iterator[Request]:
-    """A redis-py pipeline, without a loop that anything else could wake."""
-    client = redis.Redis.from_url(url)
-
-    def request() -> None:
-        pipe = client.pipeline(transaction=False)
-        for command in COMMANDS:
-            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-        pipe.execute()
-
-    yield request
-    client.close()
+LINK_MODULES = ("link.py", "link_channel.py", "link_connector.py", "link_events.py")
 
 
-@contextmanager
-def thread(url: str) -> Iterator[Request]:
-    """A thread that executes batches, and wakes the loop by a pipe."""
-    asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    with pipeline(url) as execute, selectors.DefaultSelector() as selector:
-        executor, done = Wakeup(selector), Wakeup(selector)
+class Way(ABC):
+    """A way to have batches carried out. Each `run` is one loop with a pipe that wakes it."""
 
-        def work() -> None:
-            while asked.get():
-                execute()
-                done.wake()
+    name = ""
 
-        def request() -> None:
-            executor.wake()
-            while True:
-                for key, _ in selector.select():
-                    key.data.clear()
-                    if key.data is done:
-                        return
-                    asked.put(True)
+    def __init__(self) -> None:
+        self.wake_out, self.wake_in = os.pipe()
+        os.set_blocking(self.wake_out, False)
 
-        worker = threading.Thread(target=work)
-        worker.start()
-        yield request
-        asked.put(False)
-        worker.join()
-        executor.close()
-        done.close()
+    @abstractmethod
+    def run(self, batch: Sequence[Command], times: int) -> list[float]:
+        """Seconds from a wake-up to the replies, for each of so many batches."""
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        os.close(self.wake_out)
+        os.close(self.wake_in)
 
 
-@contextmanager
-def own_loop(url: str) -> Iterator[Request]:
-    """The link of the agent: a socket that does not block, in the selector that is there."""
-    with selectors.DefaultSelector() as selector:
-        wakeup = Wakeup(selector)
-        link = Link(ConnectionSettings(url), {}, selector, wakeup.wake)
-        numbers = iter(range(1_000_000_000))
+class ByLink(Way):
+    """Our link in the selector's loop."""
 
-        def turn(stop: type[Connected] | type[Replied]) -> None:
-            while True:
-                events = link.tick(time.monotonic()) if time.monotonic() >= link.due_s else []
-                if not any(isinstance(event, stop) for event in events):
-                    for key, mask in selector.select(None if link.due_s == float("inf") else 0.01):
-                        if key.data is link:
-                            events += link.ready(mask)
-                        else:
-                            wakeup.clear()
-                            if link.idle and stop is Replied:
-                                link.send(next(numbers), COMMANDS)
-                if any(isinstance(event, stop) for event in events):
-                    return
+    name = "this link"
 
-        turn(Connected)
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._selector = selectors.DefaultSelector()
+        self._waker = Waker()
+        self._selector.register(self._waker, selectors.EVENT_READ, self._waker)
+        self._selector.register(self.wake_out, selectors.EVENT_READ, self)
+        self._link = Link(ConnectionSettings(url), {}, self._selector, self._waker.wake)
+        while not any(isinstance(event, Connected) for event in self._turn(())):
+            pass
 
-        def request() -> None:
-            wakeup.wake()
-            turn(Replied)
+    def run(self, batch: Sequence[Command], times: int) -> list[float]:
+        took = []
+        for _ in range(times):
+            began = time.perf_counter()
+            os.write(self.wake_in, b"!")
+            while not any(isinstance(event, Replied) for event in self._turn(batch)):
+                pass
+            took.append(time.perf_counter() - began)
+        return took
 
-        yield request
-        link.close()
-        wakeup.close()
+    def _turn(self, batch: Sequence[Command]) -> list[Event]:
+        events: list[Event] = []
+        left_s = self._link.due_s - time.monotonic()
+        for key, mask in self._selector.select(max(0.0, left_s) if left_s < 60 else None):
+            if key.data is self._link:
+                events += self._link.ready(mask)
+            elif key.data is self:
+                os.read(self.wake_out, 100)
+                self._link.send(1, batch)
+            else:
+                self._waker.clear()
+        return events + self._link.tick(time.monotonic())
+
+    def close(self) -> None:
+        super().close()
+        self._link.close()
+        self._selector.close()
+        self._waker.close()
 
 
-@contextmanager
-def asynchronous(url: str, loop: asyncio.AbstractEventLoop) -> Iterator[Request]:
-    """`redis.asyncio` in asyncio's loop."""
-    client = redis.asyncio.Redis.from_url(url)
-    woken = asyncio.Event()
-    out, into = os.pipe()
-    os.set_blocking(out, False)
+class ByThread(Way):
+    """A thread that executes batches with the client library and wakes the loop."""
 
-    def wake() -> None:
-        os.read(out, 10)
-        woken.set()
+    name = "thread, redis-py"
 
-    async def answer() -> None:
-        os.write(into, b"\0")
-        await woken.wait()
-        woken.clear()
-        pipe = client.pipeline(transaction=False)
-        for command in COMMANDS:
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._client = redis.Redis.from_url(url)
+        self._client.ping()
+        self._asked: queue.SimpleQueue[Sequence[Command] | None] = queue.SimpleQueue()
+        self._replied: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+        self._waker = Waker()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._waker, selectors.EVENT_READ, self._waker)
+        self._selector.register(self.wake_out, selectors.EVENT_READ, self)
+        self._thread = threading.Thread(target=self._execute)
+        self._thread.start()
+
+    def run(self, batch: Sequence[Command], times: int) -> list[float]:
+        took = []
+        for _ in range(times):
+            began = time.perf_counter()
+            os.write(self.wake_in, b"!")
+            while not self._turn(batch):
+                pass
+            took.append(time.perf_counter() - began)
+        return took
+
+    def _turn(self, batch: Sequence[Command]) -> bool:
+        done = False
+        for key, _ in self._selector.select():
+            if key.data is self:
+                os.read(self.wake_out, 100)
+                self._asked.put(batch)
+            else:
+                self._waker.clear()
+                done = bool(self._replied.get_nowait())
+        return done
+
+    def _execute(self) -> None:
+        while (batch := self._asked.get()) is not None:
+            pipe = self._client.pipeline(transaction=False)
+            for command in batch:
+                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+            self._replied.put(pipe.execute(raise_on_error=False))
+            self._waker.wake()
+
+    def close(self) -> None:
+        super().close()
+        self._asked.put(None)
+        self._thread.join()
+        self._client.close()
+        self._selector.close()
+        self._waker.close()
+
+
+class ByAsyncio(Way):
+    """The client library's asyncio form, in a loop of asyncio."""
+
+    name = "asyncio, redis.asyncio"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._loop = self._new_loop()
+        self._client = redis.asyncio.Redis.from_url(url)
+        self._loop.run_until_complete(self._execute([("PING",)]))
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
+    def run(self, batch: Sequence[Command], times: int) -> list[float]:
+        return self._loop.run_until_complete(self._run(batch, times))
+
+    async def _run(self, batch: Sequence[Command], times: int) -> list[float]:
+        took: list[float] = []
+        done = asyncio.Event()
+
+        def woken() -> None:
+            os.read(self.wake_out, 100)
+            task = self._loop.create_task(self._execute(batch))
+            task.add_done_callback(lambda _: done.set())
+
+        self._loop.add_reader(self.wake_out, woken)
+        for _ in range(times):
+            done.clear()
+            began = time.perf_counter()
+            os.write(self.wake_in, b"!")
+            await done.wait()
+            took.append(time.perf_counter() - began)
+        self._loop.remove_reader(self.wake_out)
+        return took
+
+    async def _execute(self, batch: Sequence[Command]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        for command in batch:
             pipe.execute_command(*command)
-        await pipe.execute()
+        return await pipe.execute(raise_on_error=False)
 
-    loop.add_reader(out, wake)
-    yield lambda: loop.run_until_complete(answer())
-    loop.run_until_complete(client.aclose())
-    loop.remove_reader(out)
-    loop.close()
-    os.close(out)
-    os.close(into)
+    def close(self) -> None:
+        super().close()
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.close()
 
 
-def measure(request: Request, count: int) -> tuple[float, float]:
-    """Median latency and mean processor time of a request, in µs."""
-    for _ in range(count // 10):
-        request()
-    times = []
-    began = time.process_time()
-    for _ in range(count):
-        start = time.perf_counter()
-        request()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6, (time.process_time() - began) / count * 1e6
+class ByUvloop(ByAsyncio):
+    """The same in uvloop's loop."""
+
+    name = "uvloop, redis.asyncio"
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+        return loop
+
+
+def lines_of_code(tree: ast.AST) -> int:
+    """Lines that hold code: no comments, no documentation, no blank lines."""
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        if isinstance(node, ast.stmt):
+            body: list[ast.stmt] = getattr(node, "body", [])
+            lines.update(range(node.lineno, body[0].lineno if body else (node.end_lineno or 0) + 1))
+    return len(lines)
+
+
+def compare(ways: Sequence[Way], batch: Sequence[Command], times: int, rounds: int, title: str) -> Table:
+    """Let the ways take turns."""
+    latency: dict[str, list[float]] = {way.name: [] for way in ways}
+    processor: dict[str, list[float]] = {way.name: [] for way in ways}
+    for way in ways:
+        way.run(batch, max(1, times // 10))
+    for number in range(rounds):
+        turn = number % len(ways)
+        for way in (*ways[turn:], *ways[:turn]):
+            used = time.process_time()
+            took = way.run(batch, times)
+            processor[way.name].append((time.process_time() - used) / times * 1e6)
+            latency[way.name].append(statistics.median(took) * 1e6)
+    table = Table(title=title, title_justify="left")
+    table.add_column("way")
+    for column in ("wake-up to reply, µs", "ratio", "processor, µs a batch", "ratio"):
+        table.add_column(column, justify="right")
+    for way in ways:
+        cells = []
+        for figures in (latency, processor):
+            own, best = figures[way.name], figures[ways[0].name]
+            ratio = statistics.median(mine / first for mine, first in zip(own, best, strict=True))
+            cells += [f"{statistics.median(own):,.0f}", f"{ratio:.2f}"]
+        table.add_row(way.name, *cells)
+    return table
 
 
 def main() -> None:
-    """Measure all ways, in turn, three times."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--requests", type=int, default=3000)
-    requests: int = parser.parse_args().requests
-    ways: dict[str, Callable[[str], AbstractContextManager[Request]]] = {
-        "bare pipeline": pipeline,
-        "thread": thread,
-        "asyncio": lambda url: asynchronous(url, asyncio.new_event_loop()),
-        "own loop": own_loop,
-    }
+    """Print both tables."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--batches", type=int, default=2000, help="batches of small commands in a round")
+    arguments.add_argument("--rounds", type=int, default=7, help="rounds of which the medians are told")
+    options = arguments.parse_args()
+    kinds: list[Callable[[str], Way]] = [ByLink, ByThread, ByAsyncio]
     if importlib.util.find_spec("uvloop"):
-        uvloop = importlib.import_module("uvloop")
-
-        ways["asyncio, uvloop"] = lambda url: asynchronous(url, uvloop.new_event_loop())
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    with EmbeddedServer() as server:
-        for _ in range(3):
-            for name, way in ways.items():
-                with way(server.url) as request:
-                    found[name].append(measure(request, requests))
-    table = Table("way", "latency µs", "processor µs", title=f"{len(COMMANDS)} commands in a request")
-    for name, measured in found.items():
-        latency, processor = (statistics.median(values) for values in zip(*measured, strict=True))
-        table.add_row(name, f"{latency:.0f}", f"{processor:.0f}")
-    Console().print(table)
+        kinds.append(ByUvloop)
+    console = Console()
+    with EmbeddedServer(password="") as server:
+        ways = [kind(f"redis://127.0.0.1:{server.port}/0") for kind in kinds]
+        try:
+            console.print(compare(ways, SMALL, options.batches, options.rounds, "4 small commands"))
+            few = max(10, options.batches // 20)
+            console.print(compare(ways, LARGE, few, options.rounds, "1 MB there and back"))
+        finally:
+            for way in ways:
+                way.close()
+    here = ast.parse(Path(__file__).read_text("utf-8"))
+    bare = {node.name: lines_of_code(node) for node in here.body if isinstance(node, ast.ClassDef)}
+    worker = Path(__file__).parent.parent / "pydoredis" / "worker"
+    whole = {name: lines_of_code(ast.parse((worker / name).read_text("utf-8"))) for name in LINK_MODULES}
+    console.print(f"Lines of code: {bare}, bare; the link, with all that can happen to it: {whole}")
 
 
 if __name__ == "__main__":

@@ -23,10 +23,12 @@ from pydoredis.worker.link_connector import Attempt, Connector, Opened
 from pydoredis.worker.link_events import Connected, Event, Invalidated, Lost, Replied
 
 TIMEOUT_S: Final = 10.0
-"""How long nothing may move while a reply is missing, and how long each step of connecting may take."""
+"""How long nothing may move while a reply is missing, and how long each step of connecting may take. What the
+kernel has taken to send has moved: that is up to 4 MB, for which there is this time."""
 
 _STEADY_S: Final = 1.0
-"""A connection that held so long is replaced at once when it is lost; one that did not, after a pause."""
+"""A connection that held so long is replaced at once when it is lost, any other after a pause. The pause is
+short if a batch was answered on that connection; else it is longer each time."""
 
 _NEVER: Final = float("inf")
 
@@ -42,8 +44,8 @@ class Link:
     """A connection to Redis that is made again whenever it is lost.
 
     The link keeps its descriptor registered with the selector, with itself as the data. Call `ready` when
-    the selector names it, and `tick` when `due_s` has come or `wake` was called. Both return what has
-    happened, in order. Nothing here waits, whatever the server and the network do.
+    the selector names it, and then `tick`, at the latest when `due_s` has come or `wake` was called. Both
+    return what has happened, in order. Nothing here waits, whatever the server and the network do.
 
     Args:
         connection: Which server; for a cluster with the queue's hash tag (`ConnectionSettings.at`).
@@ -73,9 +75,9 @@ class Link:
         self._channel: Channel | None = None
         self._pause = Backoff()
         self._opened_s = 0.0
+        self._useful = False
         self._mask = 0
         self._batch: int | None = None
-        self._sent_s = 0.0
         self._wanted = 0
         self._replies: list[Any] = []
         self._fault: StoreUnavailable | None = None
@@ -93,7 +95,7 @@ class Link:
         if self._channel is not None:
             if self._fault is not None:
                 return 0.0
-            return _NEVER if self._batch is None else self._reply_due_s(self._channel)
+            return _NEVER if self._batch is None else self._channel.moved_s + self._timeout_s
         if self._attempt is not None:
             return _NEVER if self._attempt.outcome() is None else 0.0
         return self._pause.due_s if self._pause.due_s < _NEVER else 0.0
@@ -117,7 +119,7 @@ class Link:
         if not commands:
             raise ValueError("a batch without commands has no reply")
         self._channel.send(commands)
-        self._batch, self._wanted, self._sent_s = batch, len(commands), time.monotonic()
+        self._batch, self._wanted = batch, len(commands)
         try:
             self._channel.write()
         except OSError as error:
@@ -166,7 +168,7 @@ class Link:
         if self._channel is not None:
             if self._fault is not None:
                 return [self._lose(self._fault)]
-            if self._batch is not None and now_s >= self._reply_due_s(self._channel):
+            if self._batch is not None and now_s >= self._channel.moved_s + self._timeout_s:
                 return [self._lose(self._unavailable(f"no answer for {self._timeout_s:g} s"))]
             return []
         if self._attempt is not None:
@@ -198,13 +200,12 @@ class Link:
         if isinstance(reply, hiredis.ReplyError) and self._is_useless(str(reply)):
             return self._lose(self._connector.refusal(str(reply)))
         if self._batch is None:
-            return self._lose(self._unavailable(f"it says what it was not asked for: {str(reply)[:80]}"))
+            return self._lose(self._unavailable("a reply came that nobody has asked for"))
         self._replies.append(reply)
         if len(self._replies) < self._wanted:
             return None
         event = Replied(self._batch, self._replies)
-        self._batch, self._replies = None, []
-        self._pause.reset()  # the connection was of use
+        self._batch, self._replies, self._useful = None, [], True
         return event
 
     def _is_useless(self, text: str) -> bool:
@@ -216,9 +217,6 @@ class Link:
             self._connector.distrust()
             return True
         return found[1] in _UNPREPARED
-
-    def _reply_due_s(self, channel: Channel) -> float:
-        return max(self._sent_s, channel.moved_s) + self._timeout_s
 
     # --- the connection -----------------------------------------------------------------------------------
 
@@ -239,11 +237,11 @@ class Link:
         now_s = time.monotonic()
         steady = self._channel is not None and now_s - self._opened_s >= _STEADY_S
         lost = Lost(self._batch, error)
-        self._drop()
-        if steady:
+        if steady or self._useful:
             self._pause.reset()
-        else:
+        if not steady:
             self._pause.begin(now_s)
+        self._drop()
         return lost
 
     def _drop(self) -> None:
@@ -252,7 +250,7 @@ class Link:
                 self._selector.unregister(self._channel)
             self._channel.close()
         self._channel, self._mask, self._fault = None, 0, None
-        self._batch, self._replies = None, []
+        self._batch, self._replies, self._useful = None, [], False
 
     def _watch(self, channel: Channel) -> None:
         """Have the selector look for what the channel waits for."""

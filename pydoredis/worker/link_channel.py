@@ -12,12 +12,12 @@ from typing import Any, Final, TypeAlias
 
 import hiredis
 
-from pydoredis.store.packing import Packer
-
 Word: TypeAlias = "bytes | bytearray | memoryview | str | int | float"
 Command: TypeAlias = "Sequence[Word]"
 
 _READ_BYTES: Final = 1 << 17
+"""More than a record of TLS (16 KB). So none is taken in part, whose rest the descriptor would not show."""
+
 _TURN_BYTES: Final = 1 << 20
 """How much one `read` or `write` moves at most, more or less: then the loop turns to others."""
 
@@ -25,7 +25,7 @@ _SMALL_BYTES: Final = 1 << 14
 """Pieces up to this size are joined: a copy costs less than another piece in a system call."""
 
 _PIECES: Final = 64
-"""Pieces of one system call; the least that systems allow (IOV_MAX) is 16, and all of ours have 1024."""
+"""Pieces of one system call: systems have a limit (IOV_MAX, 1024 on Linux and macOS)."""
 
 _MORE: Final = object()
 """What hiredis answers when the next reply is not there as a whole; False may be a reply."""
@@ -37,7 +37,7 @@ class Channel:
     """Writes commands to a connected socket and reads what Redis sends, without ever waiting.
 
     Attributes:
-        moved_s: When (monotonic) bytes last went either way.
+        moved_s: When (monotonic) bytes last went either way, or commands were given to be sent.
 
     Args:
         sock: Plain or TLS, connected; the channel owns it from now on.
@@ -50,7 +50,6 @@ class Channel:
         # Without an encoding: replies are bytes. An error reply is a value, `hiredis.ReplyError`.
         self._reader = hiredis.Reader(notEnoughData=_MORE)
         self._buffer = bytearray(_READ_BYTES)
-        self._packer = Packer()
         self._out: deque[memoryview] = deque()
         # TLS may have to read before it can write (a new key was announced), or write before it can read.
         self._write_wants_read = False
@@ -69,7 +68,8 @@ class Channel:
     def send(self, commands: Sequence[Command]) -> None:
         """Take commands to be written, in order. Large values are not copied: they must stay as they are
         until the reply has come or the channel is closed."""
-        self._out.extend(self._pieces(commands))
+        self._out.extend(pack(commands))
+        self.moved_s = time.monotonic()
 
     def ready(self, readable: bool, writable: bool) -> list[Any]:
         """Write and read as much as goes just now; return the replies and pushes that are whole.
@@ -107,24 +107,9 @@ class Channel:
 
     def close(self) -> None:
         """Close the socket at once: no farewell by TLS, which could wait."""
-        self._out.clear()
         self._sock.close()
 
     # --- out ----------------------------------------------------------------------------------------------
-
-    def _pieces(self, commands: Sequence[Command]) -> Iterator[memoryview]:
-        small: list[bytes | memoryview] = []
-        for command in commands:
-            for piece in self._packer.pack(*map(_flat, command)):
-                if len(piece) <= _SMALL_BYTES:
-                    small.append(piece)
-                    continue
-                if small:
-                    yield memoryview(b"".join(small))
-                    small.clear()
-                yield memoryview(piece)
-        if small:
-            yield memoryview(b"".join(small))
 
     def _write_some(self) -> int:
         # TLS copies what it encrypts, and takes one piece at a time.
@@ -148,8 +133,7 @@ class Channel:
         replies: list[Any] = []
         came = 0
         try:
-            # What TLS has decrypted already does not make the descriptor readable: that is taken in any case.
-            while came < _TURN_BYTES or self._pending():
+            while came < _TURN_BYTES:
                 size = self._sock.recv_into(self._buffer)
                 if not size:
                     raise ConnectionResetError("the server closed the connection")
@@ -157,8 +141,8 @@ class Channel:
                 self._reader.feed(self._buffer, 0, size)  # type: ignore[arg-type]  # takes any buffer
                 while (reply := self._reader.gets()) is not _MORE:
                     replies.append(reply)
-                if size < len(self._buffer) and not self._pending():
-                    break  # that was all: another call would only say so
+                if size < len(self._buffer) and not self._tls:
+                    break  # that was all: another call would only say so (TLS gives one record at a time)
         except ssl.SSLWantWriteError:
             self._read_wants_write = True
         except _NOT_NOW:
@@ -173,8 +157,27 @@ class Channel:
             self.moved_s = time.monotonic()
         return replies
 
-    def _pending(self) -> bool:
-        return self._tls is not None and self._tls.pending() > 0
+
+def pack(commands: Sequence[Command]) -> Iterator[memoryview]:
+    """Commands as Redis reads them, in pieces: large words as they are, all else joined."""
+    small: list[bytes | memoryview] = []
+    for command in commands:
+        words = [_flat(word) for word in command]
+        if all(isinstance(word, (int, float)) or len(word) <= _SMALL_BYTES for word in words):
+            small.append(hiredis.pack_command(tuple(words)))  # type: ignore[arg-type]  # any length
+            continue
+        small.append(b"*%d\r\n" % len(words))
+        for word in words:
+            data = word if isinstance(word, (bytes, memoryview)) else str(word).encode()
+            small.append(b"$%d\r\n" % len(data))
+            if len(data) <= _SMALL_BYTES:
+                small.append(data)
+            else:
+                yield memoryview(b"".join(small))
+                yield memoryview(data)
+                small.clear()
+            small.append(b"\r\n")
+    yield memoryview(b"".join(small))
 
 
 def _flat(word: Word) -> bytes | memoryview | str | int | float:

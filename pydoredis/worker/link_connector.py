@@ -117,7 +117,7 @@ class Connector(Store):
                 raise self.refusal(str(reply))
         lines = bytes(needed[0]).decode().splitlines()
         info = dict(line.split(":", 1) for line in lines if ":" in line)
-        # A user may not be allowed to use these two (an ACL). All else goes without them.
+        # A server may have HELLO renamed, a user may be denied CLIENT TRACKING: all else goes without them.
         tracking = not any(isinstance(reply, hiredis.ReplyError) for reply in (hello, track))
         shas = dict(zip(self._scripts, (sha.decode() for sha in needed[1:]), strict=True))
         return Opened(channel, info["run_id"], info["redis_version"], tracking, shas)

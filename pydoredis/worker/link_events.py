@@ -33,7 +33,7 @@ class Replied:
     Attributes:
         batch: Its number.
         replies: One for each command: bytes, int, list, None and so on, or a `hiredis.ReplyError` if it was
-            refused. The types are those of RESP3, or of RESP2 where the user may not say HELLO.
+            refused. The types are those of RESP3, or of RESP2 where the server does not know HELLO.
     """
 
     batch: int

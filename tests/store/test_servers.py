@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol import wire
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
-from pydoredis.server import free_port
+from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 from pydoredis.store.job import JobStore
@@ -24,7 +23,7 @@ from tests.agent_store import AgentStore
 from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
 from tests.several_redis import SERVICE, SLOTS, Sentinel
-from tests.worker import test_executor_python as python_codec
+from tests.tls import make_certificates, tls_server
 
 KEYS = QueueKeys("Q")
 
@@ -88,40 +87,9 @@ def test_a_user_who_may_touch_this_queue_only() -> None:
             Store(ConnectionSettings(url)).get_value(b"other")
 
 
-def openssl(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
-    """A certification authority of our own (ca.pem), and what it signed for 127.0.0.1 (cert.pem, key.pem)."""
-    try:
-        new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test authority")
-        openssl(*new, "-keyout", f"{tmp_path}/ca.key", "-out", f"{tmp_path}/ca.pem")
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
-    request = ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost")
-    openssl(*request, "-keyout", f"{tmp_path}/key.pem", "-out", f"{tmp_path}/request.pem")
-    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    sign = ("x509", "-req", "-days", "1", "-CAcreateserial", "-extfile", f"{tmp_path}/names")
-    authority = ("-CA", f"{tmp_path}/ca.pem", "-CAkey", f"{tmp_path}/ca.key")
-    openssl(*sign, *authority, "-in", f"{tmp_path}/request.pem", "-out", f"{tmp_path}/cert.pem")
-    return tmp_path
-
-
-def tls_server(certificates: Path, **options: str) -> RedisProcess:
-    """A server whose option `tls_port` says where it speaks TLS."""
-    try:
-        return RedisProcess(
-            tls_port=str(free_port()),
-            tls_cert_file=f"{certificates}/cert.pem",
-            tls_key_file=f"{certificates}/key.pem",
-            tls_ca_cert_file=f"{certificates}/ca.pem",
-            tls_auth_clients="no",
-            **options,  # type: ignore[arg-type]
-        )
-    except redis.exceptions.ConnectionError:
-        pytest.skip("this redis-server was built without TLS")
+    return make_certificates(tmp_path)
 
 
 def test_tls(certificates: Path) -> None:

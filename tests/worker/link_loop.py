@@ -18,6 +18,12 @@ E = TypeVar("E", Connected, Replied, Invalidated, Lost)
 
 TICK_S = 0.01
 
+MANY_TURNS = 20
+"""In a second and a half. A loop that something blocks has a few; on an idle machine it has 150."""
+
+BLOCKING_S = 1.2
+"""Something that took so long has waited. (A busy machine may take a while for anything.)"""
+
 
 class Loop:
     """Turns every 10 ms at the latest.
@@ -127,3 +133,10 @@ class Loop:
 
 def _ends(event: Event, number: int) -> bool:
     return isinstance(event, (Replied, Lost)) and event.batch == number
+
+
+def turn_for(loop: Loop, seconds: float) -> None:
+    """Let the loop turn for a while."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        loop.turn()
