@@ -213,6 +213,8 @@ class Agent:
                     self.serving = True
                 case instructions.Stop():
                     self.stopped = True
+                case instructions.Forget():
+                    pass
                 case instructions.Log(level):
                     assert level < logging.CRITICAL
                 case other:

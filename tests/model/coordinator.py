@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import pickle
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import driver as driver_module
@@ -74,10 +77,15 @@ class Theatre:
         self.stage = Stage()
         self.clock = _Clock()
         self.items: list[Item] = []
-        driver_module.time = self.clock  # type: ignore[assignment]
-        driver_module.new_job_id = lambda: JOB
-        job_store.uuid = SimpleNamespace(uuid4=lambda: "nothing")  # type: ignore[assignment]
-        job_store._pool = lambda connection: self.stage.pool  # type: ignore[assignment]
+        self._patches = contextlib.ExitStack()
+        for module, name, value in (
+            (driver_module, "time", self.clock),
+            (driver_module, "new_job_id", lambda: JOB),
+            (job_store, "uuid", SimpleNamespace(uuid4=lambda: "nothing")),
+            (job_store, "_pool", lambda connection: self.stage.pool),
+        ):
+            self._patches.enter_context(mock.patch.object(module, name, value))
+        logging.getLogger(driver_module.__name__).setLevel(logging.CRITICAL)
         options = DriverOptions(chunk_size=job.chunk_size, ftinterval_s=CHECK_S, max_crashes=max_crashes)
         codec = job.python_codec
         source: Any = _Source(job)
@@ -93,6 +101,11 @@ class Theatre:
             )
         )
         self.driver._sleep = lambda seconds: None  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        """Put back what was replaced in modules."""
+        self._patches.close()
+        logging.getLogger(driver_module.__name__).setLevel(logging.NOTSET)
 
     def begin(self, live: Any) -> Coordinator:
         """Submit the job; `live` carries out the commands."""
@@ -136,6 +149,8 @@ class Coordinator:
         words: The exchange that is under way.
         replies: Those that have come so far.
         values: What it has for each iteration.
+        repeated: Iterations that came to its program more than once.
+        finished: Whether every iteration has its outcome.
         closed: Whether the job's keys were removed.
     """
 
@@ -148,7 +163,13 @@ class Coordinator:
         self.replies: tuple[Any, ...] = ()
         self.values: dict[int, object] = {}
         self.repeated: tuple[int, ...] = ()
-        self.closed = False
+        self.finished = self.closed = False
+
+    def essence(self) -> tuple[Any, ...]:
+        """All that decides on what it will do."""
+        values = tuple(sorted(self.values.items()))
+        stands = (self.kind, self.record, self.words, self.replies)
+        return (pickle.loads(self.knows), *stands, values, self.repeated, self.closed)
 
     @property
     def next_words(self) -> Words | None:
@@ -187,10 +208,6 @@ class Coordinator:
                 if number in self.values:
                     self.repeated = (*self.repeated, number)
                 self.values[number] = value if sound else CRASHED
+            self.finished = not pickle.loads(self.knows)["ledger"]
         else:
             self.words = outcome
-
-    @property
-    def finished(self) -> bool:
-        """Whether every iteration has its outcome."""
-        return not pickle.loads(self.knows)["ledger"]

@@ -17,7 +17,9 @@ import hiredis
 
 from tests.redis_process import RedisProcess
 
-Words: TypeAlias = tuple["bytes | str | int", ...]
+Words: TypeAlias = tuple[Any, ...]
+"""A command; or `MULTI` and the commands of a transaction, which is carried out as one."""
+
 Entry: TypeAlias = tuple[str, int, Any]
 """Type of a key, seconds that it still lives (-1: for ever), and what it holds."""
 
@@ -55,6 +57,8 @@ while at <= #ARGV do
     at = at + #command + 1
 end
 """
+
+MULTI = b"MULTI"
 
 _PUT = {"list": "RPUSH", "hash": "HSET", "zset": "ZADD", "set": "SADD"}
 
@@ -167,9 +171,11 @@ class Server:
         known = self._known.get((number, words))
         if known is None:
             self.asked += 1
-            packed = self._restoring[number] + hiredis.pack_command(words)
-            self._socket.sendall(packed + hiredis.pack_command(("EVALSHA", self._read, 0)))
-            restored, reply, found = self._receive(), self._receive(), self._receive()
+            commands = [words] if words[0] != MULTI else [(MULTI,), *words[1:], ("EXEC",)]
+            packed = b"".join(map(hiredis.pack_command, [*commands, ("EVALSHA", self._read, 0)]))
+            self._socket.sendall(self._restoring[number] + packed)
+            restored, *replies, found = (self._receive() for _ in range(len(commands) + 2))
+            reply = replies[0] if words[0] != MULTI else tuple(replies)
             if isinstance(restored, Exception) or isinstance(found, Exception):
                 raise AssertionError(restored, found)
             known = self._known[number, words] = reply, self.number(dict(map(self._tidy, found)))

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.model.server import ServerError, Words
+from tests.model.server import MULTI, ServerError, Words
 
 LOST = "lost"
 """Stands in a record for the replies that did not come because the connection was lost."""
@@ -83,7 +83,9 @@ class _StageConnection(redis.Connection):
         if not self._expected:
             commands = self._sent()
             replies = self._stage.exchange(commands)
-            self._expected = len(commands)
+            if commands[0][0] == MULTI:
+                (replies,) = replies
+            self._expected = len(replies)
             self._far_end.sendall(b"".join(map(_encode, replies)))
         self._expected -= 1
         return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
@@ -93,6 +95,8 @@ class _StageConnection(redis.Connection):
         commands: list[Words] = []
         while (command := self._requests.gets()) is not ...:
             commands.append(tuple(command))
+        if commands[0] == (MULTI,):
+            return ((MULTI, *commands[1:-1]),)
         return tuple(commands)
 
 
