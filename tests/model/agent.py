@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,23 +12,20 @@ from pydoredis.protocol.messages import JobEnvironment
 from pydoredis.protocol.presence import Presence
 from pydoredis.settings import WorkerSettings
 from pydoredis.store.agent import AgentWire
-from pydoredis.worker.core import WorkerCore, events, instructions, membership
+from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.core.lease import Lease, State
 from tests.model.jobs import QUEUE, Job
-from tests.model.server import ServerError, Words
+from tests.model.server import Words
 
 FINISHED_S = 0.0001
 """How long each task takes: so little that others are fetched ahead."""
-
-membership.SWEEP_BEATS = 1
-"""With each beat: else states would differ by the number of beats since the last sweep."""
 
 Action = tuple[Any, ...]
 """What happens to an agent: a name, and what belongs to it."""
 
 
 class Begin:
-    """Tells the time for tags. It stands still, but for pauses: the same tag comes again as often as it can."""
+    """Tells the time for tags. It stands still, but for pauses, so that the same tag comes again."""
 
     def __init__(self) -> None:
         self.second = 0
@@ -95,6 +91,11 @@ class Agent:
         return bool(self.words) and len(self.replies) == len(self.words)
 
     @property
+    def stopping(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self.core._shutdown.begun
+
+    @property
     def due(self) -> bool:
         """Whether anything will happen by the mere passing of time."""
         return self.core.due_s(self.now_s) < float("inf")
@@ -107,7 +108,6 @@ class Agent:
 
     def happen(self, action: Action) -> None:
         """Something happens to it."""
-        random.seed(0)
         getattr(self, f"_{action[0]}")(*action[1:])
 
     def _executed(self, reply: Any) -> None:
@@ -231,6 +231,3 @@ def _plain(words: Sequence[Any]) -> Words:
 def uncounted(agent: Agent) -> int:
     """Deaths that the agent has still to count."""
     return sum(1 for lease in agent.leases() if lease.state is State.FALLEN)
-
-
-__all__ = ["Action", "Agent", "ServerError", "uncounted"]

@@ -1,14 +1,11 @@
-"""A Python coordinator: the real driver with the real ledger and store, stopped at each exchange with Redis."""
+"""A Python coordinator: the real driver, ledger and store, stopped at each exchange with Redis."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import driver as driver_module
@@ -37,6 +34,8 @@ _SHARED = (
 )
 """Attributes of a driver that do not change once all tasks were sent, or not in a way that matters here."""
 
+Replace = Callable[[Any, str, Any], None]
+
 
 class _Clock:
     now_s = 1000.0
@@ -45,7 +44,7 @@ class _Clock:
         return self.now_s
 
     def sleep(self, seconds: float) -> None:
-        raise AssertionError("nothing is waited for here")
+        self.now_s += seconds
 
 
 class _Source:
@@ -69,23 +68,19 @@ class Theatre:
 
     Args:
         job: What it runs.
+        replace: Puts another value in the place of a name in a module, for as long as the driver is needed.
         max_crashes: After how many deaths of machines it gives up a task.
     """
 
-    def __init__(self, job: Job, *, max_crashes: int) -> None:
+    def __init__(self, job: Job, replace: Replace, *, max_crashes: int) -> None:
         self.job = job
         self.stage = Stage()
         self.clock = _Clock()
         self.items: list[Item] = []
-        self._patches = contextlib.ExitStack()
-        for module, name, value in (
-            (driver_module, "time", self.clock),
-            (driver_module, "new_job_id", lambda: JOB),
-            (job_store, "uuid", SimpleNamespace(uuid4=lambda: "nothing")),
-            (job_store, "_pool", lambda connection: self.stage.pool),
-        ):
-            self._patches.enter_context(mock.patch.object(module, name, value))
-        logging.getLogger(driver_module.__name__).setLevel(logging.CRITICAL)
+        replace(driver_module, "time", self.clock)
+        replace(driver_module, "new_job_id", lambda: JOB)
+        replace(job_store, "uuid", SimpleNamespace(uuid4=lambda: "nothing"))
+        replace(job_store, "_pool", lambda connection: self.stage.pool)
         options = DriverOptions(chunk_size=job.chunk_size, ftinterval_s=CHECK_S, max_crashes=max_crashes)
         codec = job.python_codec
         source: Any = _Source(job)
@@ -101,11 +96,6 @@ class Theatre:
             )
         )
         self.driver._sleep = lambda seconds: None  # type: ignore[method-assign]
-
-    def close(self) -> None:
-        """Put back what was replaced in modules."""
-        self._patches.close()
-        logging.getLogger(driver_module.__name__).setLevel(logging.NOTSET)
 
     def begin(self, live: Any) -> Coordinator:
         """Submit the job; `live` carries out the commands."""

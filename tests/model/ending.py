@@ -56,7 +56,7 @@ class Ending:
         self._path = []
         met: list[World] = []
         world = world._replace(faults=0, looks=1_000_000)
-        if not self._universe.living(world):
+        if all(self._universe.view(world, n).stopping for n in self._universe.living(world)):
             world = self._arrive(world)
         with contextlib.suppress(_KnownError):
             for phase in (self._until_closed, self._tidy, self._leave):

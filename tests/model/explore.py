@@ -14,6 +14,9 @@ from tests.model.server import Server
 from tests.model.world import Scenario, Universe, World
 
 
+_SHOWN = 100
+
+
 @dataclass
 class Report:
     """What was seen.
@@ -21,7 +24,7 @@ class Report:
     Attributes:
         states: Different states.
         transitions: Steps between them.
-        depth: Of the last state that was looked at: steps from the beginning.
+        depth: Of the last state that was looked at: steps from the nearest state of the run without faults.
         whole: Whether all states that can be reached were seen.
         endings: States that were run to their end.
         seconds: How long it took.
@@ -44,7 +47,10 @@ class Report:
             f"{self.states} states ({seen}), {self.transitions} transitions, {self.endings} endings, "
             f"{self.seconds:.1f} s"
         )
-        return text if not self.wrong else f"{text}\nWRONG: {self.wrong}\n  " + "\n  ".join(self.path)
+        if not self.wrong:
+            return text
+        path = self.path[:_SHOWN] + ["..."] * (len(self.path) > _SHOWN)
+        return f"{text}\nWRONG: {self.wrong}\n  " + "\n  ".join(path)
 
 
 def explore(server: Server, scenario: Scenario, *, seconds: float, every: int = 1) -> Report:
@@ -55,7 +61,7 @@ def explore(server: Server, scenario: Scenario, *, seconds: float, every: int = 
     begun_s = time.process_time()
     first = universe.first()
     came_from: dict[World, tuple[World, str] | None] = {first: None}
-    waiting: deque[tuple[World, int]] = deque([(first, 0)])
+    waiting = deque((world, 0) for world in _course(universe, first, came_from))
     try:
         while waiting and time.process_time() - begun_s < seconds:
             world, report.depth = waiting.popleft()
@@ -82,6 +88,21 @@ def explore(server: Server, scenario: Scenario, *, seconds: float, every: int = 
         universe.close()
     report.seconds = time.process_time() - begun_s
     return report
+
+
+def _course(
+    universe: Universe, world: World, came_from: dict[World, tuple[World, str] | None]
+) -> Iterator[World]:
+    """The states of a run without faults. All of them are beginnings, so that faults strike anywhere."""
+    while True:
+        yield world
+        possible = list(steps(universe, world))
+        if not possible:
+            return
+        # In turn, so that all are at work.
+        label, after = possible[len(came_from) % len(possible)]
+        came_from.setdefault(after, (world, label))
+        world = after
 
 
 def _all(universe: Universe, world: World) -> Iterator[Step]:

@@ -23,7 +23,15 @@ def names(index: int) -> str:
 
 
 def steps(universe: Universe, world: World) -> Iterator[Step]:
-    """All that can happen without a fault."""
+    """All that can happen without a fault.
+
+    An agent that hears something goes first, and others wait: what it hears it only takes note of, so it is
+    all the same to them whether it does so before or after what they do.
+    """
+    listening = hears(universe, world)
+    if listening is not None:
+        yield from _agent_steps(universe, world, listening)
+        return
     for index in universe.living(world):
         yield from _agent_steps(universe, world, index)
     for n, (index, commands) in enumerate(world.ghosts):
@@ -40,9 +48,9 @@ def steps(universe: Universe, world: World) -> Iterator[Step]:
 
 
 def looks(universe: Universe, world: World) -> Iterator[Step]:
-    """What happens because time goes by: clocks of agents, and looks of the coordinator. Each costs one of the
-    looks that are left."""
-    if not world.looks:
+    """What happens because time goes by: clocks of agents, and looks of the coordinator. Each costs one of
+    the looks that are left."""
+    if not world.looks or hears(universe, world) is not None:
         return
     for index in universe.living(world):
         view = universe.view(world, index)
@@ -57,6 +65,18 @@ def looks(universe: Universe, world: World) -> Iterator[Step]:
         python = universe.python(world)
         if not python.kind and not python.closed and not python.finished:
             yield "looks", _looked(_python_step(universe, universe.turn(world, ("begin", "check"))))
+
+
+def hears(universe: Universe, world: World) -> int | None:
+    """An agent that is about to hear something: a reply, a change, that there is a connection. So is one
+    whose request is half carried out, unless the scenario has others come in between."""
+    for index in universe.living(world):
+        view = universe.view(world, index)
+        if not view.connected or view.answered or world.lines[index].before:
+            return index
+        if view.position and not universe.scenario.fine:
+            return index
+    return None
 
 
 def _looked(world: World) -> World:
@@ -109,10 +129,15 @@ def _python_steps(universe: Universe, world: World) -> Iterator[Step]:
 
 
 def _python_step(universe: Universe, world: World) -> World:
+    """One command; with it those that follow it and look at nothing that others change meanwhile."""
     words = universe.python(world).next_words
-    assert words is not None
-    reply, after = universe.execute(world, words, None)
-    return universe.turn(after, ("executed", reply))
+    while words is not None:
+        reply, world = universe.execute(world, words, None)
+        world = universe.turn(world, ("executed", reply))
+        before, words = words, universe.python(world).next_words
+        if words is None or not (words[0] in _QUIET or before[0] == words[0] == b"LPOS"):
+            break
+    return world
 
 
 def _r_coordinator_steps(universe: Universe, world: World, coordinator: RCoordinator) -> Iterator[Step]:
@@ -123,11 +148,19 @@ def _r_coordinator_steps(universe: Universe, world: World, coordinator: RCoordin
 
 
 def _r_step(universe: Universe, world: World) -> World:
-    assert isinstance(world.coordinator, RCoordinator)
-    words = world.coordinator.words()
-    assert words is not None
-    reply, after = universe.execute(world, words, None)
-    return after._replace(coordinator=world.coordinator.heard(universe.job, reply))
+    """One command. A check that has found no start key goes on to the queue's length in the same step: whoever
+    takes the last task in that millisecond makes it take that for lost, however it is marked."""
+    coordinator = world.coordinator
+    assert isinstance(coordinator, RCoordinator)
+    while (words := coordinator.words()) is not None:
+        reply, world = universe.execute(world, words, None)
+        if coordinator.phase == "wait":
+            # That it has taken a result off its list is not forgotten by a failover: nobody could help it.
+            world = world._replace(previous=world.redis)
+        coordinator = coordinator.heard(universe.job, reply)
+        if coordinator.started or coordinator.phase not in ("alive", "length"):
+            break
+    return world._replace(coordinator=coordinator)
 
 
 def _r_worker_steps(universe: Universe, world: World) -> Iterator[Step]:
@@ -153,7 +186,9 @@ def _r_worker_steps(universe: Universe, world: World) -> Iterator[Step]:
 def _r_worker_marks(universe: Universe, world: World) -> World:
     assert world.r_worker is not None
     if world.r_worker.payload == NO_ITERATIONS:
-        return world._replace(r_worker=RWorker())  # R's would answer it, to the harm of its loop (protocol 12.6)
+        return world._replace(
+            r_worker=RWorker()
+        )  # R's would answer it, to the harm of its loop (protocol 12.6)
     for words in world.r_worker.commands():
         _, world = universe.execute(world, words, None)
     assert world.r_worker is not None
@@ -162,7 +197,8 @@ def _r_worker_marks(universe: Universe, world: World) -> World:
 
 def _expiries(universe: Universe, world: World) -> Iterator[Step]:
     """Keys of whoever is dead expire, and alive keys of tasks that were answered a while ago."""
-    dead = [names(n).encode() for n, agent in enumerate(world.agents) if agent == DEAD]
+    living = universe.living(world)
+    dead = [names(n).encode() for n in range(len(world.agents)) if n not in living]
     if world.r_worker is not None and world.r_worker.phase == "dead":
         dead.append(b"r")
     gone = [key for name in dead for key in keys_of(universe, world, name, long=False)]
@@ -191,6 +227,7 @@ def keys_of(universe: Universe, world: World, name: bytes, *, long: bool) -> lis
     return found
 
 
+_QUIET = (b"GET", b"EXISTS", b"EXPIRE")
 _OUT = QUEUE.out(JOB).encode()
 _ALIVE = QUEUE.alive(JOB, "").encode()
 _START = QUEUE.start(JOB, "").encode()
@@ -242,7 +279,9 @@ def lose(universe: Universe, world: World, index: int) -> World:
     return lost._replace(lines=with_(lost.lines, index, Line()))
 
 
-def _death(universe: Universe, world: World, index: int, action: tuple[str, int] | tuple[str, int, int]) -> World:
+def _death(
+    universe: Universe, world: World, index: int, action: tuple[str, int] | tuple[str, int, int]
+) -> World:
     before = universe.view(world, index).uncounted
     after = universe.tell(world, index, action)
     noted = universe.view(after, index).uncounted > before
@@ -263,13 +302,17 @@ def _other_faults(universe: Universe, world: World) -> Iterator[Step]:
         yield "start keys deleted", universe.execute(world, ("DEL", *starts), None)[1]
     if world.previous != world.redis:
         yield "failover", failover(universe, world)
-    if world.r_worker is not None and world.r_worker.phase != "dead":
+    # One that dies after it has answered leaves its start key; an R coordinator then submits the task again.
+    safe = ("dead", "pushed") if universe.is_r else ("dead",)
+    if world.r_worker is not None and world.r_worker.phase not in safe:
         yield "R worker dies", world._replace(r_worker=RWorker("dead"))
 
 
 def failover(universe: Universe, world: World) -> World:
     """Another server takes over, which has not heard of the last write."""
-    world = world._replace(redis=world.previous, run=world.run + 1, ghosts=(), uncounted=world.uncounted + 100)
+    world = world._replace(
+        redis=world.previous, run=world.run + 1, ghosts=(), uncounted=world.uncounted + 100
+    )
     for index in universe.living(world):
         if universe.view(world, index).connected:
             world = lose(universe, world, index)

@@ -1,7 +1,7 @@
-"""R's coordinator and R's worker, as models of what doRedis 3.0.2 was seen to do (protocol, sections 4 and 5).
+"""R's coordinator and R's worker, as models of what doRedis 3.0.2 was seen to do (protocol 4 and 5).
 
-Each is a value; a step of it is one command. What R does while it waits for nobody (the millisecond between an R
-worker's taking and marking a task, protocol 12.7) is one step where an R coordinator would lose its loop by it.
+Each is a value; a step of it is one command. An R worker's taking and marking a task is one step where an R
+coordinator is there: what happens in the millisecond between (protocol 12.7) costs it its loop.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ class RWorker(NamedTuple):
     """R's worker.
 
     Attributes:
-        phase: "idle", "popped" (it has a task, and has not marked it), "running", "finished" (its result is to be
-            pushed), "pushed" (its start key is to be deleted), "dead".
+        phase: "idle", "popped" (it has a task, and has not marked it), "running", "pushed" (its start key is
+            to be deleted), "dead".
         payload: The task.
     """
 
@@ -154,5 +154,7 @@ class RWorker(NamedTuple):
         if job.codec == "r":
             message = job.result(task.iterations, {})
         else:
-            message = dumps(values.named_list([(str(i), values.character(DECLINED)) for i in task.iterations]))
+            message = dumps(
+                values.named_list([(str(i), values.character(DECLINED)) for i in task.iterations])
+            )
         return "LPUSH", QUEUE.out(JOB), message

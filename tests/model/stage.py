@@ -1,4 +1,4 @@
-"""A connection of redis-py's on which each exchange can be stopped, and played again from what was recorded."""
+"""A connection of redis-py's on which each exchange can be stopped, and played again from a record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Record: TypeAlias = tuple[Any, ...]
 
 
 class SuspendedError(BaseException):
-    """The record is at its end: here the program waits for Redis. (No `Exception`, so that nobody catches it.)"""
+    """The record is at its end: here the program waits for Redis. (No `Exception`: nobody is to catch it.)"""
 
     def __init__(self, commands: tuple[Words, ...]) -> None:
         self.commands = commands
@@ -42,7 +42,10 @@ class Stage:
         self._at = 0
         self.pool = redis.ConnectionPool(
             connection_class=_StageConnection,
-            **{"stage": self, "protocol": 2, "lib_name": None, "lib_version": None},  # type: ignore[arg-type]
+            stage=self,  # type: ignore[arg-type]
+            protocol=2,
+            lib_name=None,
+            lib_version=None,
             retry=Retry(NoBackoff(), 0),
         )
 

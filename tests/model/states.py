@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import enum
 import hashlib
 import itertools
 import marshal
 import pickle
-import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
 from typing import Any, Generic, TypeVar
 
-warnings.filterwarnings("ignore", "Pickle, copy, and deepcopy support will be removed from itertools")
+copyreg.pickle(
+    itertools.count, lambda count: (itertools.count, (int(repr(count)[6:-1]),))
+)  # not from 3.14 on
 
 T = TypeVar("T")
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest import mock
 
+from pydoredis import backoff
 from pydoredis.store.agent import AgentWire
 from pydoredis.store.connection import Script
+from pydoredis.worker.core import conversation, membership
 from tests.model.agent import Action, Agent, uncounted
 from tests.model.coordinator import Coordinator, Theatre
 from tests.model.jobs import JOB, QUEUE, Job
@@ -27,6 +33,7 @@ class Scenario:
         agents: How many agents there are.
         r_worker: Whether one of R's workers is there, too.
         faults: What may go wrong.
+        fine: Whether others come in between the commands of one request.
         most_faults: How often, on the way to one state.
         most_looks: How often, on such a way, a coordinator looks for lost tasks, or an agent's clock goes on.
         max_crashes: An iteration is given up after so many deaths.
@@ -36,6 +43,7 @@ class Scenario:
     agents: int = 2
     r_worker: bool = False
     faults: frozenset[str] = frozenset()
+    fine: bool = False
     most_faults: int = 1
     most_looks: int = 3
     max_crashes: int = 2
@@ -97,6 +105,7 @@ class View(NamedTuple):
     connected: bool
     serving: bool
     stopped: bool
+    stopping: bool
     due: bool
     pipes: tuple[tuple[int, int, int, int], ...]  # executor, tasks, iterations of the first, those finished
     unready: tuple[int, ...]
@@ -111,11 +120,12 @@ def _view(agent: Agent) -> View:
         if pipe
     )
     leases = tuple(
-        (lease.task.first, lease.task.last, lease.state.name, lease.tag, lease.lapsed) for lease in agent.leases()
+        (lease.task.first, lease.task.last, lease.state.name, lease.tag, lease.lapsed)
+        for lease in agent.leases()
     )
     return View(
         *(agent.words, len(agent.replies), agent.next_words, agent.answered, agent.connected, agent.serving),
-        *(agent.stopped, agent.due, pipes, tuple(agent.unready), uncounted(agent), leases),
+        *(agent.stopped, agent.stopping, agent.due, pipes, tuple(agent.unready), uncounted(agent), leases),
     )
 
 
@@ -139,17 +149,29 @@ class Universe:
         )
         self._next_agents: dict[tuple[int, Action], int] = {}
         self._next_coordinators: dict[tuple[int, Action], int] = {}
-        self.theatre = None if self.is_r else Theatre(self.job, max_crashes=scenario.max_crashes)
+        self._replaced = contextlib.ExitStack()
+        # With each beat: else states would differ by the number of beats since the last sweep.
+        self._replace(membership, "SWEEP_BEATS", 1)
+        for module in (backoff, conversation):
+            self._replace(module, "random", SimpleNamespace(uniform=lambda least, most: (least + most) / 2))
+        self.theatre: Theatre | None = None
+        if not self.is_r:
+            self.theatre = Theatre(self.job, self._replace, max_crashes=scenario.max_crashes)
+        level = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        self._replaced.callback(logging.disable, level)
         for source in AgentWire("", "", {QUEUE.queue: QUEUE}).scripts().values():
             server.load(source)
         for names in (("collect",), ("fault",), ("withdraw",), ("forget", "sweep")):
             server.load(Script.read(*names).source)
         self._take_sha = Script.read("read_task", "claim").sha
 
+    def _replace(self, module: Any, name: str, value: Any) -> None:
+        self._replaced.enter_context(mock.patch.object(module, name, value))
+
     def close(self) -> None:
         """Put back what was replaced in modules."""
-        if self.theatre is not None:
-            self.theatre.close()
+        self._replaced.close()
 
     # --- the beginning ------------------------------------------------------------------------------------
 
@@ -211,7 +233,9 @@ class Universe:
 
     def living(self, world: World) -> list[int]:
         """The agents that live and have not ended."""
-        return [n for n, agent in enumerate(world.agents) if agent != DEAD and not self.view(world, n).stopped]
+        return [
+            n for n, agent in enumerate(world.agents) if agent != DEAD and not self.view(world, n).stopped
+        ]
 
     def tell(self, world: World, index: int, action: Action) -> World:
         """Something happens to an agent."""
@@ -244,9 +268,13 @@ class Universe:
                     line = line._replace(after=kept) if late else line._replace(before=kept)
                 lines[n] = line
             world = world._replace(previous=world.redis)
-        if index is not None and words[:2] == ("EVALSHA", self._take_sha):
+        if index is not None and self.is_take(words):
             lines[index] = lines[index]._replace(watching=True)
         return reply, world._replace(redis=redis, lines=tuple(lines))
+
+    def is_take(self, words: Words) -> bool:
+        """Whether a command takes tasks."""
+        return words[:2] == ("EVALSHA", self._take_sha)
 
     def turn(self, world: World, action: Action) -> World:
         """Something happens to Python's coordinator."""
