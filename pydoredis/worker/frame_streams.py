@@ -169,6 +169,10 @@ class Outgoing:
         while waiting:
             if len(waiting) == 1:
                 count = os.write(fd, waiting[0])
+                if count == len(waiting[0]):
+                    waiting.clear()
+                    self._last_owner = owners.pop()
+                    return
             else:
                 count = os.writev(fd, list(itertools.islice(waiting, _MOST_PIECES)))
             while waiting and count >= len(waiting[0]):

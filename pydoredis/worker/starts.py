@@ -9,6 +9,7 @@ one step, whatever the executor does meanwhile.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections import deque
 from typing import Final
@@ -43,11 +44,15 @@ class Starts:
     def write(self) -> None:
         """Put into the pipe what it takes; the rest has its turn when tasks were answered."""
         waiting = self._waiting
-        with contextlib.suppress(BlockingIOError):
+        try:
             while waiting and self._writing >= 0:
-                count = min(len(waiting), _AT_ONCE)
-                os.write(self._writing, b"".join(TOKEN.pack(waiting[index]) for index in range(count)))
-                self._given.extend(waiting.popleft() for _ in range(count))
+                numbers = list(itertools.islice(waiting, _AT_ONCE))
+                os.write(self._writing, b"".join(map(TOKEN.pack, numbers)))
+                self._given.extend(numbers)
+                for _ in numbers:
+                    waiting.popleft()
+        except BlockingIOError:
+            pass
 
     def answered(self, number: int) -> None:
         """The executor has done with this task, and so with all that were given before it."""

@@ -42,7 +42,7 @@ HEADS = {
 
 def frames_of(kind: Kind) -> st.SearchStrategy[Frame]:
     if kind in (Kind.BARRIER, Kind.FORGET, Kind.SKIP, Kind.INTERRUPTED):
-        return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())))
+        return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())), st.just(b""))
     bodies = st.one_of(st.binary(max_size=60), st.sampled_from([65_535, 65_536, 70_000, 300_000]).map(bytes))
     return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())), bodies)
 
