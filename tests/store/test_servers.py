@@ -15,7 +15,6 @@ from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol import wire
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
-from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 from pydoredis.store.job import JobStore
@@ -24,6 +23,7 @@ from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
 from tests.several_redis import SERVICE, SLOTS, Sentinel
 from tests.tls import make_certificates, tls_server
+from tests.worker import test_executor_python as python_codec
 
 KEYS = QueueKeys("Q")
 
