@@ -18,7 +18,6 @@ from pydoredis.coordinator import staffing
 from pydoredis.coordinator.feeding import Bind, Feed, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import Block, Ledger, Sighting
-from pydoredis.coordinator.nesting import Nest
 from pydoredis.coordinator.staffing import Need, Shortage, StaffWatch, shortage
 from pydoredis.coordinator.window import Window
 from pydoredis.errors import (
@@ -29,13 +28,14 @@ from pydoredis.errors import (
     StoreUnavailable,
     WorkerCrashed,
 )
+from pydoredis.loops.nesting import Nest
 from pydoredis.protocol.codec import Declined, Item, JobCodec
-from pydoredis.protocol.heads import head_of
+from pydoredis.protocol.envelope_peek import head_of
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore
-from pydoredis.waker import Waker
+from pydoredis.store.waker import Waker
 
 FILL_S = 0.01
 """Seconds of taking arguments from an iterator before results are looked at again."""

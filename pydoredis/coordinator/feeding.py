@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from pydoredis.coordinator.nesting import Nest, Step
+from pydoredis.loops.nesting import Nest, Step
 from pydoredis.protocol.codec import Arguments
 
 Bind = Callable[[Arguments], Arguments]

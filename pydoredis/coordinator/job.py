@@ -10,7 +10,8 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.driver import Driver
-from pydoredis.coordinator.nesting import Nest
+from pydoredis.coordinator.interrupts import noticed_interrupts
+from pydoredis.coordinator.progress import reporter
 from pydoredis.errors import (
     DoRedisError,
     EvaluatorError,
@@ -20,9 +21,8 @@ from pydoredis.errors import (
     TaskError,
     shown,
 )
-from pydoredis.interrupts import noticed_interrupts
+from pydoredis.loops.nesting import Nest
 from pydoredis.pickles import advice
-from pydoredis.progress import reporter
 from pydoredis.protocol.codec import FOLDED, Item
 from pydoredis.settings import ConnectionSettings
 

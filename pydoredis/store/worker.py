@@ -13,7 +13,7 @@ from pydoredis.settings import ConnectionSettings
 from pydoredis.store import presence
 from pydoredis.store.claims import Claim, Crash, Marked
 from pydoredis.store.connection import Call, Script
-from pydoredis.store.over import SweepingStore
+from pydoredis.store.late_results import SweepingStore
 
 ALIVE_TTL_S = 10
 """How long an alive key outlives its last refresh: fixed by doRedis (protocol, section 6)."""
