@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 from pydoredis.combine.accumulate import CombineSpec
-from pydoredis.coordinator.driver import DEFAULT_MAX_CRASHES, Driver, DriverOptions
+from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.coordinator.job import Job, Stream, without_traceback
+from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES
 from pydoredis.errors import DoRedisError
 from pydoredis.loops.bodies import Body, RBody, binder, check_variables, codec_for, is_python
 from pydoredis.loops.exports import Exports

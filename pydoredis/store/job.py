@@ -15,10 +15,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pydoredis.coordinator.ledger import Span
-from pydoredis.coordinator.staffing import Staff
 from pydoredis.errors import RemoteProtocolError, StoreUnavailable
-from pydoredis.protocol.keys import QueueKeys, TaskTag
+from pydoredis.protocol.keys import QueueKeys, Span, TaskTag
+from pydoredis.protocol.presence import Staff
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import presence
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
