@@ -12,20 +12,6 @@ from typing import Any, Protocol
 from pydoredis.protocol.codec import Arguments
 
 
-class Failed(Protocol):
-    """An iteration that has an error instead of a value."""
-
-    @property
-    def error(self) -> BaseException:
-        """What was raised."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """The iteration's number, counted from 1."""
-        ...
-
-
 class Calls(Protocol):
     """Gives iterations, in an order that numbers them from 1, and takes their values in any order.
 
@@ -34,8 +20,8 @@ class Calls(Protocol):
     """
 
     @property
-    def failure(self) -> Failed | None:
-        """The first failure that ends the whole job; None so far."""
+    def failure(self) -> object:
+        """The failure that ends the whole job; None as long as there is none."""
         ...
 
     def is_at_hand(self) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import staffing
+from pydoredis.coordinator.calls import Calls
 from pydoredis.coordinator.feeding import Bind, Feed, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
@@ -28,7 +29,6 @@ from pydoredis.errors import (
     StoreUnavailable,
     WorkerCrashed,
 )
-from pydoredis.loops.nesting import Nest
 from pydoredis.protocol.codec import Declined, Item, JobCodec
 from pydoredis.protocol.envelope_peek import head_of
 from pydoredis.protocol.keys import QueueKeys, Span
@@ -89,7 +89,7 @@ class Driver:
         connection: Which server.
         keys: The job's queue.
         codec: What its messages look like.
-        nest: Its iterations, which are read as they are needed.
+        calls: Its iterations, which are read as they are needed.
         bind: What becomes of the variables of each.
         sink: Given each iteration's outcome, once, as it comes.
         options: How to run it.
@@ -105,7 +105,7 @@ class Driver:
         connection: ConnectionSettings,
         keys: QueueKeys,
         codec: JobCodec,
-        nest: Nest,
+        calls: Calls,
         bind: Bind,
         sink: Callable[[Item], None],
         options: DriverOptions,
@@ -118,8 +118,8 @@ class Driver:
         self.job = ""
         self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
-        at_hand = nest.is_at_hand()
-        self._feed: Feed = InlineFeed(nest, bind) if at_hand else ThreadFeed(nest, bind, self.waker.wake)
+        at_hand = calls.is_at_hand()
+        self._feed: Feed = InlineFeed(calls, bind) if at_hand else ThreadFeed(calls, bind, self.waker.wake)
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._environment = self.codec.encode_environment()
         self._store: JobStore

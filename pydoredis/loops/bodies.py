@@ -10,7 +10,8 @@ from typing import Any, TypeAlias, TypeGuard, cast
 import rinterop
 from pydoredis.errors import ConfigError, LocalProtocolError, shown
 from pydoredis.iteration import streams
-from pydoredis.loops.exports import Exports, Globals
+from pydoredis.iteration.variables import Globals
+from pydoredis.loops.exports import Exports
 from pydoredis.loops.names import unmentioned
 from pydoredis.loops.nesting import Plan
 from pydoredis.loops.options import JobOptions

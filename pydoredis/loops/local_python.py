@@ -8,8 +8,9 @@ from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from pydoredis.iteration import streams
+from pydoredis.iteration.variables import Globals
 from pydoredis.loops.bodies import python_seed
-from pydoredis.loops.exports import Exports, Globals
+from pydoredis.loops.exports import Exports
 from pydoredis.loops.options import JobOptions
 
 

@@ -19,7 +19,7 @@ import rinterop
 from pydoredis import pickles
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
 from pydoredis.iteration import streams
-from pydoredis.loops.exports import Globals
+from pydoredis.iteration.variables import Globals
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version
