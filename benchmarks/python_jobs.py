@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks import NOT_INSTALLED
 from benchmarks.python_systems import OURS, PEERS, WORKERS, Run, System
-from pydoredis.loops import Foreach
+from pydoredis.loops.foreach import Foreach
 from pydoredis.queue import Queue
 from pydoredis.server import EmbeddedServer
 

@@ -88,8 +88,11 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
     static const struct {
         const char *name;
         uint32_t code;
-    } wrappers[] = {{"wrap_logical", LGL}, {"wrap_integer", INT}, {"wrap_real", REAL}, {"wrap_complex", CPLX},
-        {"wrap_string", STR}, {"wrap_list", VEC}, {"wrap_raw", RAW}};
+    } wrappers[] = {
+#define ENTRY(name, code) {name, code},
+        EACH_WRAPPER(ENTRY)
+#undef ENTRY
+    };
     const Reference *found;
     uint32_t info[5];
     if (flags & HAS_ATTRIBUTES || info_symbol(s, position, &found))

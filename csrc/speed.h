@@ -15,66 +15,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "codes.h"
+
 #define GIVE_UP (-1)
-
-/* What rinterop/serialize/speed.py must have as its ABI, too: raised with every change of what a function takes
- * or gives, and of how a stream is read or written. */
-#define ABI 3
-
-/* Type codes of items and bits of their flags words: see serialize/constants.py. */
-enum {
-    SYM = 1,
-    LIST = 2,
-    CLO = 3,
-    ENV = 4,
-    PROM = 5,
-    LANG = 6,
-    SPECIAL = 7,
-    BUILTIN = 8,
-    CHAR = 9,
-    LGL = 10,
-    INT = 13,
-    REAL = 14,
-    CPLX = 15,
-    STR = 16,
-    DOT = 17,
-    VEC = 19,
-    EXPR = 20,
-    BCODE = 21,
-    EXTPTR = 22,
-    WEAKREF = 23,
-    RAW = 24,
-    S4SXP = 25,
-    ALTREP = 238,
-    ATTRLIST = 239,
-    ATTRLANG = 240,
-    BASEENV = 241,
-    EMPTYENV = 242,
-    BCREPREF = 243,
-    BCREPDEF = 244,
-    PERSIST = 247,
-    PACKAGE = 248,
-    NAMESPACE = 249,
-    BASENAMESPACE = 250,
-    MISSINGARG = 251,
-    UNBOUNDVALUE = 252,
-    GLOBALENV = 253,
-    NIL = 254,
-    REF = 255
-};
-#define IS_OBJECT 0x100u
-#define HAS_ATTRIBUTES 0x200u
-#define HAS_TAG 0x400u
-#define GP_SHIFT 12
-#define UNUSED_BITS 0xF0000800u
-#define CHAR_BITS 0xF0000F00u
-#define MAX_SYMBOL 10000
-#define MAX_BUILTIN 256
-#define MAX_OUT_DEC 9
-
-/* Bits of strings: see values/text.py. */
-#define ASCII_BIT 0x40u
-#define UTF8_BIT 0x08u
 
 /* The classes of values, and their slots in the order in which module.c names them. */
 typedef enum {

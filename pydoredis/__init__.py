@@ -15,8 +15,6 @@ from pydoredis._version import __version__
 
 if TYPE_CHECKING:
     from pydoredis.admin import jobs, remove_job, remove_queue, tasks, workers
-    from pydoredis.bodies import rexpr
-    from pydoredis.body_log import logger
     from pydoredis.coordinator.job import Job
     from pydoredis.errors import (
         ConfigError,
@@ -35,8 +33,12 @@ if TYPE_CHECKING:
         UnknownJob,
         WorkerCrashed,
     )
-    from pydoredis.iterators import cells, chunks, columns, icount, idiv, rows
-    from pydoredis.job_options import (
+    from pydoredis.iteration.log import logger
+    from pydoredis.iteration.streams import rng
+    from pydoredis.loops.bodies import rexpr
+    from pydoredis.loops.foreach import Foreach
+    from pydoredis.loops.iterators import cells, chunks, columns, icount, idiv, rows
+    from pydoredis.loops.options import (
         options,
         set_chunk_size,
         set_export,
@@ -44,17 +46,15 @@ if TYPE_CHECKING:
         set_packages,
         set_progress,
     )
-    from pydoredis.loops import Foreach
+    from pydoredis.loops.signature import foreach
     from pydoredis.pool import LocalWorkers
     from pydoredis.queue import Queue, local, register, start_local_workers
     from pydoredis.shared_values import redis_delete, redis_get, redis_set
-    from pydoredis.signature import foreach
-    from pydoredis.streams import rng
 
-_PLACES = {
+_MODULES = {
     "admin": ("jobs", "remove_job", "remove_queue", "tasks", "workers"),
-    "bodies": ("rexpr",),
-    "body_log": ("logger",),
+    "loops.bodies": ("rexpr",),
+    "iteration.log": ("logger",),
     "coordinator.job": ("Job",),
     "errors": (
         *("ConfigError", "DoRedisError", "EvaluatorError", "JobCancelled", "JobTimeout"),
@@ -62,18 +62,18 @@ _PLACES = {
         *("ProtocolError", "RemoteError", "RemoteProtocolError", "StoreUnavailable", "TaskError"),
         *("TaskTimeout", "UnknownJob", "WorkerCrashed"),
     ),
-    "loops": ("Foreach",),
-    "iterators": ("cells", "chunks", "columns", "icount", "idiv", "rows"),
-    "job_options": (
+    "loops.foreach": ("Foreach",),
+    "loops.iterators": ("cells", "chunks", "columns", "icount", "idiv", "rows"),
+    "loops.options": (
         *("options", "set_chunk_size", "set_export", "set_ftinterval", "set_packages", "set_progress"),
     ),
     "pool": ("LocalWorkers",),
     "queue": ("Queue", "local", "register", "start_local_workers"),
     "shared_values": ("redis_delete", "redis_get", "redis_set"),
-    "signature": ("foreach",),
-    "streams": ("rng",),
+    "loops.signature": ("foreach",),
+    "iteration.streams": ("rng",),
 }
-_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "ConfigError",

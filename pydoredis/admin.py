@@ -237,7 +237,8 @@ class Admin:
 
         A coordinator of ours ends with `JobCancelled`. One in R knows nothing of removals: it takes the tasks
         for lost and submits them again after `ftinterval`, so end it first. Running tasks are interrupted by
-        pydoredis workers; R's run to their end, and what they answer is swept away (`pydoredis.store.over`).
+        pydoredis workers; R's run to their end, and what they answer is swept away
+        (`pydoredis.store.late_results`).
 
         Args:
             job: The job's ID, the beginning of one, or the number of the coordinator's process; there must be

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydoredis.admin import Admin
 from pydoredis.coordinator import open_jobs
 from pydoredis.errors import StoreUnavailable
-from pydoredis.job_options import Options, check_names, resolve
+from pydoredis.loops.options import Options, check_names, resolve
+from pydoredis.loops.signature import foreach, on_queue
 from pydoredis.pool import LocalWorkers, Setup
 from pydoredis.protocol.keys import QueueKeys, check_queue_name
 from pydoredis.registered import Place, place_or_registered, registered_place, set_registered
 from pydoredis.server import EmbeddedServer, find_server
 from pydoredis.settings import ConnectionSettings
-from pydoredis.signature import foreach, on_queue
 from pydoredis.store import Store
 from pydoredis.tables import JobRow, Removal, Table, TaskRow, WorkerRow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +13,14 @@ import pytest
 import redis
 from hypothesis import example, given
 from hypothesis import strategies as st
+from typer.main import get_command
 
 from pydoredis import errors
+from pydoredis.cli import app
 from pydoredis.errors import ConfigError
 from pydoredis.settings import ConfigFile, ConnectionSettings, WorkerSettings, cpu_count, environment_name
+from pydoredis.settings.setting import settings_of
+from tests import settings_table
 
 NO_FILE = ConfigFile()
 SECRET = "s3cr3t:/@?#&=% é"
@@ -391,6 +396,31 @@ FIELD = {
     "max_memory": "max_memory_mb",
     "max_age": "max_age_s",
 }
+
+
+class TestDeclarations:
+    def test_the_documentation_has_them(self) -> None:
+        text = settings_table.DOCUMENT.read_text(encoding="utf-8")
+        assert text == settings_table.with_table(text), "python -m tests.settings_table writes it anew"
+
+    def test_each_is_an_option_a_variable_a_key_and_an_attribute(self) -> None:
+        command = get_command(app).commands["worker"]  # type: ignore[attr-defined]  # it is a group
+        options = {name for parameter in command.params for name in parameter.opts}
+        declared = settings_of(WorkerSettings)
+        assert [s.attribute for s in declared] == [f.name for f in dataclasses.fields(WorkerSettings)]
+        for setting in declared:
+            assert {setting.option, setting.short or setting.option} <= options
+            assert setting.variable == environment_name(setting.key)
+
+    def test_their_defaults_in_words_are_the_defaults(self) -> None:
+        words = {setting.key: setting.default for setting in settings_of(WorkerSettings)}
+        assert (words["linger"], words["max_crashes"], words["codec"]) == ("30", "3", "auto")
+        assert (words["max_age"], words["log"]) == ("no limit", "standard error")
+        assert all(words.values())
+
+    def test_what_was_not_declared_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="lingers"):
+            worker(None, lingers=1)
 
 
 class TestWorker:

@@ -34,8 +34,8 @@ def demo(
     replayed. Without R there is only the Python job. Nothing else on this machine is touched.
     """
     # Imported late, here and below: the other commands need none of it.
+    from pydoredis.coordinator.interrupts import noticed_interrupts
     from pydoredis.demo.pool import Pool
-    from pydoredis.interrupts import noticed_interrupts
     from pydoredis.worker.engines import choose_r_engine
 
     told = Console(stderr=True, highlight=False)

@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 import threading
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command
-from pydoredis.cli.options import Host, Password, Port, Url
+from pydoredis.cli.options import Host, Password, Port, Url, takes_settings
 from pydoredis.errors import ConfigError
 from pydoredis.protocol.keys import is_for_python_peers_only
 from pydoredis.settings import ConnectionSettings, WorkerSettings
@@ -20,120 +20,12 @@ from pydoredis.settings import ConnectionSettings, WorkerSettings
 log = logging.getLogger(__name__)
 
 
+@takes_settings(WorkerSettings)
 def worker(
-    queue: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--queue",
-            "-q",
-            metavar="NAME",
-            help="Queue to serve: the name given to registerDoRedis() or register(). Once for each; a later "
-            "one is served while all earlier ones are empty. \\[env: PYDOREDIS_QUEUE]",
-        ),
-    ] = None,
-    codec: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|r|cloudpickle",
-            help="Which jobs to serve: those in R (r), those in Python (cloudpickle), or what this machine "
-            "can run. \\[default: auto]",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-n",
-            metavar="N",
-            help="How many tasks to run at a time, each in a process. \\[default: one per processor]",
-        ),
-    ] = None,
     url: Url = None,
     host: Host = None,
     port: Port = None,
     password: Password = None,
-    iter_: Annotated[
-        int | None,
-        typer.Option(
-            "--iter", metavar="N", help="End after N tasks per worker process. \\[default: no limit]"
-        ),
-    ] = None,
-    linger: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="How long to wait for a task before looking whether the queue was removed. \\[default: 30]",
-        ),
-    ] = None,
-    timelimit: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Stop a task that runs longer; 0 for no limit. \\[default: 0]"),
-    ] = None,
-    log_file: Annotated[
-        str | None,
-        typer.Option("--log", metavar="FILE", help="Append the log to FILE. \\[default: standard error]"),
-    ] = None,
-    loglevel: Annotated[
-        str | None, typer.Option(metavar="DEBUG|INFO|WARNING|ERROR", help="What to log. \\[default: INFO]")
-    ] = None,
-    r_engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|rpy2|rscript",
-            help="How to run R: inside a Python process (rpy2, fast), as a child of its own (rscript, any R "
-            "from 3.5 on), or whichever of these works here. \\[default: auto]",
-        ),
-    ] = None,
-    max_crashes: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Give up an iteration that killed N worker processes, unless its job says otherwise. "
-            "\\[default: 3]",
-        ),
-    ] = None,
-    retry_pause: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="How long to wait before a task is tried again that killed two worker processes. "
-            "\\[default: 10]",
-        ),
-    ] = None,
-    max_tasks: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Replace a worker process after N tasks. \\[default: no limit]"),
-    ] = None,
-    max_memory: Annotated[
-        int | None,
-        typer.Option(
-            metavar="MB",
-            help="Replace a worker process that has more memory than this after a task. "
-            "\\[default: no limit]",
-        ),
-    ] = None,
-    max_age: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Replace a worker process that is older than this after a task. \\[default: no limit]",
-        ),
-    ] = None,
-    grace: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="At SIGTERM, how long to wait for running tasks before giving them back. \\[default: 30]",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="How many threads libraries (BLAS, OpenMP, data.table, polars ...) may use in each worker "
-            "process; 0 for as many as they like. \\[default: its share of the processors]",
-        ),
-    ] = None,
     stop_with_stdin: Annotated[
         bool, typer.Option("--stop-with-stdin", hidden=True, help="Stop when standard input is closed.")
     ] = False,
@@ -146,6 +38,7 @@ def worker(
     report_output: Annotated[
         bool, typer.Option("--report-output", hidden=True, help="What bodies print, too.")
     ] = False,
+    **given: Any,
 ) -> None:
     """Serve R's doRedis jobs (and Python jobs) from queues in Redis, beside R's own redisWorker()s.
 
@@ -156,24 +49,7 @@ def worker(
     """
     with errors_end_the_command():
         connection = ConnectionSettings.load(url=url, host=host, port=port, password=password)
-        settings = WorkerSettings.load(
-            queues=queue,
-            codec=codec,
-            workers=workers,
-            iter=iter_,
-            linger_s=linger,
-            timelimit_s=timelimit,
-            log=log_file,
-            loglevel=loglevel,
-            r_engine=r_engine,
-            max_crashes=max_crashes,
-            retry_pause_s=retry_pause,
-            max_tasks=max_tasks,
-            max_memory_mb=max_memory,
-            max_age_s=max_age,
-            grace_s=grace,
-            threads=threads,
-        )
+        settings = WorkerSettings.load(**given)
         _set_up_log(settings)
         for name in settings.queues:
             if is_for_python_peers_only(name):

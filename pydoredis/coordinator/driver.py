@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import staffing
+from pydoredis.coordinator.calls import Calls
 from pydoredis.coordinator.feeding import Bind, Feed, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
-from pydoredis.coordinator.ledger import Block, Ledger, Sighting
-from pydoredis.coordinator.nesting import Nest
+from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
 from pydoredis.coordinator.staffing import Need, Shortage, StaffWatch, shortage
 from pydoredis.coordinator.window import Window
 from pydoredis.errors import (
@@ -30,12 +30,12 @@ from pydoredis.errors import (
     WorkerCrashed,
 )
 from pydoredis.protocol.codec import Declined, Item, JobCodec
-from pydoredis.protocol.heads import head_of
-from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.envelope_peek import head_of
+from pydoredis.protocol.keys import QueueKeys, Span
 from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore
-from pydoredis.waker import Waker
+from pydoredis.store.waker import Waker
 
 FILL_S = 0.01
 """Seconds of taking arguments from an iterator before results are looked at again."""
@@ -52,9 +52,6 @@ END_PATIENCE_S, CANCEL_PATIENCE_S = 20.0, 1.0
 REMOVAL_S = 1.0
 """While there are no results, so often it is looked whether somebody removed the job."""
 
-DEFAULT_MAX_CRASHES = 3
-"""Give up an iteration after this many deaths of the machines that ran it, unless the loop says otherwise."""
-
 MAX_BATCH = 1024
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_SUSPECTS = 16
@@ -69,7 +66,7 @@ class DriverOptions:
     Attributes:
         chunk_size: Iterations per task; None: measured (`auto`).
         ftinterval_s: Seconds between two checks for lost tasks.
-        max_crashes: A task whose workers died so often becomes an error.
+        max_crashes: Give up a task after this many deaths of workers that ran it: it becomes an error.
         total: Number of iterations, if it is known.
         max_ahead: How far iterations may run ahead of the oldest that is out; None: no limit.
         timeout_s: Seconds after which the job is given up; None: no limit.
@@ -92,7 +89,7 @@ class Driver:
         connection: Which server.
         keys: The job's queue.
         codec: What its messages look like.
-        nest: Its iterations, which are read as they are needed.
+        calls: Its iterations, which are read as they are needed.
         bind: What becomes of the variables of each.
         sink: Given each iteration's outcome, once, as it comes.
         options: How to run it.
@@ -108,7 +105,7 @@ class Driver:
         connection: ConnectionSettings,
         keys: QueueKeys,
         codec: JobCodec,
-        nest: Nest,
+        calls: Calls,
         bind: Bind,
         sink: Callable[[Item], None],
         options: DriverOptions,
@@ -119,10 +116,10 @@ class Driver:
         self.sink = sink
         self.options = options
         self.job = ""
-        self.ledger = Ledger(options.max_crashes)
+        self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
-        at_hand = nest.is_at_hand()
-        self._feed: Feed = InlineFeed(nest, bind) if at_hand else ThreadFeed(nest, bind, self.waker.wake)
+        at_hand = calls.is_at_hand()
+        self._feed: Feed = InlineFeed(calls, bind) if at_hand else ThreadFeed(calls, bind, self.waker.wake)
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
@@ -229,7 +226,7 @@ class Driver:
 
     def _close(self, *, cancelled: bool) -> None:
         self._feed.close()
-        head = self._head if self.ledger or self.ledger.copies else None
+        head = self._head if self.ledger.leaves_messages else None
         deadline_s = time.monotonic() + (CANCEL_PATIENCE_S if cancelled else END_PATIENCE_S)
         pause = Backoff()
         try:
@@ -334,16 +331,14 @@ class Driver:
         self._outcomes += [item for item, new in zip(result.items, fresh, strict=True) if new]
 
     def _declined(self, declined: Declined) -> None:
-        block = self.ledger.find(declined.numbers[0])
-        if block is None:
-            return
-        log.info("job %s: task %d is run again: %s", self.job, block.first, declined.reason)
-        block.declined = self.codec.codec == "cloudpickle"
-        self._submit_again([block])
+        block = self.ledger.decline(declined.numbers[0])
+        if block is not None:
+            log.info("job %s: task %d is run again: %s", self.job, block.first, declined.reason)
+            self._submit_again([block])
 
     def _submit_again(self, blocks: Sequence[Block]) -> None:
         for python in (False, True):
-            chosen = [block for block in blocks if block.declined is python]
+            chosen = [block for block in blocks if block.python_only is python]
             self._store.submit([block.payload for block in chosen], python=python)
         for block in blocks:
             self.ledger.resubmit(block, time.monotonic())
@@ -386,7 +381,7 @@ class Driver:
         store.sweep(self.keys)
         marks = store.marks()
         for span, tag in marks.dead:
-            self._bury(span[0], span, tag)
+            self._bury(span, tag)
         suspects = ledger.suspects(marks.running, MAX_SUSPECTS)
         queued = store.queued([block.payload for block in suspects])
         found = [block for block, is_queued in zip(suspects, queued, strict=True) if is_queued]
@@ -394,26 +389,22 @@ class Driver:
         if lost:
             log.warning("job %s: %d lost tasks are submitted again", self.job, len(lost))
             self._submit_again(lost)
-        if len(found) < len(suspects) - len(lost):
-            # Not found once: a second look soon, for the task may be on its way just now.
+        if ledger.is_searching:
+            # The task may be on its way just now, so the second look comes soon.
             self._check_due_s = time.monotonic() + min(RECHECK_S, self.options.ftinterval_s)
 
-    def _bury(self, first: int, span: tuple[int, int], tag: str) -> None:
-        """A worker died with a task."""
-        block = self.ledger.find(first)
-        if block is None or block.span != span:
-            self._store.take_from_dead(tag, None)
+    def _bury(self, span: Span, tag: str) -> None:
+        """A worker seems to have died with a task: do with it what the ledger says."""
+        verdict = self.ledger.judge(span)
+        if not self._store.take_from_dead(tag, verdict.payload, python=verdict.python_only):
             return
-        again = block.faults + 1 < self.options.max_crashes
-        if not self._store.take_from_dead(tag, block.payload if again else None, python=block.declined):
+        given_up = self.ledger.bury(verdict, time.monotonic())
+        if verdict.block is None:
             return
-        self.ledger.fault(block)
-        if again:
-            log.warning("job %s: a worker died, task %d is submitted again (%s)", self.job, first, tag)
-            self.ledger.resubmit(block, time.monotonic())
-            return
-        message = f"{block.faults} workers died while they ran it, the last one as {tag}"
-        for number in self.ledger.give_up(block):
+        if verdict.again:
+            log.warning("job %s: a worker died, task %d is submitted again (%s)", self.job, span[0], tag)
+        message = f"{verdict.block.faults} workers died while they ran it, the last one as {tag}"
+        for number in given_up:
             self._outcomes.append((number, False, WorkerCrashed(self.job, [number], message)))
 
     def _restore(self) -> None:
@@ -423,7 +414,7 @@ class Driver:
         log.warning("job %s: Redis has lost it; submitting %d tasks again", self.job, len(self.ledger))
         self._store.restore(self._environment)
         marks = self._store.marks()
-        self._submit_again([block for block in self.ledger if block.span not in marks.running])
+        self._submit_again(self.ledger.idle(marks.running))
 
     def _recover(self) -> None:
         """Redis is back. What was under way when it went may be lost: look at all of it, and again soon."""
@@ -434,7 +425,7 @@ class Driver:
             self._restore()
         elif self._check_due_s > soon_s:
             marks = store.marks()
-            idle = [block for block in self.ledger if block.span not in marks.running]
+            idle = self.ledger.idle(marks.running)
             queued = store.queued([block.payload for block in idle])
             found = [block for block, is_queued in zip(idle, queued, strict=True) if is_queued]
             # What is found nowhere was never sent, or its result is waiting; a second look will tell.

@@ -10,10 +10,11 @@ import contextvars
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
+from typing import Any
 
-from pydoredis.coordinator.nesting import Nest, Step
+from pydoredis.coordinator.calls import Calls
 from pydoredis.protocol.codec import Arguments
 
 Bind = Callable[[Arguments], Arguments]
@@ -21,19 +22,19 @@ Bind = Callable[[Arguments], Arguments]
 
 
 class Feed(ABC):
-    """The iterations of a job that were not sent yet. For one thread, which also uses the nest.
+    """The iterations of a job that were not sent yet. For one thread, which also uses `calls`.
 
     Attributes:
         exhausted: Whether no more will come.
 
     Args:
-        nest: Whose iterations.
+        calls: Gives them, a step at a time.
         bind: What becomes of the variables of each.
     """
 
-    def __init__(self, nest: Nest, bind: Bind) -> None:
+    def __init__(self, calls: Calls, bind: Bind) -> None:
         self.exhausted = False
-        self._nest = nest
+        self._calls = calls
         self._bind = bind
         self._ready: deque[Arguments] = deque()
 
@@ -53,9 +54,9 @@ class Feed(ABC):
     def close(self) -> None:
         """Read no further."""
 
-    def _issue(self, steps: Iterator[Step] | list[Step]) -> None:
+    def _issue(self, steps: Iterable[Any]) -> None:
         for step in steps:
-            arguments = self._nest.issue(step)
+            arguments = self._calls.issue(step)
             if arguments is not None:
                 self._ready.append(self._bind(arguments))
 
@@ -66,9 +67,9 @@ class Feed(ABC):
 class InlineFeed(Feed):
     """Reads iterators that never wait, when their elements are wanted."""
 
-    def __init__(self, nest: Nest, bind: Bind) -> None:
-        super().__init__(nest, bind)
-        self._steps = nest.steps()
+    def __init__(self, calls: Calls, bind: Bind) -> None:
+        super().__init__(calls, bind)
+        self._steps = calls.steps()
 
     def take(self, size: int, least: int) -> list[Arguments]:
         """See `Feed.take`."""
@@ -89,17 +90,17 @@ class ThreadFeed(Feed):
     """Reads iterators in a thread.
 
     Args:
-        nest: Whose iterations.
+        calls: Gives them, a step at a time.
         bind: What becomes of the variables of each.
         wake: Called from the thread when what `take` found missing is there.
     """
 
-    def __init__(self, nest: Nest, bind: Bind, wake: Callable[[], None]) -> None:
-        super().__init__(nest, bind)
+    def __init__(self, calls: Calls, bind: Bind, wake: Callable[[], None]) -> None:
+        super().__init__(calls, bind)
         self._wake = wake
         self._changed = threading.Condition()
         # All that follows is changed under this condition.
-        self._read: list[Step] = []
+        self._read: list[Any] = []
         self._ahead = 0  # how many steps may lie in `_read`
         self._missing = 0  # how many steps whoever waits wants to be woken for; 0: nobody waits
         self._closed = False
@@ -143,7 +144,7 @@ class ThreadFeed(Feed):
 
     def _pump(self) -> None:
         failure: BaseException | None = None
-        steps = self._nest.steps()
+        steps = self._calls.steps()
         try:
             while self._wait_for_room():
                 step = next(steps, None)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydoredis.coordinator import open_jobs
+from pydoredis.coordinator.calls import Calls
 from pydoredis.coordinator.driver import Driver
-from pydoredis.coordinator.nesting import Nest
+from pydoredis.coordinator.interrupts import noticed_interrupts
+from pydoredis.coordinator.progress import reporter
 from pydoredis.errors import (
     DoRedisError,
     EvaluatorError,
@@ -20,9 +22,7 @@ from pydoredis.errors import (
     TaskError,
     shown,
 )
-from pydoredis.interrupts import noticed_interrupts
 from pydoredis.pickles import advice
-from pydoredis.progress import reporter
 from pydoredis.protocol.codec import FOLDED, Item
 from pydoredis.settings import ConnectionSettings
 
@@ -42,7 +42,7 @@ class Job(Generic[V, R]):
 
     Args:
         driver: Runs it.
-        nest: Gives its iterations and takes their values.
+        calls: Gives its iterations and takes their values.
         total: How many iterations there are, if that is known.
         progress: Told about progress, or whether it is shown.
         keep: Whether the value of each iteration is kept for `results`.
@@ -51,14 +51,14 @@ class Job(Generic[V, R]):
     def __init__(
         self,
         driver: Driver,
-        nest: Nest,
+        calls: Calls,
         total: int | None,
         progress: bool | Report = False,
         *,
         keep: bool = False,
     ) -> None:
         self._driver = driver
-        self._nest = nest
+        self._calls = calls
         self._total = total
         self._progress = progress
         self._status: Status = "waiting"
@@ -212,7 +212,7 @@ class Job(Generic[V, R]):
                 self._driver.cancel()
                 raise
             # The job is over: what `final` raises does not cancel it.
-            self._value = self._nest.result()
+            self._value = self._calls.result()
         except BaseException as error:
             self._error = error
             raise
@@ -224,15 +224,15 @@ class Job(Generic[V, R]):
     def _take(self, item: Item) -> None:
         number, succeeded, value = item
         if value is FOLDED:
-            self._nest.skip(number)
+            self._calls.skip(number)
             return
         if succeeded:
-            self._nest.add(number, value)
+            self._calls.add(number, value)
             if self._items is not None:
                 self._items.append((number, value))
             return
-        self._nest.add_failure(number, value)
-        if self._nest.failure is not None:
+        self._calls.add_failure(number, value)
+        if self._calls.failure is not None:
             raise task_error(self.id, number, value, self.seed)
 
     def _tell(self, report: Report | None) -> None:
@@ -266,7 +266,7 @@ class Stream:
 
     Args:
         driver: Runs the job.
-        nest: Gives its iterations.
+        calls: Gives its iterations.
         inorder: Whether values come in the order of their iterations.
         keep_errors: Whether the exceptions of failed iterations come as their values.
         total: How many iterations there are, if that is known.
@@ -276,7 +276,7 @@ class Stream:
     def __init__(
         self,
         driver: Driver,
-        nest: Nest,
+        calls: Calls,
         *,
         inorder: bool,
         keep_errors: bool,
@@ -284,7 +284,7 @@ class Stream:
         progress: bool | Report = False,
     ) -> None:
         self._driver = driver
-        self._nest = nest
+        self._calls = calls
         self._inorder = inorder
         self._keep_errors = keep_errors
         self._total = total
@@ -332,12 +332,12 @@ class Stream:
     def _give(self, item: Item) -> None:
         number, succeeded, value = item
         if succeeded:
-            self._nest.skip(number)
+            self._calls.skip(number)
             if value is not FOLDED:
                 self._ready.append((number, value))
             return
-        self._nest.add_failure(number, value)
-        if self._nest.failure is not None:
+        self._calls.add_failure(number, value)
+        if self._calls.failure is not None:
             raise task_error(self._driver.job, number, value, self._driver.codec.seed)
         if self._keep_errors:
             self._ready.append((number, value))

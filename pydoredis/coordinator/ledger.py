@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-Span = tuple[int, int]
-"""First and last iteration of a task: how keys name it."""
+from pydoredis.protocol.keys import Span
+
+DEFAULT_MAX_CRASHES = 3
+"""Give up an iteration after this many deaths of the machines that ran it, unless the loop says otherwise."""
 
 
 @dataclass(eq=False, slots=True)
@@ -24,7 +26,7 @@ class Block:
         submitted_s: When it was last put on a queue.
         missing: Iterations without a result; None while that is all of them.
         faults: How many workers died with it, as far as we know.
-        declined: Whether a worker that does not speak its language had it.
+        python_only: Whether only workers that run Python may have it, because one that does not declined it.
         unseen: How many checks in a row found it nowhere.
         copied: Whether it was put on a queue more than once.
     """
@@ -35,7 +37,7 @@ class Block:
     submitted_s: float
     missing: set[int] | None = None
     faults: int = 0
-    declined: bool = False
+    python_only: bool = False
     unseen: int = 0
     copied: bool = False
 
@@ -69,12 +71,36 @@ class Sighting:
     queued: Collection[Block] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to become of a task whose worker died.
+
+    Attributes:
+        block: The task; None if it is not out: then only the dead worker's keys are to go.
+        again: Whether to put it on a queue again; else its iterations get an error for a result.
+    """
+
+    block: Block | None
+    again: bool
+
+    @property
+    def payload(self) -> bytes | None:
+        """The message to submit again, if it is to be."""
+        return self.block.payload if self.block is not None and self.again else None
+
+    @property
+    def python_only(self) -> bool:
+        """Whether the message goes to workers that run Python, and to no others."""
+        return self.block is not None and self.block.python_only
+
+
 @dataclass(slots=True)
 class Ledger:
     """Which tasks of a job are out, and what became of the others.
 
     Attributes:
-        max_crashes: A block whose workers died so often is given up.
+        max_crashes: Give up a block after this many deaths of workers that ran it.
+        is_python: Whether bodies are Python: what a worker declines is then for workers that run Python.
         submitted: Iterations that were ever put on a queue; they are numbered from 1 in this order.
         done: Iterations that have a result.
         repeated: Results that came again, or that nobody asked for.
@@ -82,7 +108,8 @@ class Ledger:
         copies: How many blocks are done of which another copy may still be on a queue.
     """
 
-    max_crashes: int = 3
+    max_crashes: int = DEFAULT_MAX_CRASHES
+    is_python: bool = False
     submitted: int = 0
     done: int = 0
     repeated: int = 0
@@ -109,6 +136,20 @@ class Ledger:
     def oldest(self) -> int:
         """Number of the first iteration that is out; one more than all if none is."""
         return next(iter(self._blocks), self.submitted + 1)
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether a check found some block nowhere, so that a second one should follow soon."""
+        return any(block.unseen for block in self._blocks.values())
+
+    @property
+    def leaves_messages(self) -> bool:
+        """Whether messages of the job may be on a queue, were the job to end now."""
+        return bool(self._blocks) or self.copies > 0
+
+    def idle(self, running: Collection[Span]) -> list[Block]:
+        """Blocks that are out and that no key speaks of."""
+        return [block for block in self._blocks.values() if block.span not in running]
 
     def find(self, number: int) -> Block | None:
         """The block that this iteration belongs to, if it is out."""
@@ -151,19 +192,32 @@ class Ledger:
         return True
 
     def decline(self, number: int) -> Block | None:
-        """A worker could not run this iteration's task; the block to run elsewhere, None if it is not out."""
+        """A worker would not run this iteration's task: the block to submit again, None if it is not out."""
         block = self.find(number)
         if block is not None:
-            block.declined = True
+            block.python_only = self.is_python
         return block
 
-    def fault(self, block: Block) -> bool:
-        """A worker died with this block; whether to try it again (else `give_up`)."""
-        block.faults += 1
-        return block.faults < self.max_crashes
+    def judge(self, span: Span) -> Verdict:
+        """Say what becomes of the task of a worker that seems to be dead. Changes nothing.
 
-    def give_up(self, block: Block) -> list[int]:
-        """No more tries: the iterations that get an error for a result."""
+        Whoever carries the verdict out may find the worker alive after all, or its result there. If not, the
+        death is a fact: `bury`.
+        """
+        block = self.find(span[0])
+        if block is None or block.span != span:
+            return Verdict(None, again=False)
+        return Verdict(block, again=block.faults + 1 < self.max_crashes)
+
+    def bury(self, verdict: Verdict, now_s: float) -> list[int]:
+        """A verdict was carried out; the iterations that get an error for a result."""
+        block = verdict.block
+        if block is None:
+            return []
+        block.faults += 1
+        if verdict.again:
+            self.resubmit(block, now_s)
+            return []
         numbers = block.unanswered()
         self._close(block)
         self.done += len(numbers)
@@ -183,7 +237,7 @@ class Ledger:
 
         Those that were not found before come first.
         """
-        idle = [block for block in self._blocks.values() if block.span not in running]
+        idle = self.idle(running)
         chosen = [block for block in idle if block.unseen][:limit]
         others = [block for block in idle if not block.unseen]
         if others:

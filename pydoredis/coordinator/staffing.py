@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydoredis.protocol.messages import Codec
-from pydoredis.protocol.presence import Presence, minor_version
+from pydoredis.protocol.presence import Presence, Staff, minor_version
 
 _LANGUAGES: dict[Codec, str] = {"r": "R", "cloudpickle": "Python"}
 
@@ -61,26 +60,6 @@ class Need:
     server: str
     codec: Codec
     python: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """Who is on a queue.
-
-    Attributes:
-        counted: How many workers say that they listen, R's included; those that were killed stay counted.
-        agents: Those of ours.
-        elsewhere: Other queues on the server that have workers.
-    """
-
-    counted: int
-    agents: Sequence[Presence] = ()
-    elsewhere: Sequence[str] = ()
-
-    @property
-    def of_r(self) -> int:
-        """How many workers are not ours."""
-        return max(0, self.counted - sum(agent.workers for agent in self.agents))
 
 
 @dataclass(frozen=True, slots=True)

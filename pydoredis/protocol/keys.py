@@ -13,6 +13,9 @@ from datetime import datetime
 
 from pydoredis.errors import ConfigError, RemoteProtocolError
 
+Span = tuple[int, int]
+"""First and last iteration of a task: how keys name it."""
+
 SIDE_KINDS = frozenset(
     {
         *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "latest", "over"),

@@ -6,7 +6,7 @@ the kind: all that is known of them is their number, in `Q.count`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -93,3 +93,23 @@ class Presence:
 def minor_version(version: str) -> str:
     """`3.11` of `3.11.7`: code objects are the same for all of these."""
     return ".".join(version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Who is on a queue.
+
+    Attributes:
+        counted: How many workers say that they listen, R's included; those that were killed stay counted.
+        agents: Those of ours.
+        elsewhere: Other queues on the server that have workers.
+    """
+
+    counted: int
+    agents: Sequence[Presence] = ()
+    elsewhere: Sequence[str] = ()
+
+    @property
+    def of_r(self) -> int:
+        """How many workers are not ours."""
+        return max(0, self.counted - sum(agent.workers for agent in self.agents))

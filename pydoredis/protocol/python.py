@@ -25,12 +25,13 @@ from typing import Any, Literal, TypeAlias
 
 import cloudpickle
 
-from pydoredis import pickles, streams
+from pydoredis import pickles
 from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError
+from pydoredis.iteration import streams
 from pydoredis.pickles import culprit
 from pydoredis.pickles.culprit import Culprit
 from pydoredis.pickles.raised import Raised
-from pydoredis.protocol import splice, wire
+from pydoredis.protocol import envelope_templates, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
 from pydoredis.protocol.presence import minor_version
@@ -146,7 +147,7 @@ class PythonCodec:
                 pickled = pickles.dump(arguments)
             except Exception as error:
                 raise _unsendable(first, arguments, error) from error
-        message = splice.task(job, range(first, first + len(arguments)), pickled)
+        message = envelope_templates.task(job, range(first, first + len(arguments)), pickled)
         named = [(name, value) for _, variables in arguments for name, value in variables.items()]
         return wire.sendable(message, f"the message of task {first}", lambda: _pickled_sizes(named))
 
@@ -191,7 +192,7 @@ def decode_task(payload: bytes) -> tuple[list[str], list[Arguments]]:
 
 def encode_result(numbers: Sequence[str], outcomes: Outcomes) -> bytes:
     """The result message of a task."""
-    return splice.result([int(number) for number in numbers], dump_outcomes(outcomes))
+    return envelope_templates.result([int(number) for number in numbers], dump_outcomes(outcomes))
 
 
 def dump_outcomes(outcomes: Outcomes) -> bytes:

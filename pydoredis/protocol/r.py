@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import rinterop
-from pydoredis import streams
 from pydoredis.errors import LocalProtocolError, TaskError
+from pydoredis.iteration import streams
 from pydoredis.pickles import culprit
 from pydoredis.protocol import wire
 from pydoredis.protocol.codec import Arguments, Declined, Item, Result

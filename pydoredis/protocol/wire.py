@@ -18,8 +18,8 @@ from pydoredis.errors import (
     TaskTimeout,
     WorkerCrashed,
 )
-from pydoredis.protocol import splice
-from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
+from pydoredis.protocol import envelope_templates
+from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.messages import NO_LIMITS, Codec, JobEnvironment, Limits, Task, Verdict
 from pydoredis.protocol.tails import iterations_of_tail
 from rinterop import values
@@ -282,7 +282,7 @@ def sendable(message: bytes, what: str, sizes: Sizes = dict) -> bytes:
 
 def encode_start(iterations: Sequence[int]) -> bytes:
     """Value of a start key: the iteration numbers, from which a coordinator makes the task anew."""
-    return splice.integers(iterations)
+    return envelope_templates.integers(iterations)
 
 
 def encode_failures(iterations: Sequence[int], message: str) -> bytes:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydoredis import addresses
-from pydoredis.addresses import DEFAULT_PORT, Kind, Node
 from pydoredis.errors import ConfigError
 from pydoredis.protocol.keys import hash_tag
-from pydoredis.settings.file import PREFIX, ConfigFile
+from pydoredis.settings import addresses
+from pydoredis.settings.addresses import DEFAULT_PORT, Kind, Node
+from pydoredis.settings.file import ConfigFile
 from pydoredis.settings.parsers import whole
+from pydoredis.settings.setting import PREFIX
 
 DEFAULT_URL: Final = "redis://localhost:6379/0"
 

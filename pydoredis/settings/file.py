@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from pydoredis.errors import ConfigError
+from pydoredis.settings.setting import PREFIX, settings_of
+from pydoredis.settings.worker_table import WorkerTable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,26 +19,10 @@ else:
     import tomli as tomllib
 
 CONFIG_NAME: Final = "pydoredis.toml"
-PREFIX: Final = "PYDOREDIS_"
-"""Of environment variables."""
 
 _FILE_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "redis": frozenset({"url", "host", "port", "username", "password", "db"}),
-    "worker": frozenset(
-        {
-            *("queues", "codec", "workers", "iter", "linger", "timelimit", "log", "loglevel"),
-            *(
-                "r_engine",
-                "max_crashes",
-                "retry_pause",
-                "max_tasks",
-                "max_memory",
-                "max_age",
-                "grace",
-                "threads",
-            ),
-        }
-    ),
+    "worker": frozenset(setting.key for setting in settings_of(WorkerTable)),
 }
 
 

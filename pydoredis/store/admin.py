@@ -15,14 +15,14 @@ from redis.exceptions import ResponseError
 
 from pydoredis.errors import LocalProtocolError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol import wire
+from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.families import Family, Mark, in_pattern, side_keys, sort_keys
-from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import presence
 from pydoredis.store.connection import Script
-from pydoredis.store.over import SweepingStore, note_cancelled, note_over
+from pydoredis.store.late_results import SweepingStore, note_cancelled, note_over
 
 MAX_COUNTED = 100_000
 """How many tasks of a queue are looked at to tell whose they are."""

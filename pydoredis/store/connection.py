@@ -28,7 +28,7 @@ from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import places
+from pydoredis.store import endpoints
 from pydoredis.store.packing import Packer
 
 CONNECT_TIMEOUT_S = 10.0
@@ -75,7 +75,7 @@ class Store:
 
     @cached_property
     def _client(self) -> redis.Redis:
-        pool = places.connection_pool(
+        pool = endpoints.connection_pool(
             self.connection,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
@@ -94,7 +94,7 @@ class Store:
         """For values of users, which may have any names: in a cluster these may be on any of its nodes."""
         if self.connection.kind != "cluster":
             return self._client
-        return places.whole_cluster(
+        return endpoints.whole_cluster(
             self.connection,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=min(self._timeout_s, CONNECT_TIMEOUT_S),
@@ -213,9 +213,9 @@ class Store:
         except ResponseError as error:
             # OOM, READONLY, LOADING, MISCONF, NOPERM …: the server is there, but will not do this now.
             reason = str(error)
-            if places.is_wrong_server(error):
+            if endpoints.is_wrong_server(error):
                 self.disconnect()  # a name or an address that follows the master may lead elsewhere by now
-            if places.is_moved(error):
+            if endpoints.is_moved(error):
                 reason = (
                     f"a node of a Redis Cluster that does not have the queue ({error}); an address "
                     "redis+cluster://… finds the one that has it"

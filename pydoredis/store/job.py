@@ -15,19 +15,18 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pydoredis.coordinator.ledger import Span
-from pydoredis.coordinator.staffing import Staff
 from pydoredis.errors import RemoteProtocolError, StoreUnavailable
-from pydoredis.protocol.keys import QueueKeys, TaskTag
+from pydoredis.protocol.keys import QueueKeys, Span, TaskTag
+from pydoredis.protocol.presence import Staff
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import presence
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
-from pydoredis.store.over import SweepingStore, expect_late, note_cancelled, note_over
-from pydoredis.store.places import WrongServer, connection_pool
+from pydoredis.store.endpoints import WrongServer, connection_pool
+from pydoredis.store.late_results import SweepingStore, expect_late, note_cancelled, note_over
 from pydoredis.store.result_wait import ResultWait
 
 if TYPE_CHECKING:
-    from pydoredis.waker import Waker
+    from pydoredis.store.waker import Waker
 
 LEASE_S = 6 * 3600
 """How long a job's keys outlive the last sign of life of its coordinator: time enough to debug one."""

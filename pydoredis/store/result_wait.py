@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import redis
 
 if TYPE_CHECKING:
-    from pydoredis.waker import Waker
+    from pydoredis.store.waker import Waker
 
 SERVER_WAIT_S = 30.0
 """Longest blocking command: then it is sent anew."""

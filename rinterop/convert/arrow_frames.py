@@ -6,21 +6,18 @@ type for have no place here, so a data frame with row names of its own becomes a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rinterop.convert import factors, optional, times
-from rinterop.convert.deep import Steps
+from rinterop.convert.deep import Conversion, Steps
 from rinterop.convert.frames import Frame, assembled
 from rinterop.convert.types import Factor
 from rinterop.convert.vectors import is_missing
 from rinterop.errors import ConversionError
 from rinterop.values import NA, attribute, class_
-
-if TYPE_CHECKING:
-    from rinterop.convert.to_r import _Converter
 
 
 def to_arrow(frame: Frame, columns: list[Any]) -> Any | None:
@@ -46,7 +43,7 @@ def to_polars(frame: Frame, columns: list[Any]) -> Any | None:
     return None if table is None else pl.DataFrame(table)
 
 
-def from_arrow(value: Any, converter: _Converter, foreign: bool = False) -> Any | None:
+def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any | None:
     """Steps from an Arrow or polars table, array or scalar to an R value; None if it is none of these.
 
     Args:
@@ -163,14 +160,14 @@ def _to_arrow(pa: Any, values: Any, zone: str | None) -> Any | None:
     return None
 
 
-def _frame(table: Any, converter: _Converter) -> Steps:
+def _frame(table: Any, converter: Conversion) -> Steps:
     columns = []
     for column in table.columns:
         columns.append((yield _vector(column, converter)))  # noqa: PERF401  # one at a time, as steps are taken
     return assembled(list(table.column_names), columns, None, None, table.num_rows)
 
 
-def _vector(array: Any, converter: _Converter) -> Any:
+def _vector(array: Any, converter: Conversion) -> Any:
     values = arrow_array(array)
     zone = getattr(array.type, "tz", None)
     return times.from_times(values, zone) if zone else converter.convert(values)

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from types import GeneratorType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from rinterop.serialize.collector import pause
 
 Steps: TypeAlias = Generator[Any, Any, Any]
 """A conversion under way: yields conversions of its parts (or results it already has), gets
 what they give, and returns its own result."""
+
+
+class Conversion(Protocol):
+    """A conversion to R that is under way, as those see it who convert things of other packages."""
+
+    def convert(self, value: Any) -> Any:
+        """The R value, or the steps that lead to it."""
+        ...
+
+    def within(self, container: Any, steps: Any) -> Steps:
+        """Take steps on behalf of a container; one that contains itself is an error."""
+        ...
+
+    def column(self, values: Any, pairs: Any = None, storage: Any = None) -> Any:
+        """A column of a data frame, in the type and with the attributes it once had, if they still fit."""
+        ...
 
 
 def finish(result: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from rinterop.convert import factors, optional, times
-from rinterop.convert.types import Factor, RArray, bare_strings, pairs_of, same_attributes
+from rinterop.convert.types import Factor, RArray, bare_strings, pairs_of, same_attributes, to_r
 from rinterop.convert.vectors import NA_INTEGER64, from_array, frozen, int64_bits, to_array
 from rinterop.errors import ConversionError
 from rinterop.values import (
@@ -74,8 +74,6 @@ def encoded(values: Any, pairs: PairList | None, storage: type[Vector]) -> Vecto
 
 def expressed(values: Any, vector: Vector) -> bool:
     """Whether `values`, decoded from `vector`, go back to the same type and attributes by themselves."""
-    from rinterop.convert.to_r import to_r
-
     dim = isinstance(values, np.ndarray) and values.ndim > 1
     attributes_left = [
         cell
@@ -99,8 +97,6 @@ def labelled(
     Raises:
         ConversionError: If the values make no atomic vector, or names do not fit them.
     """
-    from rinterop.convert.to_r import to_r
-
     base = plain(to_r(np.asarray(values) if isinstance(values, list | tuple | range) else values))
     if not isinstance(base, ATOMIC):
         raise ConversionError(f"an RArray holds an atomic vector, and this is {type(base).__name__}")

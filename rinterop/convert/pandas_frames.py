@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rinterop.convert import factors, optional, times
-from rinterop.convert.deep import Steps
+from rinterop.convert.deep import Conversion, Steps
 from rinterop.convert.frames import CLASS, Frame, assembled, row_names_value
 from rinterop.convert.types import Factor, bare_strings, pairs_of, same_attributes
 from rinterop.errors import ConversionError, DecodeError
@@ -37,9 +37,6 @@ from rinterop.values import (
 )
 from rinterop.values.text import RText
 from rinterop.values.vectors import attribute_list
-
-if TYPE_CHECKING:
-    from rinterop.convert.to_r import _Converter
 
 KEY: Final = "rinterop"
 """The entry in `DataFrame.attrs`."""
@@ -65,7 +62,7 @@ def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
     return made
 
 
-def from_pandas(value: Any, converter: _Converter) -> Any | None:
+def from_pandas(value: Any, converter: Conversion) -> Any | None:
     """The R value for an object of pandas, or steps to it; None if it is not one of pandas."""
     pd = optional.pandas()
     if isinstance(value, pd.DataFrame):
@@ -249,7 +246,7 @@ def _recorded(frame: Any) -> tuple[PairList | None, dict[str, RValue]]:
     return attribute_list(record[0]), columns
 
 
-def _from_frame(frame: Any, converter: _Converter) -> Steps:
+def _from_frame(frame: Any, converter: Conversion) -> Steps:
     names = frame.columns.tolist()
     for name in names:
         if not isinstance(name, str):
@@ -266,12 +263,12 @@ def _from_frame(frame: Any, converter: _Converter) -> Steps:
             steps = _zoned(values) if _is_zoned(values) else converter.column(values)
         else:
             known = _still_fitting(attribute_list(prototype), len(frame))
-            steps = converter.column(_array_of(values), known, type(prototype))  # type: ignore[arg-type]  # a vector's type
+            steps = converter.column(_array_of(values), known, type(prototype))
         columns.append((yield steps))
     return assembled(names, columns, _row_names(frame.index), pairs, len(frame))
 
 
-def _from_series(series: Any, converter: _Converter) -> Steps:
+def _from_series(series: Any, converter: Conversion) -> Steps:
     values = _zoned(series) if _is_zoned(series) else decoded(series)
     found = yield converter.convert(values)
     labels = decoded(series.index) if len(series) else np.empty(0)

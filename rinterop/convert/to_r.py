@@ -10,7 +10,7 @@ import numpy as np
 
 from rinterop.convert import factors, optional, registry, times
 from rinterop.convert.deep import Steps, finish
-from rinterop.convert.frames import assembled
+from rinterop.convert.frames import assembled, frame_of
 from rinterop.convert.labelled import encoded, flattened
 from rinterop.convert.missing import MISSING_VECTORS, MissingScalar
 from rinterop.convert.types import Factor, RArray, Table, pairs_of
@@ -207,8 +207,6 @@ class _Converter:
 
 
 def _rows_of(table: Table) -> int | None:
-    from rinterop.convert.frames import frame_of
-
     frame = frame_of(List((), attributes=table._pairs))
     return None if frame is None else frame.n_rows
 

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rinterop.convert.missing import is_na
+from rinterop.convert.vectors import objects
+from rinterop.late import Late
 from rinterop.values import (
     NA,
     NULL,
@@ -19,9 +22,13 @@ from rinterop.values import (
     RValue,
     Symbol,
     attributes,
+    plain,
     strings,
 )
 from rinterop.values.vectors import Vector
+
+labelled = Late("rinterop.convert.labelled")
+to_r = Late("rinterop.convert.to_r")
 
 
 class RArray:
@@ -56,8 +63,6 @@ class RArray:
         dimnames: Sequence[Iterable[str | NAType] | None] | None = None,
         attributes: Mapping[str, object] | None = None,
     ) -> None:
-        from rinterop.convert.labelled import labelled
-
         self.values, self._pairs, self.storage = labelled(values, names, dimnames, attributes)
 
     @classmethod
@@ -107,16 +112,12 @@ class RArray:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RArray):
             return NotImplemented
-        from rinterop.convert.to_r import to_r
-
-        return to_r(self) == to_r(other)
+        return bool(to_r(self) == to_r(other))
 
     def __repr__(self) -> str:
         return f"RArray({self.values!r}, attributes={self.attributes!r})"
 
     def _is_na(self) -> Any:
-        from rinterop.convert.missing import is_na
-
         return is_na(self.values)
 
 
@@ -162,8 +163,6 @@ class Factor:
         return [NA if code < 0 else self.levels[code] for code in self.codes.tolist()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        from rinterop.convert.vectors import objects
-
         return objects(self.tolist()).astype(dtype or object)
 
     def __eq__(self, other: object) -> bool:
@@ -229,9 +228,7 @@ class Table(Mapping[str, Any]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Table):
             return NotImplemented
-        from rinterop.convert.to_r import to_r
-
-        return to_r(self) == to_r(other)
+        return bool(to_r(self) == to_r(other))
 
     def __repr__(self) -> str:
         shown = ", ".join(
@@ -252,8 +249,6 @@ def same_attributes(one: PairList | None, other: PairList | None) -> bool:
 
 def bare_strings(value: RValue) -> tuple[str | NAType, ...] | None:
     """The elements of a character vector that has no attributes; None if it is something else."""
-    from rinterop.values import plain
-
     value = plain(value)
     if type(value) is Character and value.attributes is None and not value.gp and value.is_object is None:
         return value.values

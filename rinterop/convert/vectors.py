@@ -14,7 +14,20 @@ from numpy.typing import NDArray
 
 from rinterop.convert.missing import MissingScalar, is_na_complex
 from rinterop.errors import ConversionError
-from rinterop.values import NA, NA_INTEGER, Character, Complex, Double, Integer, List, Logical, NAType, Raw
+from rinterop.values import (
+    NA,
+    NA_INTEGER,
+    Character,
+    Complex,
+    Double,
+    Integer,
+    List,
+    Logical,
+    NAType,
+    Raw,
+    attributes_of,
+    character,
+)
 from rinterop.values.vectors import NA_REAL_BITS, Vector, is_na_real
 
 EXACT: Final = 2**53
@@ -156,8 +169,6 @@ def integer64(numbers: Any) -> Double:
     Raises:
         ConversionError: If they are no integers within ±(2^63 - 1).
     """
-    from rinterop.values import attributes_of, character
-
     array = np.ma.atleast_1d(numbers) if np.ma.isMaskedArray(numbers) else np.atleast_1d(np.asarray(numbers))
     if array.ndim != 1:
         raise ConversionError("integer64() takes one number or a one-dimensional array")

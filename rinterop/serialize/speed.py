@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rinterop.values import RValue
 
 ABI: Final = 3
-"""What the helper's own `ABI` must be (`csrc/speed.h`): a helper built from other sources is not used."""
+"""What the helper's own `ABI` must be (`csrc/codes.h`): a helper built from other sources is not used.
+Raise it with every change of what a function takes or gives, and of how a stream is read or written."""
 
 HELPER: Final = "rinterop._speed"
 REBUILD: Final = "install the package again, where there is a C compiler"

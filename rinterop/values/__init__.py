@@ -4,6 +4,8 @@ Vectors are frozen values over NumPy arrays, tuples and bytes; `attributes`, `na
 hangs on them. Constructors with small letters (`character`, `named_list` ...) make new ones.
 """
 
+from rinterop.values import base, functions, show, source, vectors
+from rinterop.values.accessors import class_, dim, dimnames, inherits, levels, names, strings
 from rinterop.values.altrep import EXPAND_LIMIT, Altrep, plain
 from rinterop.values.atoms import (
     BASE_ENV,
@@ -74,15 +76,13 @@ from rinterop.values.vectors import (
     Vector,
     attribute,
     attributes,
-    class_,
-    dim,
-    dimnames,
-    inherits,
     is_na_real,
-    levels,
-    names,
-    strings,
 )
+
+# Methods of values use these, which need the classes of values.
+base.show.bind(show.show)
+functions.source_of.bind(source.source_of)
+vectors.names_of.bind(names)
 
 __all__ = [
     "BASE_ENV",

@@ -6,6 +6,10 @@ from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
+from rinterop.late import Late
+
+show = Late("rinterop.values.show")
+
 
 @final
 class NAType:
@@ -61,9 +65,7 @@ class RValue:
         return _same(self, other)
 
     def __repr__(self) -> str:
-        from rinterop.values.show import show
-
-        return show(self)
+        return show(self)  # type: ignore[no-any-return]  # text
 
 
 def _same(one: RValue, other: RValue) -> bool:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from rinterop.values import literals
+from rinterop.values.accessors import class_, names
 from rinterop.values.altrep import Altrep, plain
 from rinterop.values.atoms import (
     NULL,
@@ -45,8 +46,6 @@ from rinterop.values.vectors import (
     List,
     Logical,
     Raw,
-    class_,
-    names,
 )
 
 WIDTH: Final = 60

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from rinterop.late import Late
 from rinterop.values.atoms import EMPTY_ENV, NULL, Symbol
 from rinterop.values.base import RValue
 from rinterop.values.pairs import Cell, PairList
 from rinterop.values.text import bytes_of
 from rinterop.values.vectors import Attributed, List
+
+source_of = Late("rinterop.values.source")
 
 LOCKED_BINDING: Final = 0x4000
 ACTIVE_BINDING: Final = 0x8000
@@ -179,9 +182,7 @@ class ByteCode(Attributed):
     @property
     def source(self) -> RValue:
         """The expression, `NULL` if there is none; see `rinterop.values.source`."""
-        from rinterop.values.source import source_of
-
-        return source_of(self)
+        return source_of(self)  # type: ignore[no-any-return]  # a value
 
     def _facts(self) -> tuple[object, ...]:
         return (self.shared, self.gp, self.is_object)

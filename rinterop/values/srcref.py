@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from rinterop.values.accessors import strings
 from rinterop.values.altrep import Altrep
 from rinterop.values.base import RValue
 from rinterop.values.functions import Environment
-from rinterop.values.vectors import Integer, attribute, strings
+from rinterop.values.vectors import Integer, attribute
 
 
 def source_lines(value: RValue) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydoredis.coordinator.nesting import Nest, Plan
+from pydoredis.loops.nesting import Nest, Plan
 
 
 def run(plan: Plan, body: Callable[..., Any], window: int = 1, newest_first: bool = False) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pydoredis.bodies import rexpr
-from pydoredis.iterators import icount
-from pydoredis.loops import Foreach
+from pydoredis.loops.bodies import rexpr
+from pydoredis.loops.foreach import Foreach
+from pydoredis.loops.iterators import icount
 
 MakeLoop = Callable[..., Foreach[Any, Any]]
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoredis.coordinator.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
+from pydoredis.combine import functions
+from pydoredis.combine.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
 from pydoredis.errors import ConfigError
 
 
@@ -190,10 +191,8 @@ def test_out_of_order_values_are_combined_as_they_arrive(
 def test_a_name_that_concatenates_copies_each_value_a_few_times_at_most(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pydoredis.coordinator import combine as module
-
     copied = 0
-    plain = module.NAMED[name]
+    plain = functions.NAMED[name]
 
     def counting(*values: Any) -> Any:
         nonlocal copied
@@ -201,8 +200,8 @@ def test_a_name_that_concatenates_copies_each_value_a_few_times_at_most(
         copied += len(result)
         return result
 
-    counted = module.Combine(name, counting, plain.multicombine, plain.concatenates, plain.start)
-    monkeypatch.setitem(module.NAMED, name, counted)
+    counted = functions.Combine(name, counting, plain.multicombine, plain.concatenates, plain.start)
+    monkeypatch.setitem(functions.NAMED, name, counted)
     number = 20_000
     values: list[Any] = [[n] for n in range(number)] if name in ("extend", "rbind") else list(range(number))
     result = accumulated(CombineSpec(name), values)

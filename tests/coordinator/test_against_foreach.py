@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from pydoredis.coordinator.accumulate import MISSING, CombineSpec, ErrorHandling
-from pydoredis.coordinator.nesting import Loop, Plan
-from pydoredis.iterators import icount, idiv, rows
+from pydoredis.combine.accumulate import MISSING, CombineSpec, ErrorHandling
+from pydoredis.loops.iterators import icount, idiv, rows
+from pydoredis.loops.nesting import Loop, Plan
 from tests.coordinator.loops import run
 
 PRELUDE = """

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import rinterop
-from pydoredis.bodies import rexpr
 from pydoredis.errors import LocalProtocolError, TaskError
-from pydoredis.iterators import icount
-from pydoredis.job_options import options
+from pydoredis.loops.bodies import rexpr
+from pydoredis.loops.iterators import icount
+from pydoredis.loops.options import options
+from pydoredis.loops.signature import foreach
 from pydoredis.queue import Queue
-from pydoredis.signature import foreach
 from tests.coordinator.programs import PROGRAMS, Program
 from tests.peers.pool import POOLS, Pool
 from tests.redis_process import RedisProcess

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rinterop
-from pydoredis.coordinator.combine import NAMED, resolve
+from pydoredis.combine.functions import NAMED, resolve
 from pydoredis.errors import ConfigError
-from pydoredis.signature import foreach
+from pydoredis.loops.signature import foreach
 
 
 def combined(name: str, *values: Any) -> Any:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rinterop
-from pydoredis.coordinator.combine import resolve
-from pydoredis.signature import foreach
+from pydoredis.combine.functions import resolve
+from pydoredis.loops.signature import foreach
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoredis.coordinator.combine import resolve
+from pydoredis.combine.functions import resolve
 
 pd = pytest.importorskip("pandas")
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydoredis.coordinator.feeding import Feed, InlineFeed, ThreadFeed
-from pydoredis.coordinator.nesting import Loop, Nest, Plan
-from pydoredis.iterators import chunks, icount, is_at_hand, rows
+from pydoredis.loops.iterators import chunks, icount, is_at_hand, rows
+from pydoredis.loops.nesting import Loop, Nest, Plan
 from pydoredis.protocol.codec import Arguments
 from tests.conftest import wait_until
 

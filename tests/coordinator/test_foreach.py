@@ -19,10 +19,10 @@ import pytest
 import redis
 
 from pydoredis.errors import ConfigError, JobCancelled, LocalProtocolError, TaskError, TaskTimeout
-from pydoredis.iterators import icount
-from pydoredis.job_options import options, set_chunk_size
+from pydoredis.iteration.streams import rng
+from pydoredis.loops.iterators import icount
+from pydoredis.loops.options import options, set_chunk_size
 from pydoredis.queue import Queue
-from pydoredis.streams import rng
 from tests.conftest import wait_until
 
 # Workers cannot import tests: what this module defines travels by value.
@@ -152,7 +152,7 @@ class TestErrors:
 
 class TestOptions:
     def test_precedence(self, queue: Queue) -> None:
-        from pydoredis.job_options import resolve
+        from pydoredis.loops.options import resolve
 
         set_chunk_size(2)
         try:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydoredis.errors import ConfigError
-from pydoredis.iterators import cells, chunks, columns, icount, idiv, known_size, rows
+from pydoredis.loops.iterators import cells, chunks, columns, icount, idiv, known_size, rows
 
 
 def test_icount() -> None:

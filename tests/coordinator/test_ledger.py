@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pydoredis.coordinator.ledger import Block, Ledger, Sighting
+from pydoredis.coordinator.ledger import Block, Ledger, Sighting, Verdict
 
 
 def submit(ledger: Ledger, size: int = 1) -> Block:
@@ -54,11 +54,46 @@ class TestFaults:
         ledger = Ledger(max_crashes=2)
         block = submit(ledger, 3)
         ledger.deliver([2])
-        assert ledger.fault(block)
-        assert not ledger.fault(block)
-        assert ledger.give_up(block) == [1, 3]
+        first = ledger.judge(block.span)
+        assert first == ledger.judge(block.span) == Verdict(block, again=True), "a verdict changes nothing"
+        assert first.payload == block.payload
+        assert ledger.bury(first, 1.0) == []
+        assert (block.faults, block.submitted_s, ledger.resubmitted) == (1, 1.0, 1)
+        last = ledger.judge(block.span)
+        assert (last.again, last.payload) == (False, None)
+        assert ledger.bury(last, 2.0) == [1, 3]
         assert ledger.done == 3
         assert ledger.deliver([1, 2, 3]) == [False] * 3
+
+    @pytest.mark.parametrize("span", [(1, 2), (2, 3), (4, 6)])
+    def test_a_task_that_is_not_out_changes_nothing(self, span: tuple[int, int]) -> None:
+        ledger = Ledger(max_crashes=1)
+        submit(ledger, 3)
+        verdict = ledger.judge(span)
+        assert verdict == Verdict(None, again=False)
+        assert (verdict.payload, verdict.python_only) == (None, False)
+        assert ledger.bury(verdict, 1.0) == []
+        assert (ledger.done, len(ledger)) == (0, 1)
+
+    @pytest.mark.parametrize("is_python", [True, False])
+    def test_what_was_declined_goes_to_workers_with_python(self, is_python: bool) -> None:
+        ledger = Ledger(is_python=is_python)
+        block = submit(ledger, 2)
+        assert not ledger.judge(block.span).python_only
+        assert ledger.decline(2) is block
+        assert ledger.judge(block.span).python_only is is_python
+        assert ledger.decline(3) is None
+
+    def test_says_whether_messages_may_be_left(self) -> None:
+        ledger = Ledger()
+        assert not ledger.leaves_messages
+        submit(ledger)
+        assert ledger.leaves_messages
+        ledger.deliver([1])
+        assert not ledger.leaves_messages
+        ledger.resubmit(submit(ledger), 1.0)
+        ledger.deliver([2])
+        assert ledger.leaves_messages
 
     def test_remembers_copies_that_may_still_be_queued(self) -> None:
         ledger = Ledger()
@@ -77,6 +112,9 @@ class TestLosses:
             assert set(suspects) == {lost, waiting}
             found = ledger.examine(Sighting({running.span}, suspects, [waiting]))
             assert found == ([] if check == 1 else [lost])
+            assert ledger.is_searching
+        ledger.resubmit(lost, 1.0)
+        assert not ledger.is_searching
 
     @pytest.mark.parametrize("seen", ["running", "queued"])
     def test_a_block_seen_in_between_is_not_lost(self, seen: str) -> None:
@@ -121,7 +159,8 @@ class JobOnAPool(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger(max_crashes=3)
+        self.ledger = Ledger(max_crashes=3, is_python=True)
+        self.declined: set[int] = set()
         self.queue: list[tuple[int, ...]] = []
         self.running: list[tuple[int, ...]] = []
         self.results: list[tuple[int, ...]] = []
@@ -154,16 +193,34 @@ class JobOnAPool(RuleBasedStateMachine):
         self.results += [self.running.pop(at % len(self.running))] * copies
 
     @precondition(lambda self: self.running)
-    @rule(at=st.integers(0, 100))
-    def a_worker_dies(self, at: int) -> None:
+    @rule(at=st.integers(0, 100), late_answer=st.booleans())
+    def a_worker_dies(self, at: int, late_answer: bool) -> None:
         numbers = self.running.pop(at % len(self.running))
-        block = self.ledger.find(numbers[0])
-        if block is None:
+        verdict = self.ledger.judge((numbers[0], numbers[-1]))
+        if late_answer:
+            self.results.append(numbers)  # it was alive after all: the verdict is not carried out
             return
-        if self.ledger.fault(block):
+        before = verdict.block.faults if verdict.block else 0
+        given_up = self.ledger.bury(verdict, 0.0)
+        if verdict.payload is not None:
+            assert not given_up
+            self.queue.append(numbers)
+        if verdict.block is not None:
+            assert verdict.block.faults == before + 1 <= self.ledger.max_crashes
+            assert bool(given_up) == (verdict.block.faults == self.ledger.max_crashes)
+            assert verdict.python_only == (verdict.block.first in self.declined)
+        self.count(given_up)
+
+    @precondition(lambda self: self.running)
+    @rule(at=st.integers(0, 100))
+    def a_worker_declines(self, at: int) -> None:
+        numbers = self.running.pop(at % len(self.running))
+        block = self.ledger.decline(numbers[-1])
+        assert (block is not None) == (self.ledger.find(numbers[0]) is not None)
+        if block is not None:
+            self.declined.add(block.first)
+            assert block.python_only
             self.again(block)
-        else:
-            self.count(self.ledger.give_up(block))
 
     @precondition(lambda self: self.results)
     @rule(at=st.integers(0, 100), cut=st.booleans())

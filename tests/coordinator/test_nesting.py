@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoredis.coordinator.accumulate import CombineSpec, ErrorHandling
-from pydoredis.coordinator.nesting import Loop, Nest, Plan
+from pydoredis.combine.accumulate import CombineSpec, ErrorHandling
 from pydoredis.errors import ConfigError
-from pydoredis.iterators import icount
+from pydoredis.loops.iterators import icount
+from pydoredis.loops.nesting import Loop, Nest, Plan
 from tests.coordinator.loops import run
 
 

@@ -17,13 +17,13 @@ import pytest
 
 import pydoredis as dr
 import rinterop
-from pydoredis import signature
-from pydoredis.bodies import codec_for
-from pydoredis.coordinator.accumulate import CombineSpec
-from pydoredis.coordinator.combine import NAMED
+from pydoredis.combine.accumulate import CombineSpec
+from pydoredis.combine.functions import NAMED
 from pydoredis.errors import ConfigError, LocalProtocolError, TaskError
-from pydoredis.job_options import NAMES, JobOptions, Options, check_names, resolve
-from pydoredis.names import near, unmentioned
+from pydoredis.loops import signature
+from pydoredis.loops.bodies import codec_for
+from pydoredis.loops.names import near, unmentioned
+from pydoredis.loops.options import NAMES, JobOptions, Options, check_names, resolve
 from pydoredis.protocol.r import RCodec
 from pydoredis.queue import Queue
 

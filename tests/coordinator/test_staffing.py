@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pydoredis.coordinator.staffing import FIRST_LOOK_S, LONGEST_PAUSE_S, Need, Staff, StaffWatch, shortage
+from pydoredis.coordinator.staffing import FIRST_LOOK_S, LONGEST_PAUSE_S, Need, StaffWatch, shortage
 from pydoredis.protocol.messages import Codec
-from pydoredis.protocol.presence import Presence
+from pydoredis.protocol.presence import Presence, Staff
 
 PYTHON = Need("Q", "redis://h:6379/0", "cloudpickle")
 PYTHON_311 = Need("Q", "redis://h:6379/0", "cloudpickle", "3.11")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoredis import streams
 from pydoredis.errors import ConfigError
+from pydoredis.iteration import streams
 
 SEEDS = (1, 42, 0, -7, 123456789, 2147483647, -2147483647, *range(1000, 1040))
 

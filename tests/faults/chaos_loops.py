@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import cloudpickle
 import redis
 
-from pydoredis.bodies import rexpr
+from pydoredis.loops.bodies import rexpr
 from pydoredis.queue import Queue
 from tests.peers.pool import Pool
 from tests.redis_process import RedisProcess

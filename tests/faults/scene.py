@@ -16,8 +16,8 @@ from typing import Any, Literal
 import cloudpickle
 import redis
 
-from pydoredis.bodies import rexpr
 from pydoredis.coordinator.job import Job
+from pydoredis.loops.bodies import rexpr
 from pydoredis.queue import Queue
 from tests.faults.machines import left_running
 from tests.faults.proxy import Proxy

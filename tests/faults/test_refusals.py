@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import redis
 
-from pydoredis.bodies import rexpr
 from pydoredis.errors import LocalProtocolError, StoreUnavailable, TaskError
+from pydoredis.loops.bodies import rexpr
 from pydoredis.protocol import wire
 from pydoredis.queue import Queue
 from tests.conftest import wait_until

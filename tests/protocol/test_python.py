@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pydoredis.errors import EvaluatorError, RemoteProtocolError
 from pydoredis.pickles.raised import Raised
-from pydoredis.protocol import splice
+from pydoredis.protocol import envelope_templates
 from pydoredis.protocol.codec import FOLDED, Declined
 from pydoredis.protocol.python import Program, PythonCodec, encode_result, failure
 
@@ -37,7 +37,7 @@ class LeavesTheProgram:
 
 def decoded(numbers: list[int], pickled: bytes) -> list[tuple[int, bool, Any]]:
     """Items of a result message with these bytes in it."""
-    return [*CODEC.decode_result("J", splice.result(numbers, pickled)).items]
+    return [*CODEC.decode_result("J", envelope_templates.result(numbers, pickled)).items]
 
 
 def assert_unreadable(items: list[tuple[int, bool, Any]], numbers: list[int]) -> None:

@@ -76,7 +76,7 @@ def test_a_helper_for_other_sources_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_both_sides_name_one_abi() -> None:
-    header = Path(__file__).parents[2] / "csrc" / "speed.h"
+    header = Path(__file__).parents[2] / "csrc" / "codes.h"
     (number,) = re.findall(r"^#define ABI (\d+)$", header.read_text(), re.MULTILINE)
     assert int(number) == speed.ABI
 

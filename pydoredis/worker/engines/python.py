@@ -16,9 +16,10 @@ from typing import Any
 import cloudpickle
 
 import rinterop
-from pydoredis import pickles, streams
+from pydoredis import pickles
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
-from pydoredis.exports import Globals
+from pydoredis.iteration import streams
+from pydoredis.iteration.variables import Globals
 from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version

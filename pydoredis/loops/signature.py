@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from pydoredis.coordinator.accumulate import CombineSpec, ErrorHandling
-from pydoredis.coordinator.nesting import Loop, Plan, Source
+from pydoredis.combine.accumulate import CombineSpec, ErrorHandling
 from pydoredis.errors import ConfigError
-from pydoredis.job_options import NAMES, Export, JobOptions, Progress
-from pydoredis.loops import Foreach
-from pydoredis.names import near
+from pydoredis.loops.foreach import Foreach
+from pydoredis.loops.names import near
+from pydoredis.loops.nesting import Loop, Plan, Source
+from pydoredis.loops.options import NAMES, Export, JobOptions, Progress
 from pydoredis.registered import Place
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from pydoredis.loops import Combined, Listed
+    from pydoredis.loops.foreach import Combined, Listed
 
     Value = TypeVar("Value", default=Any)
     Accumulated = TypeVar("Accumulated", default=Any)
@@ -37,7 +37,7 @@ CombineName: TypeAlias = Literal[
     "c", "list", "append", "extend", "rbind", "cbind", "update", "merge",
     "+", "-", "*", "/", "&", "|", "and", "or", "min", "max", "pmin", "pmax",
 ]  # fmt: skip
-"""Combine functions that have a name; see `pydoredis.coordinator.combine.resolve`."""
+"""Combine functions that have a name; see `pydoredis.combine.functions.resolve`."""
 
 Variables: TypeAlias = Mapping[str, Source]
 """Variables of a loop whose names cannot stand in a call, as they are those of options or not Python's."""
@@ -120,7 +120,7 @@ def foreach(*iterators: Any, **arguments: Any) -> Any:
             `init`, `final`, `inorder`, `multicombine`, `maxcombine`: as in R.
             `errorhandling`: "stop" (default), "remove" or "pass".
 
-            And those of `pydoredis.job_options.JobOptions`: `chunk_size`, `ftinterval`, `progress`,
+            And those of `pydoredis.loops.options.JobOptions`: `chunk_size`, `ftinterval`, `progress`,
             `packages`, `export`, `noexport`, `reduce`, `timelimit`, `seed`, `worker_init` ...
 
     Raises:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeGuard, cast
 
 import rinterop
-from pydoredis import streams
-from pydoredis.coordinator.nesting import Plan
 from pydoredis.errors import ConfigError, LocalProtocolError, shown
-from pydoredis.exports import Exports, Globals
-from pydoredis.job_options import JobOptions
-from pydoredis.names import unmentioned
+from pydoredis.iteration import streams
+from pydoredis.iteration.variables import Globals
+from pydoredis.loops.exports import Exports
+from pydoredis.loops.names import unmentioned
+from pydoredis.loops.nesting import Plan
+from pydoredis.loops.options import JobOptions
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.protocol.r import RCodec, RExpression

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from pydoredis.coordinator.kinds import full_name
+from pydoredis.combine.kinds import full_name
 
 NAME: Final = "pandas"
 

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pydoredis.coordinator import bind_arrow, bind_pandas, bind_polars
-from pydoredis.coordinator.kinds import full_name, of_one_length
+from pydoredis.combine import bind_arrow, bind_pandas, bind_polars
+from pydoredis.combine.kinds import full_name, of_one_length
 from rinterop import NA, NA_complex_, NA_integer_, NA_real_, RArray, RValue, Table
 
 Array = npt.NDArray[Any]

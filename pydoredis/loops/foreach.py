@@ -10,16 +10,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
-from pydoredis.bodies import Body, RBody, binder, check_variables, codec_for, is_python
-from pydoredis.coordinator.accumulate import CombineSpec
-from pydoredis.coordinator.driver import DEFAULT_MAX_CRASHES, Driver, DriverOptions
-from pydoredis.coordinator.here import Local, run_here
+from pydoredis.combine.accumulate import CombineSpec
+from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.coordinator.job import Job, Stream, without_traceback
-from pydoredis.coordinator.nesting import Nest, Plan
+from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES
 from pydoredis.errors import DoRedisError
-from pydoredis.exports import Exports
-from pydoredis.job_options import JobOptions, resolve
-from pydoredis.local_python import LocalPython
+from pydoredis.loops.bodies import Body, RBody, binder, check_variables, codec_for, is_python
+from pydoredis.loops.exports import Exports
+from pydoredis.loops.here import Local, run_here
+from pydoredis.loops.local_python import LocalPython
+from pydoredis.loops.nesting import Nest, Plan
+from pydoredis.loops.options import JobOptions, resolve
 from pydoredis.pool import show_output
 from pydoredis.registered import Place, place_or_registered
 
@@ -233,6 +234,6 @@ def _local(body: Body, options: JobOptions, plan: Plan) -> AbstractContextManage
     """What runs the body in this process."""
     if is_python(body):
         return LocalPython(body, options, alone=plan.is_at_hand() and not plan.combines_by_function())
-    from pydoredis.local_r import LocalR
+    from pydoredis.loops.local_r import LocalR
 
     return LocalR(body, options)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
-from pydoredis.coordinator.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
+from pydoredis.combine.accumulate import Accumulator, CombineSpec, ErrorHandling, Failure
 from pydoredis.errors import ConfigError
-from pydoredis.iterators import is_at_hand, known_size
+from pydoredis.loops.iterators import is_at_hand, known_size
 
 if TYPE_CHECKING:
     from pydoredis.protocol.codec import Arguments

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pydoredis.coordinator.kinds import full_name, of_one_length
+from pydoredis.combine.kinds import full_name, of_one_length
 
 NAME: Final = "polars"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rinterop
-from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
+from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.wire import decode_task
 from rinterop import values
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from pydoredis.coordinator.combine import Combine, resolve
+from pydoredis.combine.functions import Combine, resolve
 from pydoredis.errors import ConfigError
 
 ErrorHandling = Literal["stop", "remove", "pass"]
@@ -54,7 +54,7 @@ class CombineSpec:
 
     Attributes:
         combine: A function of what is accumulated and the next value(s), or of the list of all values; a name
-            (see `pydoredis.coordinator.combine.resolve`); or None for a list of all values.
+            (see `pydoredis.combine.functions.resolve`); or None for a list of all values.
         init: What is accumulated before the first value. It is copied where that is possible, so that a
             function that changes its first argument in place does no harm to another loop.
         final: Called with what is accumulated in the end; gives the loop's value.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydoredis.bodies import Body, codec_for
 from pydoredis.errors import EvaluatorError
-from pydoredis.job_options import JobOptions
+from pydoredis.loops.bodies import Body, codec_for
+from pydoredis.loops.options import JobOptions
 from pydoredis.worker.engines.r import REngine
 from pydoredis.worker.frames import Answer
 from rinterop.runtime import RuntimeUnavailableError, embedded, start

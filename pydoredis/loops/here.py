@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pydoredis.coordinator.job import Report, task_error
-from pydoredis.coordinator.nesting import Nest
+from pydoredis.coordinator.progress import reporter
+from pydoredis.loops.nesting import Nest
 from pydoredis.pickles.raised import without_our_frames
-from pydoredis.progress import reporter
 from pydoredis.protocol.codec import Arguments
 
 REPORT_S = 0.1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import rinterop
 from pydoredis.errors import RemoteProtocolError
-from pydoredis.protocol import splice, wire
+from pydoredis.protocol import envelope_templates, wire
 from rinterop import values
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -24,23 +24,23 @@ def test_tasks(job: str, numbers: list[int], arguments: bytes) -> None:
         argsList=values.named_list([(str(number), values.list_()) for number in numbers]),
         arguments=values.raw(arguments),
     )
-    assert splice.task(job, numbers, arguments) == rinterop.dumps(expected)
+    assert envelope_templates.task(job, numbers, arguments) == rinterop.dumps(expected)
 
 
 @given(numbers, st.binary(max_size=300))
 def test_results(numbers: list[int], outcomes: bytes) -> None:
     first, *others = map(str, numbers)
     expected = values.named_list([(first, values.raw(outcomes)), *((name, values.NULL) for name in others)])
-    assert splice.result(numbers, outcomes) == rinterop.dumps(expected)
+    assert envelope_templates.result(numbers, outcomes) == rinterop.dumps(expected)
 
 
 @given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1), max_size=12))
 def test_integers(numbers: list[int]) -> None:
-    assert splice.integers(numbers) == rinterop.dumps(values.integer(*numbers))
+    assert envelope_templates.integers(numbers) == rinterop.dumps(values.integer(*numbers))
 
 
 def test_numbers_that_are_no_integers_for_r() -> None:
     with pytest.raises(struct.error):
-        splice.integers([2**31])
+        envelope_templates.integers([2**31])
     with pytest.raises(RemoteProtocolError, match="no integers"):
-        wire.decode_task(splice.task("J", [1, 2**31], b""))
+        wire.decode_task(envelope_templates.task("J", [1, 2**31], b""))

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
-from pydoredis import streams
-from pydoredis.bodies import python_seed
-from pydoredis.exports import Exports, Globals
-from pydoredis.job_options import JobOptions
+from pydoredis.iteration import streams
+from pydoredis.iteration.variables import Globals
+from pydoredis.loops.bodies import python_seed
+from pydoredis.loops.exports import Exports
+from pydoredis.loops.options import JobOptions
 
 
 class LocalPython:

@@ -14,8 +14,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from pydoredis.errors import ConfigError
-from pydoredis.exports import Exports
-from pydoredis.names import near
+from pydoredis.loops.exports import Exports
+from pydoredis.loops.names import near
 from pydoredis.protocol.messages import Limits
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pydoredis.coordinator.concatenate import c, cbind, merge, rbind
+from pydoredis.combine.concatenate import c, cbind, merge, rbind
 from pydoredis.errors import ConfigError
 
 Function = Callable[..., Any]
@@ -50,7 +50,7 @@ def resolve(combine: Function | str | None) -> Combine:
 
     | name | what it does |
     |---|---|
-    | `"c"` | one vector: see `pydoredis.coordinator.concatenate.c` |
+    | `"c"` | one vector: see `pydoredis.combine.concatenate.c` |
     | `"list"`, `"append"` | a flat list with a place for each value; what no combine at all gives, too |
     | `"extend"` | one list of the elements of all values |
     | `"rbind"`, `"cbind"` | values are rows (columns) of a matrix or of a data frame |

@@ -29,8 +29,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from pydoredis.addresses import Node
 from pydoredis.settings import ConnectionSettings
+from pydoredis.settings.addresses import Node
 
 LOOKUP_TIMEOUT_S = 3.0
 """How long one Sentinel, or one node of a cluster, may take to say where to go, before the next is asked."""
@@ -57,10 +57,10 @@ def connection_pool(connection: ConnectionSettings, **options: Any) -> redis.Con
     options = {**_PLAIN, **options}
     if connection.kind == "server":
         return redis.ConnectionPool.from_url(connection.url, **options)
-    place = Master(connection) if connection.kind == "sentinel" else SlotOwner(connection)
-    url = connection.server_url(connection.nodes[0])  # the place puts others for host and port
+    endpoint = Master(connection) if connection.kind == "sentinel" else SlotOwner(connection)
+    url = connection.server_url(connection.nodes[0])  # the endpoint puts others for host and port
     kind = _FollowingTLS if urlsplit(url).scheme == "rediss" else _Following
-    return redis.ConnectionPool.from_url(url, connection_class=kind, place=place, **options)
+    return redis.ConnectionPool.from_url(url, connection_class=kind, endpoint=endpoint, **options)
 
 
 def whole_cluster(connection: ConnectionSettings, **options: Any) -> redis.RedisCluster:
@@ -74,7 +74,7 @@ def whole_cluster(connection: ConnectionSettings, **options: Any) -> redis.Redis
 # --- looking up -------------------------------------------------------------------------------------------
 
 
-class Place(ABC):
+class Endpoint(ABC):
     """Where some server is now, as others tell. Safe to use from several threads.
 
     Args:
@@ -130,7 +130,7 @@ class Place(ABC):
         """Ask; raise LookupError, with the reason, if it does not know."""
 
 
-class Master(Place):
+class Master(Endpoint):
     """The master of a service, as Sentinels see it."""
 
     def _url(self, informant: Node) -> str:
@@ -147,7 +147,7 @@ class Master(Place):
         return state["ip"], int(state["port"])
 
 
-class SlotOwner(Place):
+class SlotOwner(Endpoint):
     """The node of a cluster that has the slot of a hash tag; without one, any node that answers."""
 
     def __init__(self, connection: ConnectionSettings) -> None:
@@ -179,18 +179,18 @@ class SlotOwner(Place):
 
 
 class _Following(redis.Connection):
-    """A connection to wherever its place says that the server is."""
+    """A connection to wherever its endpoint says that the server is."""
 
-    def __init__(self, *, place: Place, **options: Any) -> None:
+    def __init__(self, *, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._place = place
+        self._endpoint = endpoint
 
     def _connect(self) -> Any:
-        self.host, self.port = self._place.find()
+        self.host, self.port = self._endpoint.find()
         try:
             return super()._connect()  # type: ignore[no-untyped-call]
         except OSError:
-            self._place.distrust()
+            self._endpoint.distrust()
             raise
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
@@ -200,7 +200,7 @@ class _Following(redis.Connection):
         except ResponseError as error:
             if not is_wrong_server(error):
                 raise
-            self._place.distrust()
+            self._endpoint.distrust()
             with contextlib.suppress(OSError):
                 self.disconnect()  # type: ignore[no-untyped-call]
             raise WrongServer(f"it is the wrong server just now ({type(error).__name__}: {error})") from error

@@ -1,0 +1,1 @@
+"""What users write: `foreach`, its options, bodies and iterators, and loops that run in this process."""
