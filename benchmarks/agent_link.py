@@ -32,7 +32,7 @@ from rich.table import Table
 
 from pydoredis.server import EmbeddedServer
 from pydoredis.settings import ConnectionSettings
-from pydoredis.waker import Waker
+from pydoredis.store.waker import Waker
 from pydoredis.worker.link import Link
 from pydoredis.worker.link_channel import Command
 from pydoredis.worker.link_events import Connected, Event, Replied

@@ -22,7 +22,7 @@ from pydoredis.protocol.claims import Claim, Crash
 from pydoredis.protocol.keys import QueueKeys, block_name
 from pydoredis.protocol.presence import TTL_S as PRESENCE_TTL_S
 from pydoredis.store.connection import Script
-from pydoredis.store.over import sweep_call
+from pydoredis.store.late_results import sweep_call
 from pydoredis.store.presence import LIST_TTL_S
 
 ALIVE_TTL_S = 10

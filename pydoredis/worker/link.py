@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from pydoredis.backoff import Backoff
 from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import places
+from pydoredis.store import endpoints
 from pydoredis.worker.link_channel import Channel, Command
 from pydoredis.worker.link_connector import Attempt, Connector, Opened
 from pydoredis.worker.link_events import Connected, Event, Invalidated, Lost, Replied
@@ -206,6 +206,7 @@ class Link:
             return None
         event = Replied(self._batch, self._replies)
         self._batch, self._replies, self._useful = None, [], True
+        self._pause.reset()  # the connection was of use
         return event
 
     def _is_useless(self, text: str) -> bool:
@@ -213,7 +214,7 @@ class Link:
         found = _CODE.match(text)
         if found is None:
             return False
-        if places.is_wrong_server(ResponseError(found[1])):
+        if endpoints.is_wrong_server(ResponseError(found[1])):
             self._connector.distrust()
             return True
         return found[1] in _UNPREPARED

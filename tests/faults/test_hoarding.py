@@ -14,7 +14,7 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from pydoredis.bodies import rexpr
+from pydoredis.loops.bodies import rexpr
 from pydoredis.queue import Queue
 from tests.conftest import wait_until
 from tests.peers.processes import pydoredis_worker

@@ -148,7 +148,7 @@ def _r_coordinator_steps(universe: Universe, world: World, coordinator: RCoordin
 
 
 def _r_step(universe: Universe, world: World) -> World:
-    """One command. A check that has found no start key goes on to the queue's length in the same step: whoever
+    """One command. A check that found no start key goes on to the queue's length in the same step: whoever
     takes the last task in that millisecond makes it take that for lost, however it is marked."""
     coordinator = world.coordinator
     assert isinstance(coordinator, RCoordinator)

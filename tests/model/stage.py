@@ -42,7 +42,7 @@ class Stage:
         self._at = 0
         self.pool = redis.ConnectionPool(
             connection_class=_StageConnection,
-            stage=self,  # type: ignore[arg-type]
+            stage=self,
             protocol=2,
             lib_name=None,
             lib_version=None,
@@ -68,7 +68,7 @@ class Stage:
 
 class _StageConnection(redis.Connection):
     def __init__(self, *, stage: Stage, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]
         self._stage = stage
         self._far_end: socket.socket
         self._requests = hiredis.Reader(notEnoughData=...)
@@ -91,7 +91,7 @@ class _StageConnection(redis.Connection):
             self._expected = len(replies)
             self._far_end.sendall(b"".join(map(_encode, replies)))
         self._expected -= 1
-        return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
+        return super().read_response(*args, **options)
 
     def _sent(self) -> tuple[Words, ...]:
         self._requests.feed(self._far_end.recv(1 << 20))

@@ -72,7 +72,7 @@ class Fingerprint:
             return repr(thing)
         if kind in _FUNCTIONS:
             return None
-        if dataclasses.is_dataclass(thing) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        if dataclasses.is_dataclass(thing) and kind.__dataclass_params__.frozen:
             try:
                 return self._values.setdefault(thing, len(self._values))
             except TypeError:

@@ -124,8 +124,19 @@ def _view(agent: Agent) -> View:
         for lease in agent.leases()
     )
     return View(
-        *(agent.words, len(agent.replies), agent.next_words, agent.answered, agent.connected, agent.serving),
-        *(agent.stopped, agent.stopping, agent.due, pipes, tuple(agent.unready), uncounted(agent), leases),
+        agent.words,
+        len(agent.replies),
+        agent.next_words,
+        agent.answered,
+        agent.connected,
+        agent.serving,
+        agent.stopped,
+        agent.stopping,
+        agent.due,
+        pipes,
+        tuple(agent.unready),
+        uncounted(agent),
+        leases,
     )
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pydoredis.settings import ConnectionSettings
-from pydoredis.waker import Waker
+from pydoredis.store.waker import Waker
 from pydoredis.worker.link import Link
 from pydoredis.worker.link_channel import Command
 from pydoredis.worker.link_events import Connected, Event, Invalidated, Lost, Replied

@@ -11,7 +11,7 @@ from typing import Literal
 from pydoredis.errors import RemoteProtocolError
 from pydoredis.protocol import wire
 from pydoredis.protocol.agent_commands import KNOWN, UNREAD, Taken, TakenTask
-from pydoredis.protocol.heads import HEAD_SIZE, job_of_head
+from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import TaskTag
 from pydoredis.protocol.messages import Codec, JobEnvironment, Task
 from pydoredis.worker.core.executors import Executors
