@@ -13,7 +13,6 @@ from tests.model.moves import Step, faults, looks, steps
 from tests.model.server import Server
 from tests.model.world import Scenario, Universe, World
 
-
 _SHOWN = 100
 
 
