@@ -148,8 +148,8 @@ def _r_coordinator_steps(universe: Universe, world: World, coordinator: RCoordin
 
 
 def _r_step(universe: Universe, world: World) -> World:
-    """One command. A check that found no start key goes on to the queue's length in the same step: whoever
-    takes the last task in that millisecond makes it take that for lost, however it is marked."""
+    """One command. A check that has found no start key goes on to the queue's length in the same step:
+    whoever takes the last task in that millisecond makes it take that for lost, however it is marked."""
     coordinator = world.coordinator
     assert isinstance(coordinator, RCoordinator)
     while (words := coordinator.words()) is not None:
@@ -196,7 +196,8 @@ def _r_worker_marks(universe: Universe, world: World) -> World:
 
 
 def _expiries(universe: Universe, world: World) -> Iterator[Step]:
-    """Keys of whoever is dead expire, and alive keys of tasks that were answered a while ago."""
+    """Keys of whoever is dead expire, and alive keys that nobody refreshes: of tasks that were answered a while
+    ago, or that a failover has brought back."""
     living = universe.living(world)
     dead = [names(n).encode() for n in range(len(world.agents)) if n not in living]
     if world.r_worker is not None and world.r_worker.phase == "dead":
@@ -205,10 +206,20 @@ def _expiries(universe: Universe, world: World) -> Iterator[Step]:
     coordinator = world.coordinator
     if not isinstance(coordinator, RCoordinator) or coordinator.phase != "alive":
         for key, (_, ttl_s, _) in universe.server.content(world.redis).items():
-            if key.startswith(_ALIVE) and 0 <= ttl_s <= FADING_S:
+            if key.startswith(_ALIVE) and (0 <= ttl_s <= FADING_S or _is_forgotten(universe, world, key)):
                 gone.append(key)
     if gone:
         yield "keys expire", world._replace(redis=universe.server.without(world.redis, gone))
+
+
+def _is_forgotten(universe: Universe, world: World, key: bytes) -> bool:
+    """Whether an alive key is of an agent that lives and does not hold the task."""
+    tag = key.removeprefix(_ALIVE).decode()
+    for index in universe.living(world):
+        if f" host {names(index)} pid " in tag:
+            view = universe.view(world, index)
+            return not view.words and all(held != tag for _, _, _, held, _ in view.leases)
+    return False
 
 
 def keys_of(universe: Universe, world: World, name: bytes, *, long: bool) -> list[bytes]:
