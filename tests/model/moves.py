@@ -196,7 +196,7 @@ def _r_worker_marks(universe: Universe, world: World) -> World:
 
 
 def _expiries(universe: Universe, world: World) -> Iterator[Step]:
-    """Keys of whoever is dead expire, and alive keys that nobody refreshes: of tasks that were answered a while
+    """Keys of whoever is dead expire, and alive keys that nobody refreshes: of tasks answered a while
     ago, or that a failover has brought back."""
     living = universe.living(world)
     dead = [names(n).encode() for n in range(len(world.agents)) if n not in living]
