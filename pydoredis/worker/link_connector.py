@@ -83,9 +83,9 @@ class Connector(Store):
 
     def distrust(self) -> None:
         """The server that was found is not the right one: let somebody else say which one is."""
-        place = self._client.connection_pool.connection_kwargs.get("place")
-        if place is not None:
-            place.distrust()
+        endpoint = self._client.connection_pool.connection_kwargs.get("endpoint")
+        if endpoint is not None:
+            endpoint.distrust()
 
     def _socket(self) -> socket.socket:
         """The socket of a connection that redis-py made and logged in, taken from it."""
