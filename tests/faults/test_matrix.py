@@ -108,7 +108,7 @@ def partition(scene: Scene) -> None:
 
 def restarted_server(scene: Scene) -> None:
     scene.server.stop()
-    scene.wait_for(lambda: "no heartbeat" in scene.victim.output, "the outage is noticed")
+    scene.wait_for(lambda: "going on without it" in scene.victim.output, "the outage is noticed")
     scene.server.start()
     scene.open_gate()
 

@@ -45,7 +45,7 @@ class Conversation:
         self._connected = False
         self._tracking = False
         self._refused = Backoff()
-        self._told = False
+        self._told: set[str] = set()  # reasons of this outage that were logged
         self._run_id = ""
         self._stale = True  # whether there may be tasks on the queues that we have not seen
         self._blocked = False  # whether what comes next is of a job of which nothing may be held ahead
@@ -102,14 +102,15 @@ class Conversation:
         self._away(reason)
 
     def _away(self, reason: str) -> None:
-        if not self._told:
-            self._told = True
-            text = f"{StoreUnavailable(self._address, reason)}; going on without it"
-            self._do(Log(logging.WARNING, text))
+        if reason in self._told:
+            return
+        going_on = "" if self._told else "; going on without it"
+        self._told.add(reason)
+        self._do(Log(logging.WARNING, f"{StoreUnavailable(self._address, reason)}{going_on}"))
 
     def _back(self) -> None:
         if self._told:
-            self._told = False
+            self._told.clear()
             self._do(Log(logging.INFO, "Redis is back"))
 
     # --- requests -----------------------------------------------------------------------------------------
