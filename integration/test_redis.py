@@ -28,7 +28,7 @@ def _with_password(_: Path) -> Server:
 def _with_acl(_: Path) -> Server:
     # What docs/deployment.md says a worker needs, and no more.
     keys = "~jobs ~jobs.* ~pydoredis:{jobs}:*"
-    user = f"peer on >word {keys} +@all -@admin -@dangerous +client|tracking +info"
+    user = f"peer on >word {keys} +@all -@admin -@dangerous +client|tracking +client|caching +info"
     return Server(
         (*OPEN, "--save", "", "--requirepass", WORD, "--user", *user.split()),
         "redis://peer:word@redis:6379/0",

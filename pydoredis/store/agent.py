@@ -63,6 +63,9 @@ Lists = Mapping[str, QueueKeys]
 Words = tuple[Any, ...]
 """A Redis command."""
 
+WATCH: Final = ("CLIENT", "CACHING", "YES")
+"""Has the server tell of the next change of each key that the command behind this one reads."""
+
 _OUTCOMES: Final = ("published", "duplicate", "resubmitted", "job-gone")
 _LOOKS: Final = {0: None, 2: KNOWN, 3: UNREAD}
 
@@ -100,19 +103,34 @@ class AgentWire:
         self._batch_key = self._queues[0].batch(agent)
 
     def encode(self, command: Command) -> list[Words]:
-        """The Redis commands that carry a command out, in their order."""
-        return [_CODERS[type(command)][0](self, command)]
+        """The Redis commands that carry a command out, in their order. The last one's reply is what counts;
+        those before it have the server watch keys, if it does that for this connection."""
+        return [*self._watch(command), _CODERS[type(command)][0](self, command)]
 
     def decode(self, command: Command, replies: Sequence[Any]) -> Any:
         """What the replies to these commands say, as the type of the command has it.
 
         Raises:
-            RefusedError: If one of them is an error.
+            RefusedError: If the one that counts is an error.
         """
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise RefusedError(str(reply))
-        return _CODERS[type(command)][1](self, command, replies[0])
+        reply = replies[-1]
+        if isinstance(reply, Exception):
+            raise RefusedError(str(reply))
+        return _CODERS[type(command)][1](self, command, reply)
+
+    def _watch(self, command: Command) -> Sequence[Words]:
+        """What has the server tell us of the next change of keys that a command reads: of lists, of which
+        queues are open, of environments. No other command is watched: a Redis before 7.2 notes all keys of a
+        script with each of its reads, which takes 0.4 ms for each of 300 results."""
+        match command:
+            case commands.Take():
+                return (WATCH,)
+            case commands.Announce():
+                return WATCH, ("EXISTS", *(keys.live for keys in self._queues))
+            case commands.KeepAlive():
+                return WATCH, ("EXISTS", *dict.fromkeys(claim.env for claim in command.claims))
+            case _:
+                return ()
 
     def scripts(self) -> Mapping[str, str]:
         """Lua sources that the server has to know, by name."""

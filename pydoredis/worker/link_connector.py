@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from pydoredis.errors import ConfigError, StoreUnavailable
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store.agent import WATCH
 from pydoredis.store.connection import Store
 from pydoredis.worker.link_channel import Channel, Command
 
@@ -107,18 +108,19 @@ class Connector(Store):
         """Switch to what the agent needs, in one round trip."""
         commands: list[Command] = [
             ("HELLO", 3),  # RESP3, in which the server may say something without being asked
-            ("CLIENT", "TRACKING", "ON", "NOLOOP"),
+            ("CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP"),
+            WATCH,
             ("INFO", "server"),
             *(("SCRIPT", "LOAD", source) for source in self._scripts.values()),
         ]
-        hello, track, *needed = self._exchange(channel, commands)
+        hello, track, watch, *needed = self._exchange(channel, commands)
         for reply in needed:
             if isinstance(reply, hiredis.ReplyError):
                 raise self.refusal(str(reply))
         lines = bytes(needed[0]).decode().splitlines()
         info = dict(line.split(":", 1) for line in lines if ":" in line)
         # A server may have HELLO renamed, a user may be denied CLIENT TRACKING: all else goes without them.
-        tracking = not any(isinstance(reply, hiredis.ReplyError) for reply in (hello, track))
+        tracking = not any(isinstance(reply, hiredis.ReplyError) for reply in (hello, track, watch))
         shas = dict(zip(self._scripts, (sha.decode() for sha in needed[1:]), strict=True))
         return Opened(channel, info["run_id"], info["redis_version"], tracking, shas)
 

@@ -203,9 +203,8 @@ class Agent:
                     follows.append(events.Died(executor, "exited", None, 0, ""))
                 case instructions.Ask() as ask:
                     self.asked, self.replies = ask, ()
-                    self.words = tuple(
-                        map(_plain, (word for c in ask.commands for word in self.wire.encode(c)))
-                    )
+                    # Without what has the server watch keys: worlds know what is watched.
+                    self.words = tuple(_plain(self.wire.encode(c)[-1]) for c in ask.commands)
                 case instructions.Reconnect():
                     follows.append(events.Lost("given up"))
                     self.connected, self.words, self.replies = False, (), ()

@@ -78,7 +78,7 @@ def test_a_user_who_may_touch_this_queue_only() -> None:
             enabled=True,
             passwords=["+x"],
             categories=["+@all", "-@admin", "-@dangerous"],
-            commands=["+client|tracking", "+info"],
+            commands=["+client|tracking", "+client|caching", "+info"],
             keys=["Q", "Q.*", "pydoredis:{Q}:*"],
         )
         url = f"redis://ada:x@127.0.0.1:{server.port}/0"

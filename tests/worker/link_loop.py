@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store.agent import WATCH
 from pydoredis.store.waker import Waker
 from pydoredis.worker.link import Link
 from pydoredis.worker.link_channel import Command
@@ -102,6 +103,10 @@ class Loop:
                 if isinstance(event, Replied):
                     assert event.batch == number
                     return event.replies
+
+    def watch(self, key: str) -> Any:
+        """What a key holds; the server is to tell of its next change."""
+        return self.ask(WATCH, ("GET", key))[-1]
 
     def ask_again(self, *commands: Command) -> list[Any]:
         """The same on any connection: a batch that is lost is sent again, as an agent does."""

@@ -90,6 +90,15 @@ def test_a_later_queue_waits_for_the_earlier_ones(
     assert list(map(int, log.read_text().split())) == [*range(1, 11), *range(100, 110)]
 
 
+def test_redis_watches_few_keys(redis_url: str, redis_client: redis.Redis) -> None:
+    """Lists, open queues, environments. A server that watches each task's keys is slow to publish."""
+    with worker(redis_url):
+        job = Job(redis_client, same)
+        job.submit(1000)
+        assert len(job.results(1000)) == 1000
+        assert 2 <= redis_client.info("stats")["tracking_total_keys"] <= 10
+
+
 def test_no_more_tasks_than_iter_says(redis_url: str, redis_client: redis.Redis) -> None:
     job = Job(redis_client, same)
     payloads = job.submit(50)
@@ -465,7 +474,8 @@ def test_each_line_is_put_down_to_the_iteration_that_printed_it(
         expected = [f"{n}] I am {n}" for n in (*range(10, 310), 1, 2)]
         wait_until(lambda: agent.output.count("I am") >= len(expected), "all lines")
         found = re.findall(rf"\[{QUEUE} {job.id} (.*\] I am \d+)", agent.output)
-        assert found == expected
+        # A task that the machine was slow on sends those behind it back: another order is right, too.
+        assert sorted(found) == sorted(expected)
 
 
 @pytest.mark.parametrize(("language", "engine"), EXECUTORS)

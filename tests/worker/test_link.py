@@ -6,6 +6,7 @@ import hiredis
 import pytest
 import redis
 
+from pydoredis.store.agent import WATCH
 from pydoredis.worker.link_channel import Word
 from pydoredis.worker.link_events import Connected, Invalidated, Lost, Replied
 from tests.redis_process import RedisProcess, needs_server
@@ -148,7 +149,7 @@ def test_use_before_it_is_idle(redis_url: str) -> None:
 def test_changes_of_what_was_read_are_told(redis_url: str, redis_client: redis.Redis) -> None:
     with Loop(redis_url, SCRIPTS) as loop:
         connected = loop.connect()
-        loop.ask(("LLEN", "a"), ("EVALSHA", connected.shas["read"], 1, "b"))
+        loop.ask(WATCH, ("LLEN", "a"), ("LLEN", "other"), WATCH, ("EVALSHA", connected.shas["read"], 1, "b"))
         redis_client.rpush("other", 1)
         redis_client.rpush("a", 1)
         assert loop.next(Invalidated) == Invalidated((b"a",))
@@ -163,11 +164,10 @@ def test_a_change_is_told_before_a_later_reply(redis_url: str, redis_client: red
     with Loop(redis_url) as loop:
         loop.connect()
         for n in range(200):
-            loop.ask(("GET", "a"))
+            loop.watch("a")
             redis_client.set("a", n)
             before = len(loop.events)
-            (value,) = loop.ask(("GET", "a"))
-            assert value == b"%d" % n
+            assert loop.watch("a") == b"%d" % n
             told = loop.events[before:]
             assert [type(event) for event in told] == [Invalidated, Replied]
 
@@ -176,14 +176,15 @@ def test_own_changes_are_not_told(redis_url: str) -> None:
     with Loop(redis_url) as loop:
         loop.connect()
         for n in range(20):
-            assert loop.ask(("GET", "a"), ("SET", "a", n), ("LLEN", "l"), ("LPUSH", "l", n))[-1] == n + 1
+            loop.watch("a")
+            assert loop.ask(("SET", "a", n), WATCH, ("LLEN", "l"), ("LPUSH", "l", n))[-1] == n + 1
         assert not loop.told(Invalidated)
 
 
 def test_all_keys_at_once(redis_url: str, redis_client: redis.Redis) -> None:
     with Loop(redis_url) as loop:
         loop.connect()
-        loop.ask(("GET", "a"))
+        loop.watch("a")
         redis_client.flushall()
         assert loop.next(Invalidated) == Invalidated(None)
 
@@ -191,7 +192,7 @@ def test_all_keys_at_once(redis_url: str, redis_client: redis.Redis) -> None:
 def test_keys_that_expire_are_told() -> None:
     with RedisProcess(hz="100") as server, Loop(server.url) as loop:
         loop.connect()
-        loop.ask(("SET", "a", 1, "PX", 20), ("GET", "a"))
+        loop.ask(("SET", "a", 1, "PX", 20), WATCH, ("GET", "a"))
         assert loop.next(Invalidated, 10) == Invalidated((b"a",))
 
 

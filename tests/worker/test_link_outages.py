@@ -238,12 +238,12 @@ def test_what_was_read_is_forgotten_with_the_connection(server: RedisProcess) ->
     """The owner has to read again after `Connected`."""
     with Loop(server.url) as loop, server.client() as client:
         loop.connect()
-        loop.ask(("GET", "a"))
+        loop.watch("a")
         client.client_kill_filter(_type="normal", skipme=True)
         loop.next(Lost)
         loop.connect()
         client.set("a", 1)
-        loop.ask(("GET", "a"))
+        loop.watch("a")
         assert not loop.told(Invalidated)
         client.set("a", 2)
         assert loop.next(Invalidated) == Invalidated((b"a",))

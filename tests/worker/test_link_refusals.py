@@ -86,7 +86,7 @@ def test_a_password_that_changes_behind_an_open_connection(server: RedisProcess)
         loop.connect()
 
 
-@pytest.mark.parametrize("rule", ["-client|tracking", "-client"])
+@pytest.mark.parametrize("rule", ["-client|tracking", "-client|caching", "-client"])
 def test_a_user_to_whom_no_changes_are_told(server: RedisProcess, rule: str) -> None:
     no_changes_are_told(server, user(server, rule))
 

@@ -99,7 +99,7 @@ def test_the_node_that_has_the_slot(cluster: Cluster, tag: str) -> None:
         assert connected.run_id == client.info("server")["run_id"]
         assert loop.ask(("EVALSHA", connected.shas["add"], 1, f"{{{tag}}}.n", 2)) == [2]
         client.set(f"{{{tag}}}.n", 1)
-        loop.ask(("GET", f"{{{tag}}}.n"))
+        loop.watch(f"{{{tag}}}.n")
         client.set(f"{{{tag}}}.n", 1)
         assert loop.next(Invalidated) == Invalidated((f"{{{tag}}}.n".encode(),))
 

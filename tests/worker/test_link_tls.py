@@ -39,6 +39,7 @@ def test_batches_and_changes(server: RedisProcess, certificates: Path) -> None:
         for n in range(50):
             assert loop.ask(("SET", "a", n), ("GET", "a"))[1] == b"%d" % n
         assert loop.ask(("EVALSHA", connected.shas["echo"], 0, "x")) == [b"x"]
+        loop.watch("a")
         client.set("a", "other")
         assert loop.next(Invalidated) == Invalidated((b"a",))
 

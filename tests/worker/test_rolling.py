@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 pytestmark = [pytest.mark.rpeer, pytest.mark.slow]
 
 ITERATIONS = 600
-BODY_S = 0.02
+BODY_S = 0.1  # until enough workers were replaced; later bodies take no time
 
 
 @pytest.fixture
@@ -31,10 +32,11 @@ def pool(redis_url: str, redis_client: redis.Redis) -> Iterator[Pool]:
     empty.close()
 
 
-def noting(x: int, path: str) -> int:
+def noting(x: int, path: str, enough: str) -> int:
     with open(path, "a") as file:
         file.write(f"{x}\n")
-    time.sleep(BODY_S)
+    if not os.path.exists(enough):
+        time.sleep(BODY_S)
     return x * x
 
 
@@ -45,14 +47,15 @@ def test_workers_are_replaced_one_after_the_other(
     """With time for running tasks to finish, every iteration runs once; without, they are given back."""
     options = ("--codec", "auto", "--grace", grace)
     workers = [pool.add_agent(options=options) for _ in range(2)]
-    in_python, in_r = tmp_path / "python", tmp_path / "r"
+    in_python, in_r, enough = tmp_path / "python", tmp_path / "r", tmp_path / "enough"
     # One string: cat() writes its arguments one by one, and another process may write in between.
     note = f"cat(paste0(i, '\\n'), file = {r_string(str(in_r))}, append = TRUE)"
-    loop = f"foreach(i = 1:{ITERATIONS}, .combine = c) %dopar% {{ {note}; Sys.sleep({BODY_S}); i * i }}"
+    pause = f"if (!file.exists({r_string(str(enough))})) Sys.sleep({BODY_S})"
+    loop = f"foreach(i = 1:{ITERATIONS}, .combine = c) %dopar% {{ {note}; {pause}; i * i }}"
     program = f"numbers <- 1:{ITERATIONS}; say(identical({loop}, numbers * numbers))"
     r_job = pool.coordinator(program, chunk_size=chunk_size, ftinterval=3)
     queue = Queue(pool.queue, redis_url, ftinterval=3, chunk_size=chunk_size)
-    python_job = queue.foreach(x=range(ITERATIONS)).submit(lambda x: noting(x, str(in_python)))
+    python_job = queue.foreach(x=range(ITERATIONS)).submit(lambda x: noting(x, str(in_python), str(enough)))
     pool.wait_for(lambda: in_python.exists() and in_r.exists(), "both are served", 40)
     replaced = 0
     while r_job.running or python_job.status == "running":
@@ -62,6 +65,8 @@ def test_workers_are_replaced_one_after_the_other(
         oldest.terminate()
         assert oldest.wait(60) == 0, oldest.tail()
         replaced += 1
+        if replaced == 3:
+            enough.touch()
     assert replaced >= 2
     assert r_job.value() == "TRUE"
     assert python_job.result(60) == [x * x for x in range(ITERATIONS)]

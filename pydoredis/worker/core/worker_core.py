@@ -58,6 +58,7 @@ class WorkerCore:
     ) -> None:
         self._settings = settings
         self._presence = presence
+        self._lists = frozenset(key for each in queues for key in (each.queue, each.python))
         self._instructions = do = Todo()
         limits = Limits.of(settings)
         self.shelves = Shelves()
@@ -257,7 +258,8 @@ class WorkerCore:
                     self._serving = True
                     self._instructions.append(Serving())
             case events.Changed(keys):
-                self._conversation.changed()
+                if keys is None or not self._lists.isdisjoint(keys):
+                    self._conversation.changed()
                 self._membership.changed(keys)
             case events.Connected():
                 if self._conversation.connected(event):
