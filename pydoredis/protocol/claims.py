@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys, block_name
@@ -33,42 +32,42 @@ class Claim:
     ours: bool = False
     cancelled: bool = False
 
-    @cached_property
+    @property
     def block(self) -> str:
         """Name of its run of iterations."""
         return block_name(self.task.first, self.task.last)
 
-    @cached_property
+    @property
     def env(self) -> str:
         """Key of the job's environment."""
         return self.keys.env(self.task.job)
 
-    @cached_property
+    @property
     def out(self) -> str:
         """Key of the job's list of results."""
         return self.keys.out(self.task.job)
 
-    @cached_property
+    @property
     def published(self) -> str:
         """Key of the record of the job's published blocks."""
         return self.keys.published(self.task.job)
 
-    @cached_property
+    @property
     def given(self) -> str:
         """Key that says the task was given back."""
         return self.keys.given(self.task.job, self.name)
 
-    @cached_property
+    @property
     def start(self) -> str:
         """Key that says the task was taken."""
         return self.keys.start(self.task.job, self.tag)
 
-    @cached_property
+    @property
     def alive(self) -> str:
         """Key that says it still runs."""
         return self.keys.alive(self.task.job, self.tag)
 
-    @cached_property
+    @property
     def start_value(self) -> bytes:
         """What the start key holds."""
         return wire.encode_start(self.task.iterations)

@@ -217,13 +217,21 @@ class AgentWire:
 
     def _publish(self, command: commands.Publish) -> Words:
         keys: list[str] = []
-        arguments: list[Any] = [RECORD_TTL_S, GIVEN_TTL_S]
+        heads: list[Any] = [RECORD_TTL_S, GIVEN_TTL_S]
+        tasks: list[Any] = []
+        numbers: dict[tuple[str, bool], int] = {}
+        queue = command.results[0][0].keys
         for claim, result in command.results:
-            keys += (claim.env, claim.out, claim.start, claim.alive, claim.published)
-            stay_ms = 0 if claim.ours else ALIVE_AFTER_PUBLISH_MS
-            arguments += (memoryview(result), claim.block, claim.name, int(claim.lapsed), stay_ms)
-        keys.append(command.results[0][0].keys.latest(self._agent))
-        return self._script("publish", keys, arguments)
+            job, ours = claim.task.job, claim.ours
+            number = numbers.get((job, ours))
+            if number is None:
+                number = numbers[job, ours] = len(numbers) + 1
+                keys += (claim.env, claim.out, claim.published)
+                stay_ms = 0 if ours else ALIVE_AFTER_PUBLISH_MS
+                heads += (queue.start(job, ""), queue.alive(job, ""), stay_ms)
+            tasks += (number, claim.tag, claim.name, int(claim.lapsed), result)
+        keys.append(queue.latest(self._agent))
+        return self._script("publish", keys, heads + tasks)
 
     def _published(self, command: commands.Publish, reply: Any) -> list[str | None]:
         said = [outcome.decode() for outcome in reply]

@@ -27,6 +27,9 @@ _SMALL_BYTES: Final = 1 << 14
 _PIECES: Final = 64
 """Pieces of one system call: systems have a limit (IOV_MAX, 1024 on Linux and macOS)."""
 
+_PLAIN: Final = frozenset({bytes, str, int, float})
+"""Types of words that are packed as they are."""
+
 _MORE: Final = object()
 """What hiredis answers when the next reply is not there as a whole; False may be a reply."""
 
@@ -162,10 +165,11 @@ def pack(commands: Sequence[Command]) -> Iterator[memoryview]:
     """Commands as Redis reads them, in pieces: large words as they are, all else joined."""
     small: list[bytes | memoryview] = []
     for command in commands:
-        words = [_flat(word) for word in command]
-        if all(isinstance(word, (int, float)) or len(word) <= _SMALL_BYTES for word in words):
-            small.append(hiredis.pack_command(tuple(words)))  # type: ignore[arg-type]  # any length
+        small_words = all(type(word) is not bytes or len(word) <= _SMALL_BYTES for word in command)
+        if small_words and _PLAIN.issuperset(map(type, command)):
+            small.append(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]  # any length
             continue
+        words = [_flat(word) for word in command]
         small.append(b"*%d\r\n" % len(words))
         for word in words:
             data = word if isinstance(word, (bytes, memoryview)) else str(word).encode()

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pydoredis.protocol.claims import Claim
+from pydoredis.protocol.keys import block_name
 from pydoredis.worker.frames import MAX_PLACE
 from pydoredis.worker.output import Line, Output
 
@@ -20,22 +21,26 @@ _LAST_WORDS = ("Fatal Python error", " *** caught ")
 _log = logging.getLogger("pydoredis.worker.output")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Source:
     """A task, as far as one has to know it who reads its output.
 
     Attributes:
         number: What its frames carry.
         place: Its first place.
-        queue, job, block, iterations: Whose it is.
+        queue, job, iterations: Whose it is. Not the claim: this outlives the task and keeps nothing large.
     """
 
     number: int
     place: int
     queue: str
     job: str
-    block: str
     iterations: tuple[int, ...]
+
+    @property
+    def block(self) -> str:
+        """Name of its run of iterations."""
+        return block_name(self.iterations[0], self.iterations[-1])
 
     def iteration(self, place: int) -> int | None:
         """The iteration at one of the task's places; None where the task is read."""
@@ -74,7 +79,7 @@ class Places:
         iterations = claim.task.iterations
         if self._next + len(iterations) >= MAX_PLACE:
             self._next = 1
-        source = Source(number, self._next, claim.keys.queue, claim.task.job, claim.block, iterations)
+        source = Source(number, self._next, claim.keys.queue, claim.task.job, iterations)
         self._sources.append(source)
         self._next += 1 + len(iterations)
         return source.place

@@ -236,7 +236,7 @@ class TestPublishing:
         self, store: AgentStore, redis_client: redis.Redis, marked: Claim
     ) -> None:
         """It lost the first result with its connection: refusing for ever would hang the loop."""
-        second, third = make_claim(1, tag="second"), make_claim(1, tag="third")
+        second, third = (make_claim(1, tag=f"iters 1...1 host {host} pid 3 begin now") for host in ("b", "c"))
         store.mark([second, third])
         assert self.publish(store, marked) == "published"
         assert self.publish(store, second) == "duplicate"
@@ -347,8 +347,8 @@ class TestForOurCoordinators:
     def test_one_that_cannot_be_published_does_not_hold_up_the_others(
         self, store: AgentStore, redis_client: redis.Redis
     ) -> None:
-        bad = Claim(KEYS, Task("J2", (1,), b"task"), "bad", "bad claim")
-        good = make_claim(2, tag="good")
+        bad = Claim(KEYS, Task("J2", (1,), b"task"), "iters 1...1 host h pid 2 begin now", "bad claim")
+        good = make_claim(2, tag="iters 2...2 host h pid 2 begin now")
         for claim in (bad, good):
             redis_client.set(claim.env, b"environment")
         store.mark([bad, good])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydoredis.protocol.messages import Codec
 from pydoredis.worker.core.executors import Executor, Executors
 from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Hand, Instruction, Recall
-from pydoredis.worker.core.lease import Lease, Shelves, State
+from pydoredis.worker.core.jobs import LoadedJob
+from pydoredis.worker.core.lease import Shelves, State
 from pydoredis.worker.core.recycling import Limits
 
 
@@ -57,39 +58,37 @@ class Dispatch:
         """Hand waiting tasks to executors, in their order. A job without room holds up no other."""
         if not self._shelves.count(State.WAITING):
             return
+        open_: dict[Codec, list[Executor]] = {}
         full: set[int] = set()
         for lease in self._shelves[State.WAITING]:
             job = lease.job
             assert job is not None
             if job.number in full:
                 continue
-            executor = self._choose(lease, now_s)
+            codec = job.environment.codec
+            if codec not in open_:
+                if self._hiring.unserved(codec):
+                    self._hiring.fill(codec, now_s)
+                open_[codec] = [each for each in self._executors.of(codec) if each.open]
+            executor = self._choose(open_[codec], job, now_s)
             if executor is None:
                 full.add(job.number)
             else:
                 executor.put(lease, job.durations.expected_s, now_s)
                 self._do(Hand(executor.number, lease))
 
-    def _choose(self, lease: Lease, now_s: float) -> Executor | None:
-        """An idle executor; or else the one with the least work, if this task may wait behind that."""
-        assert lease.job is not None
-        codec = lease.job.environment.codec
-        if self._hiring.unserved(codec):
-            self._hiring.fill(codec, now_s)
-        open_ = [
-            each
-            for each in self._executors.of(codec)
-            if each.open and self._limits.room(each.tasks_done + len(each.leases))
-        ]
-        idle = [each for each in open_ if not each.leases]
-        if idle:
-            return idle[0] if self._executors.busy < self._executors.size else None
-        expected_s = lease.job.durations.expected_s
-        return min(
-            (each for each in open_ if each.takes(expected_s, now_s)),
-            key=lambda each: each.load_s,
-            default=None,
-        )
+    def _choose(self, open_: Sequence[Executor], job: LoadedJob, now_s: float) -> Executor | None:
+        """An idle executor; or else the one with the least work behind which a task of the job may wait."""
+        expected_s = job.durations.expected_s
+        chosen: Executor | None = None
+        for each in open_:
+            if not self._limits.room(each.tasks_done + len(each.leases)):
+                continue
+            if not each.leases:
+                return each if self._executors.busy < self._executors.size else None
+            if (chosen is None or each.load_s < chosen.load_s) and each.takes(expected_s, now_s):
+                chosen = each
+        return chosen
 
     # --- taking back --------------------------------------------------------------------------------------
 
@@ -99,7 +98,7 @@ class Dispatch:
             if len(executor.leases) < 2 or executor.recalled:
                 continue
             if all_ or now_s >= executor.overrun_s or any(lease.cancelled for lease in executor.leases):
-                executor.recalled = True
+                executor.recalled = executor.recalling = True
                 self._do(Recall(executor.number))
 
     def give_back(self, now_s: float) -> None:
@@ -108,6 +107,8 @@ class Dispatch:
             return
         if not self.slowed and all(now_s < each.overrun_s for each in self._executors):
             return
+        if any(each.recalling for each in self._executors):
+            return  # what comes out of pipes now is to go back together with the rest, in its order
         self.slowed = False
         openings: dict[Codec, int] = {}
         busy = self._executors.busy
@@ -125,8 +126,7 @@ class Dispatch:
             if job.number not in known:
                 known.add(job.number)
                 going_on = sum(1 for each in able if each.leases and now_s < each.overrun_s)
-                # Twice what is fetched ahead, so that noise moves nothing to and fro.
-                allowed[job.number] = 2 * going_on * job.durations.per_executor
+                allowed[job.number] = going_on * job.durations.most_waiting
             if openings[codec] > 0:
                 openings[codec] -= 1
             elif allowed[job.number] > 0:

@@ -42,6 +42,7 @@ class Executor:
         dismissed_s: Since when (monotonic) it may end; infinity before.
         stopping_since_s: Since when its running task, of a cancelled job, is to stop; infinity: not to stop.
         recalled: Whether what waits behind its running task was taken back.
+        recalling: Whether it is not known yet what that was.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Executor:
     dismissed_s: float = float("inf")
     stopping_since_s: float = float("inf")
     recalled: bool = False
+    recalling: bool = False
 
     @property
     def head(self) -> Lease | None:

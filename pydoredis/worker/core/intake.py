@@ -165,9 +165,8 @@ class Intake:
             lease.drop()
             self._say(logging.INFO, f"dropped task {lease.block} of job {lease.task.job}: the job is over")
             return
-        where = f"queue {lease.keys.queue}, job {lease.task.job}"
         if lease.task.problem:
-            self._say(logging.WARNING, f"{where}: {lease.task.problem}")
+            self._say(logging.WARNING, f"{_where(lease)}: {lease.task.problem}")
             self.fail(lease, f"the task cannot be run: {lease.task.problem}")
             return
         if value == KNOWN:
@@ -179,7 +178,7 @@ class Intake:
             try:
                 job = self._jobs.find(lease.env, value)
             except RemoteProtocolError as error:
-                self._say(logging.WARNING, f"{where}: {error}")
+                self._say(logging.WARNING, f"{_where(lease)}: {error}")
                 self.fail(lease, f"the job environment cannot be used: {error}")
                 return
         if job is None:
@@ -211,6 +210,10 @@ class Intake:
 
     def _say(self, level: int, text: str) -> None:
         self._do(Log(level, text))
+
+
+def _where(lease: Lease) -> str:
+    return f"queue {lease.keys.queue}, job {lease.task.job}"
 
 
 def _marked_task(taken: TakenTask, problem: str) -> Task:

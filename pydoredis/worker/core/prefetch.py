@@ -12,6 +12,10 @@ PIPE_AHEAD_S = 0.005
 AGENT_AHEAD_S = 0.02
 """Seconds of work per executor that wait in the agent: a few round trips to a Redis nearby."""
 
+SURPLUS_S = 0.1
+"""Seconds of work per executor that may wait in the agent before some goes back: more than is fetched ahead,
+so that noise moves nothing to and fro."""
+
 PATIENCE_S = 0.03
 """A task that runs so much longer than it was expected to holds up what waits behind it."""
 
@@ -31,13 +35,15 @@ class Durations:
         self._mean_s: float | None = None
         self._last_s = 0.0
 
-    def note(self, seconds: float) -> None:
-        """A task of the job took so long in its executor."""
+    def note(self, seconds: float) -> bool:
+        """A task of the job took so long in its executor; whether what waits here may be too much now."""
+        longer = seconds > 2 * (self.expected_s or 0.0)
         self._last_s = seconds
         if self._mean_s is None:
             self._mean_s = seconds
         else:
             self._mean_s += _WEIGHT * (seconds - self._mean_s)
+        return longer and self.most_waiting < MAX_IN_AGENT
 
     @property
     def expected_s(self) -> float | None:
@@ -54,3 +60,9 @@ class Durations:
         if expected_s is None:
             return 0
         return min(MAX_IN_AGENT, int(AGENT_AHEAD_S / max(expected_s, 1e-6)))
+
+    @property
+    def most_waiting(self) -> int:
+        """How many tasks of the job may stay in the agent for each executor that gets on with its work."""
+        # By the mean: a single task that was long because the machine was busy sends nothing back.
+        return int(SURPLUS_S / max(self._mean_s or 0.0, 1e-6))

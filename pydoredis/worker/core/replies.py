@@ -81,7 +81,7 @@ class Replies:
                     self._say(logging.WARNING, f"{task} lapsed: it may be resubmitted")
                 claim.lapsed = True
             elif beat == "cancelled":
-                claim.cancelled = True
+                claim.cancel()
             elif beat == "restored":
                 text = f"start key of {task} was deleted by another client; put back"
                 self._say(logging.WARNING, text)
@@ -109,10 +109,8 @@ class Replies:
                 refused = True
                 continue
             claim.finish()
-            task = f"task {claim.block} of job {claim.task.job}"
-            if outcome == "published":
-                self._say(logging.DEBUG, f"published {task}")
-            else:
+            if outcome != "published":
+                task = f"task {claim.block} of job {claim.task.job}"
                 self._say(logging.INFO, f"result of {task} dropped: {outcome}")
         if refused:
             reason = "it does not take results just now"
@@ -122,8 +120,8 @@ class Replies:
     def _given_back(self, command: commands.GiveBack, reply: Sequence[str], now_s: float) -> None:
         for claim, outcome in zip(command.claims, reply, strict=True):
             assert isinstance(claim, Lease)
-            level = logging.DEBUG if claim.quiet else logging.INFO
-            self._say(level, f"task {claim.block} of job {claim.task.job}: {outcome}")
+            if not claim.quiet:
+                self._say(logging.INFO, f"task {claim.block} of job {claim.task.job}: {outcome}")
             claim.finish()
         self._conversation.changed()  # the server tells us of others' pushes alone
 

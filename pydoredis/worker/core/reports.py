@@ -88,10 +88,7 @@ class Reports:
         lease = self._answered(event.executor, event.task, now_s)
         if lease is None or lease.job is None:
             return
-        durations = lease.job.durations
-        expected_s = durations.expected_s or 0.0
-        durations.note(event.seconds)
-        if event.seconds > 2 * expected_s:
+        if lease.job.durations.note(event.seconds):
             self._dispatch.slowed = True
         if len(event.result) > wire.MAX_MESSAGE:
             size = len(event.result)
@@ -132,6 +129,7 @@ class Reports:
     def _recalled(self, event: events.Recalled, now_s: float) -> None:
         executor = self._executors.get(event.executor)
         if executor is not None:
+            executor.recalling = False
             for lease in reversed(executor.take_back(set(event.tasks))):
                 lease.wait(first=True)
 

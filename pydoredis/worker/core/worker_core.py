@@ -164,9 +164,11 @@ class WorkerCore:
         for lease in self.shelves[State.DELAYED]:
             if now_s >= lease.due_s or lease.cancelled:
                 lease.wait(first=not lease.cancelled)
-        for lease in self.shelves[State.WAITING]:
-            if lease.cancelled:
-                lease.drop()
+        if self.shelves.some_cancelled:
+            for lease in self.shelves[State.WAITING]:
+                if lease.cancelled:
+                    lease.drop()
+            self.shelves.some_cancelled = any(lease.cancelled for lease in self.shelves)
         if self._shutdown.begun:
             self._let_go(now_s)
         else:
