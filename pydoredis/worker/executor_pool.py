@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import selectors
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydoredis.settings import ConnectionSettings
 from pydoredis.worker import engines
+from pydoredis.worker.answer_reader import AnswerReader
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.executor_handle import ExecutorHandle
-from pydoredis.worker.frames import Failed, FrameError, FromExecutor, Interrupted, Request, Result
+from pydoredis.worker.frames import FrameError
+from pydoredis.worker.pipe_watch import PipeWatch
 from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.value_requests import ValueRequests
 
@@ -51,18 +52,16 @@ class ExecutorPool:
         threads: int,
         printed: Callable[[OutputLine], None],
     ) -> None:
-        self._selector = selector
+        self._watch = PipeWatch(selector)
         self._r_engine = r_engine
         self._threads = threads
-        self._printed = printed
         self._handles: dict[int, ExecutorHandle] = {}
         self._values = ValueRequests(connection, wake)
+        self._answers = AnswerReader(self._values, printed)
         self._touched: dict[int, None] = {}  # those to be flushed
         self._heard: dict[int, None] = {}  # those that have something to say
         self._dying: dict[int, float] = {}  # those that must have ended at this time (monotonic)
         self._lost: list[ExecutorHandle] = []  # those that were killed and do not end
-
-    # --- what the core wants ------------------------------------------------------------------------------
 
     def hand(self, executor: int, lease: Lease) -> None:
         """Line up a task for an executor; `flush` sends it."""
@@ -77,7 +76,7 @@ class ExecutorPool:
             handle = self._handles.get(number)
             if handle is not None:
                 handle.flush()
-                self._watch_writing(handle)
+                self._watch.writing(handle)
         self._touched.clear()
 
     def carry_out(self, instruction: instructions.Instruction) -> events.Event | None:
@@ -98,11 +97,11 @@ class ExecutorPool:
                 return self._recall(handle)
             case instructions.Interrupt():
                 handle.interrupt()
-                self._watch_writing(handle)
+                self._watch.writing(handle)
             case instructions.Kill(_, reason):
                 self._kill(handle, reason)
             case instructions.Dismiss():
-                self._unregister(handle.task_fd)
+                self._watch.end_tasks(handle)
                 handle.dismiss()
             case instructions.Look():
                 return events.Place(number, handle.place_since_s())
@@ -117,26 +116,23 @@ class ExecutorPool:
         except OSError as error:
             return events.HireFailed(number, str(error))
         self._handles[number] = handle
-        self._selector.register(handle.answer_fd, selectors.EVENT_READ, handle)
-        self._selector.register(handle.output.pipe, selectors.EVENT_READ, handle)
+        self._watch.begin(handle)
         return events.Hired(number, handle.pid)
 
     def _recall(self, handle: ExecutorHandle) -> events.Event:
         """Take back what an executor has not begun; nothing if it has taken wrong tokens: it is ended."""
-        leases: list[Lease] = []
         try:
             leases = handle.recall()
         except FrameError as error:
+            leases = []
             self._break_off(handle, error)
-        self._watch_writing(handle)
+        self._watch.writing(handle)
         return events.Recalled(handle.number, [lease.number for lease in leases])
 
     def _kill(self, handle: ExecutorHandle, reason: str) -> None:
         handle.kill(reason)
         self._dying.setdefault(handle.number, time.monotonic() + KILL_PATIENCE_S)
         self._heard[handle.number] = None
-
-    # --- what executors do --------------------------------------------------------------------------------
 
     @property
     def due_s(self) -> float:
@@ -150,7 +146,7 @@ class ExecutorPool:
         handle: ExecutorHandle = key.data
         if mask & selectors.EVENT_WRITE:
             handle.flush()
-            self._watch_writing(handle)
+            self._watch.writing(handle)
         else:
             self._heard[handle.number] = None
 
@@ -164,7 +160,7 @@ class ExecutorPool:
             asker = self._handles.get(number)
             if asker is not None:
                 asker.answer(request, status, value)
-                self._watch_writing(asker)
+                self._watch.writing(asker)
 
     def collect(self, now_s: float) -> list[events.Event]:
         """What executors did since the last call; a death after all else that was left to read."""
@@ -182,61 +178,27 @@ class ExecutorPool:
 
     def _hear(self, handle: ExecutorHandle) -> list[events.Event]:
         ended = handle.died()
-        answers: list[FromExecutor] = []
-        broken: EOFError | FrameError | None = None
-        try:
-            for answer in handle.answers():
-                answers.append(answer)  # noqa: PERF402 - what came before an error counts
-        except (EOFError, FrameError) as error:
-            broken = error
-        # In this order: what a body printed is in the pipe before its answer is.
-        self._print(handle.printed())
-        happened: list[events.Event] = []
-        try:
-            for answer in answers:
-                happened += self._accept(handle, answer)
-        except FrameError as error:
-            broken = error
+        happened, broken = self._answers.read(handle)
         if handle.output.pipe.ended:
-            self._unregister(handle.output.pipe.fileno())
+            self._watch.end_output(handle)
         if isinstance(broken, FrameError):
             self._break_off(handle, broken)
         elif isinstance(broken, EOFError):
             # Nobody is left who could answer. A process that dies has given up its memory before it closes
             # its pipes, so the rest takes no time.
-            self._unregister(handle.answer_fd)
+            self._watch.end_answers(handle)
             self._dying.setdefault(handle.number, time.monotonic() + LAST_MOMENTS_S)
         if ended or handle.died():
-            self._print(handle.printed())
+            self._answers.print_rest(handle)
             happened.append(self._bury(handle))
         return happened
-
-    def _accept(self, handle: ExecutorHandle, answer: FromExecutor) -> Iterator[events.Event]:
-        """What an answer means to the core.
-
-        Raises:
-            FrameError: If it does not fit what the executor has been given.
-        """
-        if isinstance(answer, Result | Failed | Interrupted):
-            self._print(handle.output.end_of_task(answer.task))
-        elif isinstance(answer, Request):
-            self._values.ask(handle.number, answer)
-        event = handle.accept(answer)
-        if event is not None:
-            yield event
-
-    def _print(self, lines: Iterable[OutputLine]) -> None:
-        for line in lines:
-            self._printed(line)
 
     def _break_off(self, handle: ExecutorHandle, error: FrameError) -> None:
         """End an executor that does not keep to the protocol: nothing that it says can be trusted."""
         if handle.killed_for is None:
             log.error("executor %d does not keep to the frame protocol: %s", handle.pid, error)
-        self._unregister(handle.answer_fd)
+        self._watch.end_answers(handle)
         self._kill(handle, f"broke the frame protocol: {error}")
-
-    # --- their end ----------------------------------------------------------------------------------------
 
     def _give_up(self, handle: ExecutorHandle) -> list[events.Event]:
         """A process has not ended in its time."""
@@ -258,8 +220,7 @@ class ExecutorPool:
         )
         del self._handles[handle.number]
         self._dying.pop(handle.number, None)
-        for fd in (handle.answer_fd, handle.output.pipe.fileno(), handle.task_fd):
-            self._unregister(fd)
+        self._watch.end(handle)
         handle.close()
         return died
 
@@ -267,29 +228,20 @@ class ExecutorPool:
         """Let all executors end; kill those that take too long."""
         handles = list(self._handles.values())
         for handle in handles:
-            for fd in (handle.answer_fd, handle.output.pipe.fileno(), handle.task_fd):
-                self._unregister(fd)
+            self._watch.end(handle)
             handle.dismiss()
-        deadline_s = time.monotonic() + DISMISS_TIMEOUT_S
-        for handle in handles:
-            if not handle.process.wait(deadline_s - time.monotonic()):
-                handle.kill("did not end by itself")
-        deadline_s = time.monotonic() + KILL_PATIENCE_S
-        for handle in handles:
-            if not handle.process.wait(deadline_s - time.monotonic()):
-                log.error("executor %d does not end although it was killed: left to the system", handle.pid)
-            handle.close()
+        _await_ends(handles)
         self._values.close()
 
-    def _watch_writing(self, handle: ExecutorHandle) -> None:
-        if handle.task_fd < 0:
-            return
-        registered = handle.task_fd in self._selector.get_map()
-        if handle.wants_to_write and not registered:
-            self._selector.register(handle.task_fd, selectors.EVENT_WRITE, handle)
-        elif registered and not handle.wants_to_write:
-            self._selector.unregister(handle.task_fd)
 
-    def _unregister(self, fd: int) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(fd)
+def _await_ends(handles: Sequence[ExecutorHandle]) -> None:
+    """Wait until processes have ended that were told to; kill those that take too long."""
+    deadline_s = time.monotonic() + DISMISS_TIMEOUT_S
+    for handle in handles:
+        if not handle.process.wait(deadline_s - time.monotonic()):
+            handle.kill("did not end by itself")
+    deadline_s = time.monotonic() + KILL_PATIENCE_S
+    for handle in handles:
+        if not handle.process.wait(deadline_s - time.monotonic()):
+            log.error("executor %d does not end although it was killed: left to the system", handle.pid)
+        handle.close()

@@ -40,6 +40,60 @@ login or our scripts. A new connection finds out, waits, and loads the scripts a
 _CODE: Final = re.compile(r"(?:ERR Error running script .*: -)?([A-Z]+)")
 
 
+class _Batch:
+    """Commands that are under way, and the replies that have come."""
+
+    def __init__(self, number: int, wanted: int) -> None:
+        self.number = number
+        self._wanted = wanted
+        self._replies: list[Any] = []
+
+    def take(self, reply: Any) -> Replied | None:
+        """The next reply has come; all of them once they are there."""
+        self._replies.append(reply)
+        return Replied(self.number, self._replies) if len(self._replies) == self._wanted else None
+
+
+def _is_useless(connector: Connector, text: str) -> bool:
+    """Whether an error reply says that this connection is of no use (any more)."""
+    found = _CODE.match(text)
+    if found is None:
+        return False
+    if endpoints.is_wrong_server(ResponseError(found[1])):
+        connector.distrust()
+        return True
+    return found[1] in _UNPREPARED
+
+
+class _Interest:
+    """Has a selector look for what a channel waits for.
+
+    Args:
+        selector: The loop's.
+        owner: What the selector is to name.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, owner: object) -> None:
+        self._selector = selector
+        self._owner = owner
+        self._mask = 0
+
+    def update(self, channel: Channel) -> None:
+        """A channel is new, or may wait for something else now."""
+        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.wants_write else 0)
+        if not self._mask:
+            self._selector.register(channel, mask, self._owner)
+        elif mask != self._mask:
+            self._selector.modify(channel, mask, self._owner)
+        self._mask = mask
+
+    def end(self, channel: Channel) -> None:
+        """It is about to be closed."""
+        if self._mask:
+            self._selector.unregister(channel)
+        self._mask = 0
+
+
 class Link:
     """A connection to Redis that is made again whenever it is lost.
 
@@ -66,7 +120,7 @@ class Link:
     ) -> None:
         self._address = connection.safe_url
         self._connector = Connector(connection, scripts, timeout_s)
-        self._selector = selector
+        self._interest = _Interest(selector, self)
         self._wake = wake
         self._timeout_s = timeout_s
         self._closed = False
@@ -76,10 +130,7 @@ class Link:
         self._pause = Backoff()
         self._opened_s = 0.0
         self._useful = False
-        self._mask = 0
-        self._batch: int | None = None
-        self._wanted = 0
-        self._replies: list[Any] = []
+        self._batch: _Batch | None = None
         self._fault: StoreUnavailable | None = None
 
     @property
@@ -119,13 +170,13 @@ class Link:
         if not commands:
             raise ValueError("a batch without commands has no reply")
         self._channel.send(commands)
-        self._batch, self._wanted = batch, len(commands)
+        self._batch = _Batch(batch, len(commands))
         try:
             self._channel.write()
         except OSError as error:
             self._fault = self._unavailable(str(error))
         else:
-            self._watch(self._channel)
+            self._interest.update(self._channel)
 
     def reconnect(self, reason: str) -> None:
         """Give up the connection, if there is one, and make another: this server does not do what it is asked
@@ -154,7 +205,7 @@ class Link:
                 events.append(event)
             if isinstance(event, Lost):
                 return events
-        self._watch(channel)
+        self._interest.update(channel)
         return events
 
     def tick(self, now_s: float) -> list[Event]:
@@ -197,27 +248,15 @@ class Link:
             if reply[0] != b"invalidate":
                 return None
             return Invalidated(None if reply[1] is None else tuple(reply[1]))
-        if isinstance(reply, hiredis.ReplyError) and self._is_useless(str(reply)):
+        if isinstance(reply, hiredis.ReplyError) and _is_useless(self._connector, str(reply)):
             return self._lose(self._connector.refusal(str(reply)))
         if self._batch is None:
             return self._lose(self._unavailable("a reply came that nobody has asked for"))
-        self._replies.append(reply)
-        if len(self._replies) < self._wanted:
-            return None
-        event = Replied(self._batch, self._replies)
-        self._batch, self._replies, self._useful = None, [], True
-        self._pause.reset()  # the connection was of use
-        return event
-
-    def _is_useless(self, text: str) -> bool:
-        """Whether an error reply says that this connection is of no use (any more)."""
-        found = _CODE.match(text)
-        if found is None:
-            return False
-        if endpoints.is_wrong_server(ResponseError(found[1])):
-            self._connector.distrust()
-            return True
-        return found[1] in _UNPREPARED
+        replied = self._batch.take(reply)
+        if replied is not None:
+            self._batch, self._useful = None, True
+            self._pause.reset()  # the connection was of use
+        return replied
 
     # --- the connection -----------------------------------------------------------------------------------
 
@@ -230,14 +269,14 @@ class Link:
             return [self._lose(outcome)]
         self._channel = outcome.channel
         self._opened_s = time.monotonic()
-        self._watch(outcome.channel)
+        self._interest.update(outcome.channel)
         return [Connected(outcome.run_id, outcome.version, outcome.tracking, outcome.shas)]
 
     def _lose(self, error: StoreUnavailable | ConfigError) -> Lost:
         """Drop the connection, if there is one; see to it that the next attempt comes in its time."""
         now_s = time.monotonic()
         steady = self._channel is not None and now_s - self._opened_s >= _STEADY_S
-        lost = Lost(self._batch, error)
+        lost = Lost(None if self._batch is None else self._batch.number, error)
         if steady or self._useful:
             self._pause.reset()
         if not steady:
@@ -247,20 +286,10 @@ class Link:
 
     def _drop(self) -> None:
         if self._channel is not None:
-            if self._mask:
-                self._selector.unregister(self._channel)
+            self._interest.end(self._channel)
             self._channel.close()
-        self._channel, self._mask, self._fault = None, 0, None
-        self._batch, self._replies, self._useful = None, [], False
-
-    def _watch(self, channel: Channel) -> None:
-        """Have the selector look for what the channel waits for."""
-        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.wants_write else 0)
-        if not self._mask:
-            self._selector.register(channel, mask, self)
-        elif mask != self._mask:
-            self._selector.modify(channel, mask, self)
-        self._mask = mask
+        self._channel, self._fault = None, None
+        self._batch, self._useful = None, False
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
         return StoreUnavailable(self._address, reason)

@@ -8,7 +8,6 @@ called again at `due_s` if nothing happens before.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 
 from pydoredis.protocol.keys import QueueKeys
@@ -21,7 +20,7 @@ from pydoredis.worker.core.crash_recovery import CrashRecovery
 from pydoredis.worker.core.dispatch import Dispatch
 from pydoredis.worker.core.executors import Executors
 from pydoredis.worker.core.hiring import Hiring
-from pydoredis.worker.core.instructions import Instruction, Log, Serving, Stop, Todo
+from pydoredis.worker.core.instructions import Instruction, Serving, Todo
 from pydoredis.worker.core.intake import Intake, Refusal
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Shelves, State
@@ -32,6 +31,7 @@ from pydoredis.worker.core.replies import Replies
 from pydoredis.worker.core.reports import Reports
 from pydoredis.worker.core.requests import Requests
 from pydoredis.worker.core.shutdown import Shutdown
+from pydoredis.worker.core.stopping import Stopping
 from pydoredis.worker.core.supervision import START_TIMEOUT_S, Supervision
 
 
@@ -93,8 +93,11 @@ class WorkerCore:
             *(self.executors, self._hiring, self._supervision, self._dispatch, self._intake),
             *(self._crash_recovery, self._refusals, self._shutdown, do),
         )
+        self._stopping = Stopping(
+            *(self._shutdown, self.shelves, self.executors, self._hiring, self._intake, self._supervision),
+            *(self._membership, self._conversation, settings.iter, do),
+        )
         self._serving = False
-        self._stopped = False
         self._gathering_until_s = float("inf")
 
     def _present(self) -> Presence:
@@ -131,7 +134,7 @@ class WorkerCore:
 
     def due_s(self, now_s: float) -> float:
         """When (monotonic) to call `receive` if nothing happens before; infinity for never."""
-        if self._stopped:
+        if self._stopping.done:
             return now_s
         delayed = min((lease.due_s for lease in self.shelves[State.DELAYED]), default=float("inf"))
         due = [self._shutdown.due_s, self._hiring.due_s, self._supervision.due_s(now_s), delayed]
@@ -154,7 +157,7 @@ class WorkerCore:
 
     def _settled(self, now_s: float) -> list[Instruction]:
         """Decide what ends, what is tried again, what is handed out, and what is said to Redis."""
-        self._begin_to_stop(now_s)
+        self._stopping.begin_if_due(now_s)
         self._instructions += self._shutdown.proceed(now_s)
         self._supervision.proceed(now_s, stopping=self._shutdown.begun)
         if not self._shutdown.begun:
@@ -170,7 +173,8 @@ class WorkerCore:
                     lease.drop()
             self.shelves.some_cancelled = any(lease.cancelled for lease in self.shelves)
         if self._shutdown.begun:
-            self._let_go(now_s)
+            self._dispatch.recall(now_s, all_=True)  # before it kills: what has not begun died of nothing
+            self._stopping.let_go()
         else:
             self._dispatch.hand_out(now_s)
             self._dispatch.recall(now_s)
@@ -178,7 +182,7 @@ class WorkerCore:
                 self._dispatch.give_back(now_s)
         self._membership.leave_if_removed(now_s)
         self._ask(now_s)
-        self._stop_if_done()
+        self._stopping.stop_if_done()
         done, self._instructions[:] = list(self._instructions), []
         return done
 
@@ -206,47 +210,6 @@ class WorkerCore:
             commands += self._membership.leave()
         if commands:
             self._conversation.ask(commands)
-
-    def _let_go(self, now_s: float) -> None:
-        """During a shutdown no task is begun any more."""
-        for state in (State.WAITING, State.DELAYED):
-            for lease in self.shelves[state]:
-                lease.give_back("head")
-        self._dispatch.recall(now_s, all_=True)
-        if self._shutdown.cold:
-            for executor in self.executors:
-                if not executor.ending:
-                    self._supervision.kill(executor, "shutdown")
-
-    def _begin_to_stop(self, now_s: float) -> None:
-        """Stop if nothing works, or if enough is done."""
-        if self._hiring.failure is not None:
-            self._shutdown.hurry()
-        if self._intake.tasks_left is not None and self._intake.tasks_left <= 0 and not self._shutdown.begun:
-            text = f"done: {self._settings.iter} tasks per worker"
-            self._instructions.append(Log(logging.INFO, text))
-            self._shutdown.begin(now_s)
-
-    def _stop_if_done(self) -> None:
-        """Whether a shutdown, for whatever reason, is complete."""
-        if not self._shutdown.begun or self._stopped:
-            return
-        undelivered = 0
-        if self._shutdown.cold and self._conversation.away:
-            undelivered = len(self.shelves)
-            if undelivered:
-                text = f"Redis is away: {undelivered} tasks and results could not be brought back"
-                self._instructions.append(Log(logging.ERROR, text))
-        elif len(self.shelves):
-            return
-        elif self._membership.joined and not self._membership.left:
-            if not self._conversation.away:
-                return
-            text = "the worker counts of the queues are too high now: Redis is away"
-            self._instructions.append(Log(logging.WARNING, text))
-        self._stopped = True
-        stop = self._hiring.failure or Stop()
-        self._instructions.append(dataclasses.replace(stop, undelivered=undelivered))
 
     # --- Redis and signals --------------------------------------------------------------------------------
 
