@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pydoredis.settings import ConnectionSettings
@@ -226,15 +226,14 @@ class ExecutorPool:
 
     def close(self) -> None:
         """Let all executors end; kill those that take too long."""
-        handles = list(self._handles.values())
-        for handle in handles:
+        for handle in self._handles.values():
             self._watch.end(handle)
             handle.dismiss()
-        _await_ends(handles)
+        _await_ends(self._handles.values())
         self._values.close()
 
 
-def _await_ends(handles: Sequence[ExecutorHandle]) -> None:
+def _await_ends(handles: Collection[ExecutorHandle]) -> None:
     """Wait until processes have ended that were told to; kill those that take too long."""
     deadline_s = time.monotonic() + DISMISS_TIMEOUT_S
     for handle in handles:
