@@ -1,4 +1,4 @@
-"""What one task costs Redis while many agents wait for it: commands, processor, and the time until it is taken.
+"""What one task costs Redis while many agents wait: commands, processor, and the time until it is taken.
 
     python -m benchmarks.idle_agents [--agents 1 50 200] [--tasks 200]
 

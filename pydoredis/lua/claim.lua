@@ -48,7 +48,7 @@ local function look_up(env)
         return length
     end
     length = redis.pcall('STRLEN', env)
-    if type(length) ~= 'number' or length == 0 and call('EXISTS', env) == 0 then
+    if type(length) ~= 'number' or call('EXISTS', env) == 0 then
         length = -1
     end
     local kind, value = 3, ''
@@ -87,7 +87,7 @@ local function has_room(env)
         free = free - 1
         return true
     end
-    if env and (ahead[env] or 0) > 0 then
+    if (ahead[env] or 0) > 0 then
         ahead[env], ahead_left = ahead[env] - 1, ahead_left - 1
         return true
     end
