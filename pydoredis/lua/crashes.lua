@@ -16,9 +16,6 @@ if ARGV[4] ~= '' and redis.call('HSETNX', crashes, ARGV[4], '') == 1 then
     redis.call('EXPIRE', crashes, ARGV[7])
 end
 local found = {}
-if redis.call('EXISTS', crashes) == 0 then
-    return found
-end
 
 local function look_up(iterations, fields)
     local values = redis.call('HMGET', crashes, unpack(fields))

@@ -28,7 +28,11 @@ ROOT = Path(__file__).parents[2]
 
 QUICK = {
     "read_task.lua": ("tests/store/test_read_task.py",),
-    "lua": ("tests/store/test_agent_commands.py", "tests/store/test_store.py"),
+    "lua": (
+        "tests/store/test_script_guards.py",
+        "tests/store/test_agent_commands.py",
+        "tests/store/test_store.py",
+    ),
     "core": (
         *(
             f"tests/worker/core/test_{name}.py"

@@ -1,16 +1,19 @@
-"""Each condition of the agent's scripts, where nothing else depends on it (`python -m tests.model.mutations`)."""
+"""Conditions of the scripts on which nothing else depends (`python -m tests.model.mutations`)."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 
 import pytest
 import redis
 
+from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store.job import JobStore
 from tests.agent_store import HERE, AgentStore
 from tests.redis_process import needs_server
 from tests.store.test_agent_commands import JOB, KEYS, make_claim
@@ -47,6 +50,34 @@ class TestAnnounce:
             assert redis_client.get(KEYS.count) == b"2"
             second.announce()
             assert redis_client.get(KEYS.count) == b"5"
+
+    def test_where_there_is_no_count_none_is_made(
+        self, store: AgentStore, redis_url: str, redis_client: redis.Redis
+    ) -> None:
+        self.die(store, redis_url, redis_client)
+        redis_client.delete(KEYS.count)
+        store.execute(commands.Sweep(KEYS))
+        assert redis_client.hkeys(KEYS.agents) == [b"agent"]
+        assert not redis_client.exists(KEYS.count)
+
+    def test_what_was_set_aside_goes_with_a_queue_that_was_removed(
+        self, store: AgentStore, redis_url: str, redis_client: redis.Redis
+    ) -> None:
+        self.die(store, redis_url, redis_client)
+        redis_client.delete(KEYS.live)
+        store.execute(commands.Sweep(KEYS))
+        assert not redis_client.exists(KEYS.aside("other"), "Q")
+
+    def die(self, store: AgentStore, redis_url: str, redis_client: redis.Redis) -> None:
+        """Another agent dies with a task that it has set aside."""
+        store.announce(open=True)
+        redis_client.rpush("Q", b"just text")
+        other = dataclasses.replace(HERE, id="other", workers=3)
+        with AgentStore(ConnectionSettings(redis_url), [KEYS], other) as dead:
+            dead.announce()
+            dead.take(1)
+        assert redis_client.exists(KEYS.aside("other"))
+        redis_client.delete(KEYS.agent("other"))
 
 
 class TestBeat:
@@ -115,3 +146,76 @@ class TestClaim:
         redis_client.rpush("Q", *small, *large)
         assert [task.payload for task in store.take(9).tasks] == [*small, *large[:2]]
         assert redis_client.lrange("Q", 0, -1) == large[2:]
+
+
+class TestCrashes:
+    def test_deaths_on_a_task_of_one_iteration_are_told_once(self, store: AgentStore) -> None:
+        (crash,) = store.count_crash(make_claim(7), 7, "killed by SIGKILL")
+        assert (crash.iteration, crash.deaths) == (7, 1)
+
+
+class TestGiveBack:
+    @pytest.mark.parametrize(("end", "order"), [("head", [b"task", b"other"]), ("tail", [b"other", b"task"])])
+    def test_to_one_end_or_the_other(
+        self,
+        store: AgentStore,
+        redis_client: redis.Redis,
+        marked: Claim,
+        end: commands.End,
+        order: list[bytes],
+    ) -> None:
+        redis_client.rpush("Q", b"other")
+        assert store.give_back([marked], end) == ["given-back"]
+        assert redis_client.lrange("Q", 0, -1) == order
+
+    def test_what_lapsed_and_was_not_resubmitted(
+        self, store: AgentStore, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        marked.lapsed = True
+        assert store.give_back([marked], "head") == ["given-back"]
+
+    def test_not_what_lapsed_by_a_beat_whose_reply_was_lost(
+        self, store: AgentStore, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        redis_client.delete(marked.alive)
+        assert store.beat([marked]) == ["lapsed"]
+        marked.lapsed = False
+        redis_client.delete(marked.start)  # it was submitted again
+        assert store.give_back([marked], "head") == ["resubmitted"]
+
+
+class TestFault:
+    @pytest.fixture
+    def job(self, redis_url: str) -> Iterator[JobStore]:
+        with contextlib.closing(JobStore(ConnectionSettings(redis_url), KEYS, JOB)) as job:
+            yield job
+
+    def test_a_dead_worker_loses_its_task(
+        self, job: JobStore, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        assert not job.take_from_dead(marked.tag, b"task"), "it is alive"
+        redis_client.delete(marked.alive)
+        assert job.take_from_dead(marked.tag, b"task")
+        assert redis_client.lrange("Q", 0, -1) == [b"task"]
+        assert not job.take_from_dead(marked.tag, b"task"), "it has nothing any more"
+        assert redis_client.llen("Q") == 1
+
+    def test_a_task_that_is_given_up_is_not_submitted_again(
+        self, job: JobStore, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        redis_client.delete(marked.alive)
+        assert job.take_from_dead(marked.tag, None)
+        assert not redis_client.exists("Q", marked.start)
+
+
+class TestMark:
+    def test_not_what_is_not_set_aside_any_more(self, store: AgentStore, redis_client: redis.Redis) -> None:
+        redis_client.set(KEYS.env(JOB), b"environment")
+        claim = make_claim(1)
+        store.execute(commands.Mark(claim))
+        assert not redis_client.exists(claim.start, claim.alive)
+
+    def test_not_for_a_job_that_is_over(self, store: AgentStore, redis_client: redis.Redis) -> None:
+        claim = make_claim(1)
+        store.mark([claim])
+        assert not redis_client.exists(claim.start, claim.alive, KEYS.aside("agent"))
