@@ -44,18 +44,9 @@ end
 -- The job ID, where the elements of argsList begin, how many there are, and how many fields the message has; nil if it
 -- does not begin as a task's.
 local function read_head(message)
-    if sub(message, 1, 5) ~= 'X\n\0\0\0' then
-        return nil
-    end
-    local version, at = byte(message, 6), 15
-    if version == 3 then -- with the name of an encoding
-        local size = unpack_words('>I4', message, 15)
-        at = 19 + size
-        if size < 1 or size > 63 or find(sub(message, 19, at - 1), '[^!-~]') then
-            return nil
-        end
-    elseif version ~= 2 then
-        return nil
+    local at = 15
+    if byte(message, 6) == 3 then -- version 3, with the name of an encoding
+        at = 19 + unpack_words('>I4', message, 15)
     end
     if word(message, at) ~= LIST_WITH_NAMES or sub(message, at + 8, at + 15) ~= ONE_STRING then
         return nil

@@ -18,7 +18,7 @@ Span = tuple[int, int]
 
 SIDE_KINDS = frozenset(
     {
-        *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "latest", "over"),
+        *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "over"),
         *("published", "py"),
     }
 )
@@ -152,10 +152,6 @@ class QueueKeys:
     def batch(self, agent: str) -> str:
         """Ours: the tasks that an agent took last, for a while, should the reply be lost."""
         return self._side(f"batch:{agent}")
-
-    def latest(self, agent: str) -> str:
-        """Ours: the claims that an agent published last, for a while, should the reply be lost."""
-        return self._side(f"latest:{agent}")
 
     @property
     def over(self) -> str:

@@ -217,7 +217,7 @@ class AgentWire:
 
     def _publish(self, command: commands.Publish) -> Words:
         keys: list[str] = []
-        heads: list[Any] = [RECORD_TTL_S, GIVEN_TTL_S]
+        heads: list[Any] = [RECORD_TTL_S]
         tasks: list[Any] = []
         numbers: dict[tuple[str, bool], int] = {}
         queue = command.results[0][0].keys
@@ -230,7 +230,6 @@ class AgentWire:
                 stay_ms = 0 if ours else ALIVE_AFTER_PUBLISH_MS
                 heads += (queue.start(job, ""), queue.alive(job, ""), stay_ms)
             tasks += (number, claim.tag, claim.name, int(claim.lapsed), result)
-        keys.append(queue.latest(self._agent))
         return self._script("publish", keys, heads + tasks)
 
     def _published(self, command: commands.Publish, reply: Any) -> list[str | None]:

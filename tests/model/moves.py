@@ -232,7 +232,7 @@ def keys_of(universe: Universe, world: World, name: bytes, *, long: bool) -> lis
             if b" host %b pid " % name in key:
                 found.append(key)
         elif key.endswith(b":agent:" + name) or (
-            long and (key.endswith((b":batch:" + name, b":latest:" + name)) or b" claim %b " % name in key)
+            long and (key.endswith(b":batch:" + name) or b" claim %b " % name in key)
         ):
             found.append(key)
     return found

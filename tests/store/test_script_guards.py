@@ -219,3 +219,26 @@ class TestMark:
         claim = make_claim(1)
         store.mark([claim])
         assert not redis_client.exists(claim.start, claim.alive, KEYS.aside("agent"))
+
+
+class TestPublish:
+    def test_results_stay_where_a_job_has_no_lease(
+        self, store: AgentStore, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        marked.ours = True
+        assert store.publish((marked, b"result")) == ["published"]
+        assert redis_client.lrange(marked.out, 0, -1) == [b"result"]
+        assert redis_client.ttl(marked.out) == -1
+
+    def test_several_jobs_at_once(self, store: AgentStore, redis_client: redis.Redis, marked: Claim) -> None:
+        tag = "iters 2...3 host h pid 2 begin now"
+        ours = [Claim(KEYS, Task("J2", (n,), b"task"), tag, f"claim {n}", ours=True) for n in (2, 3)]
+        gone = Claim(KEYS, Task("J3", (1,), b"task"), tag, "claim 4", ours=True)
+        redis_client.set(ours[0].env, b"environment", ex=100)
+        store.mark(ours)
+        redis_client.set(gone.start, b"a start key")
+        results = [(ours[0], b"2"), (marked, b"1"), (gone, b"x"), (ours[1], b"3")]
+        assert store.publish(*results) == ["published", "published", "job-gone", "published"]
+        assert redis_client.lrange(ours[0].out, 0, -1) == [b"3", b"2"]
+        assert redis_client.lrange(marked.out, 0, -1) == [b"1"]
+        assert not redis_client.exists(gone.start, gone.out, ours[0].start, marked.start)
