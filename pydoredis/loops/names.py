@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _SHORT = 5
 """Names of options up to this length have neighbours that are words: `seed` and `speed`."""
@@ -12,11 +13,12 @@ _LONG = 11
 """Names of options from this length on may have two letters wrong."""
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
-    """The one of `known` names that was probably meant, if `name` is none of them but nearly one."""
-    known = sorted(known)
-    if name in known:
+@lru_cache(maxsize=1024)
+def near(name: str, names: frozenset[str]) -> str | None:
+    """The one of `names` that was probably meant, if `name` is none of them but nearly one."""
+    if name in names:
         return None
+    known = sorted(names)
     plain = _plain(name)
     for candidate in known:
         if plain in (_plain(candidate), _plain(candidate) + "s"):

@@ -43,6 +43,7 @@ Variables: TypeAlias = Mapping[str, Source]
 """Variables of a loop whose names cannot stand in a call, as they are those of options or not Python's."""
 
 _OF_LOOPS = frozenset({*(one.name for one in fields(CombineSpec)), "errorhandling"})
+_ALL_NAMES = _OF_LOOPS | NAMES
 _ELSEWHERE = {
     "verbose": "left out: Python's logging tells what happens to a job (logger pydoredis.coordinator)"
 }
@@ -174,7 +175,7 @@ def _check_name(name: str, value: Any) -> None:
     """Refuse a variable that was probably to be an option: it would cut the loop to its own length."""
     if name in _ELSEWHERE:
         raise ConfigError(name, value, _ELSEWHERE[name])
-    if meant := near(name, _OF_LOOPS | NAMES):
+    if meant := near(name, _ALL_NAMES):
         raise ConfigError(
             name,
             value,

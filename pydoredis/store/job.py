@@ -73,7 +73,7 @@ class JobStore(SweepingStore):
 
     @cached_property
     def _client(self) -> redis.Redis:
-        return redis.Redis(connection_pool=_pool(self.connection))
+        return _client(self.connection)
 
     @cached_property
     def _result_wait(self) -> ResultWait:
@@ -239,18 +239,21 @@ class JobStore(SweepingStore):
         if head is not None:
             self._withdraw_tasks(head)
         late = cancelled or head is not None
+        names = (keys.env(job), keys.out(job), keys.published(job))
         with self._translated():
+            if not late:
+                self._client.unlink(*names)
+                return
             pipe = self._client.pipeline(transaction=True)
             if cancelled:
                 note_cancelled(pipe, keys, job)
-            pipe.unlink(keys.env(job), keys.out(job), keys.published(job))
-            if late:
-                note_over(pipe, keys, job)
-                expect_late(pipe, keys, job)
+            pipe.unlink(*names)
+            note_over(pipe, keys, job)
+            expect_late(pipe, keys, job)
             pipe.execute()
         if head is not None:
             self._withdraw_tasks(head)  # what was given back meanwhile
-        if late and (starts := [keys.start(job, tag) for tag in self._tags("start")]):
+        if starts := [keys.start(job, tag) for tag in self._tags("start")]:
             with self._translated():
                 self._client.unlink(*starts)
 
@@ -284,6 +287,12 @@ class JobStore(SweepingStore):
         with self._translated():
             found = self._client.scan_iter(match=pattern, count=_SCAN_COUNT)
             return {key.decode("utf-8", "surrogateescape")[len(prefix) :] for key in found}
+
+
+@functools.lru_cache(maxsize=8)
+def _client(connection: ConnectionSettings) -> redis.Redis:
+    """For all jobs on one server: to make a client takes longer than a command."""
+    return redis.Redis(connection_pool=_pool(connection))
 
 
 @functools.lru_cache(maxsize=8)

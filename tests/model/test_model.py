@@ -10,7 +10,7 @@ from tests.model.server import Server
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 12.0
+SECONDS = 8.0
 """Of processor time, for each scenario."""
 
 EVERY = 25
