@@ -123,6 +123,11 @@ class TestClaim:
         redis_client.rpush("Q", python_codec.task({"i": 1}))
         assert store.take(1).environments == {KEYS.env("J"): None}
 
+    def test_no_marks_for_a_job_that_is_over(self, store: AgentStore, redis_client: redis.Redis) -> None:
+        redis_client.rpush("Q", python_codec.task({"i": 1}))
+        assert len(store.take(1).tasks) == 1
+        assert not redis_client.keys("Q.*")
+
     def test_an_environment_that_is_empty(self, store: AgentStore, redis_client: redis.Redis) -> None:
         """Its tasks are answered with an error; those of a job that is over are dropped."""
         redis_client.set(KEYS.env("J"), b"")
@@ -146,6 +151,15 @@ class TestClaim:
         redis_client.rpush("Q", *small, *large)
         assert [task.payload for task in store.take(9).tasks] == [*small, *large[:2]]
         assert redis_client.lrange("Q", 0, -1) == large[2:]
+
+
+class TestBury:
+    def test_what_is_not_worth_keeping_is_not_kept(
+        self, store: AgentStore, redis_client: redis.Redis
+    ) -> None:
+        redis_client.rpush(KEYS.aside("agent"), b"payload")
+        store.execute(commands.Bury(KEYS, b"payload", keep=False))
+        assert not redis_client.exists(KEYS.aside("agent"), KEYS.dead)
 
 
 class TestCrashes:
