@@ -73,7 +73,7 @@ class JobStore(SweepingStore):
 
     @cached_property
     def _client(self) -> redis.Redis:
-        return _client(self.connection)
+        return _client(_pool(self.connection))
 
     @cached_property
     def _result_wait(self) -> ResultWait:
@@ -290,9 +290,9 @@ class JobStore(SweepingStore):
 
 
 @functools.lru_cache(maxsize=8)
-def _client(connection: ConnectionSettings) -> redis.Redis:
+def _client(pool: redis.ConnectionPool) -> redis.Redis:
     """For all jobs on one server: to make a client takes longer than a command."""
-    return redis.Redis(connection_pool=_pool(connection))
+    return redis.Redis(connection_pool=pool)
 
 
 @functools.lru_cache(maxsize=8)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
 import redis
 
+import rinterop
 from pydoredis.protocol.keys import QueueKeys
+from rinterop import values
 from tests.conftest import wait_until
 from tests.redis_process import RedisProcess
+from tests.worker import test_executor_python as python_codec
 from tests.worker.agent_process import QUEUE, Gate, Job, pass_gate, worker
 from tests.worker.test_agent import is_served, through_gate
 
@@ -161,12 +165,21 @@ def test_a_server_out_of_memory_gets_the_result_later(
 # --- taken for dead ---------------------------------------------------------------------------------------
 
 
+def who_counts_messages(body: Callable[..., Any]) -> bytes:
+    """The environment of a job whose coordinator is not one of ours: it counts messages, as R's does."""
+    fields = rinterop.loads(python_codec.environment(body))
+    assert isinstance(fields, values.List)
+    names = [str(name) for name in values.names(fields) or ()]
+    kept = [(name, value) for name, value in zip(names, fields, strict=True) if name != "coordinator"]
+    return rinterop.dumps(values.named_list(kept))
+
+
 def test_a_worker_that_stood_still_does_not_answer_what_was_resubmitted(
     redis_url: str, redis_client: redis.Redis, gate: Gate
 ) -> None:
     """A machine that sleeps: the coordinator deletes the start key and submits the task again, and a worker
     of R's runs it. Two answers would end the coordinator's loop with a result missing."""
-    job = Job(redis_client, through_gate)
+    job = Job(redis_client, who_counts_messages(through_gate))
     with worker(redis_url) as agent:
         (payload,) = job.submit(1, gate=gate.path)
         with gate.held():
@@ -186,7 +199,7 @@ def test_a_worker_that_stood_still_does_not_answer_what_was_resubmitted(
 
 
 def test_of_two_workers_of_ours_one_answers(redis_url: str, redis_client: redis.Redis, gate: Gate) -> None:
-    job = Job(redis_client, through_gate)
+    job = Job(redis_client, who_counts_messages(through_gate))
     with worker(redis_url) as sleeper:
         (payload,) = job.submit(1, gate=gate.path)
         with gate.held():
