@@ -60,16 +60,14 @@ class Conversation:
         return not self._connected or self._refused.active
 
     def connected(self, event: Connected) -> bool:
-        """There is a connection; whether it leads to another run of the server than the one before."""
+        """There is a connection; whether it leads to another run of the server than the last one."""
         self._connected = True
         self._tracking = event.tracking
         self._stale = True
-        another = bool(self._run_id) and event.run_id != self._run_id
+        another = event.run_id != self._run_id
         self._run_id = event.run_id
         if self._asked is not None:
             self._do(self._asked)
-        elif not self._refused.active:
-            self._back()
         return another
 
     def lost(self, event: Lost) -> None:
