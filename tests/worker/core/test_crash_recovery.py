@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from pydoredis.protocol.messages import Verdict
-from pydoredis.worker.core.crash_recovery import decide, verdict
+import pytest
+
+from pydoredis.protocol.claims import Crash
+from pydoredis.protocol.messages import JobEnvironment, Limits, Task, Verdict
+from pydoredis.worker.core.crash_recovery import INTERRUPTED, CrashRecovery, decide, verdict
+from pydoredis.worker.core.executors import Executor
+from pydoredis.worker.core.jobs import LoadedJob
+from pydoredis.worker.core.lease import Lease, State
+from tests.worker.core.scene import QUEUE
 
 
 def test_a_task_is_tried_again_at_once_then_later_then_never() -> None:
@@ -19,3 +26,54 @@ def test_a_task_that_is_partly_finished_stays_here() -> None:
 def test_a_verdict_names_the_cause() -> None:
     message = "the worker process died 3 times on this iteration: killed by SIGKILL"
     assert verdict(3, "killed by SIGKILL") == Verdict("crash", message)
+
+
+def test_a_verdict_on_an_iteration_that_was_interrupted() -> None:
+    message = "the iteration was interrupted once, and not because its job was cancelled"
+    assert verdict(1, INTERRUPTED) == Verdict("crash", message)
+
+
+def running(max_crashes: int | None = None, *, cancelled: bool = False) -> Lease:
+    """A task of two iterations that runs; its job may have a limit of its own."""
+    environment = JobEnvironment("cloudpickle", b"", True, Limits(max_crashes=max_crashes))
+    task = Task("J", (4, 5), b"task")
+    lease = Lease(QUEUE, task, "tag", "name", job=LoadedJob(1, "env", environment), state=State.RUNNING)
+    lease.cancelled = cancelled
+    return lease
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_an_interrupt_ends_a_task_only_if_its_job_was_cancelled(cancelled: bool) -> None:
+    lease = running(cancelled=cancelled)
+    CrashRecovery(3, 10.0).interrupted(lease, 1)
+    assert lease.state is (State.DROPPED if cancelled else State.FALLEN)
+    if not cancelled:
+        assert lease.death is not None
+        assert (lease.death.iteration, lease.death.cause) == (5, INTERRUPTED)
+
+
+@pytest.mark.parametrize(("own", "state"), [(None, State.DELAYED), (2, State.WAITING)])
+def test_a_job_may_have_a_limit_of_its_own(own: int | None, state: State) -> None:
+    lease = running(own)
+    lease.fall(4, "killed")
+    CrashRecovery(3, 10.0).counted(lease, (Crash(4, 2, "killed"),), 0.0, stopping=False)
+    assert lease.state is state
+    assert list(lease.verdicts) == ([4] if own else [])
+
+
+def test_a_task_whose_environment_is_not_known_has_the_limit_of_the_agent() -> None:
+    lease = running()
+    lease.job = None
+    lease.fall(4, "killed")
+    CrashRecovery(2, 10.0).counted(lease, (Crash(4, 2, "killed"),), 0.0, stopping=False)
+    assert list(lease.verdicts) == [4]
+
+
+@pytest.mark.parametrize("iteration", [5, None])
+def test_what_ran_for_too_long(iteration: int | None) -> None:
+    lease = running()
+    executor = Executor(1, "cloudpickle", 0.0, timed_out=True)
+    executor.leases.append(lease)
+    CrashRecovery(3, 10.0).died(executor, "time limit", iteration, blame=True)
+    assert list(lease.verdicts) == ([5] if iteration else [4, 5])
+    assert lease.state is (State.WAITING if iteration else State.ANSWERED)

@@ -290,6 +290,10 @@ def test_the_reply_to_another_request_says_nothing(scene: Scene) -> None:
     stale = dataclasses.replace(ask, request=ask.request - 1)
     scene.tell(events.Replied(stale.request, [Taken()] * len(stale.commands)))
     assert scene.asked == [ask]
+    scene.answer()
+    assert scene.core.shelves.count(State.RUNNING) == 2
+    scene.tell(events.Replied(ask.request, [Taken()] * len(ask.commands)))
+    assert scene.core.shelves.count(State.RUNNING) == 2
 
 
 def test_a_time_limit_of_each_iteration() -> None:
