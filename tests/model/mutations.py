@@ -55,6 +55,12 @@ TIME_SAVERS: dict[tuple[str, str], str] = {
         "claim.lua",
         "any_crashes[list.crashes] == nil -> true",
     ): "a batch looks once whether anything has crashed",
+    (
+        "dispatch.py",
+        "not self._shelves.count(State.WAITING) -> False",
+    ): "where nothing waits nothing is looked at",
+    ("dispatch.py", "job.number in full -> False"): "a job without room is asked about once",
+    ("dispatch.py", "codec not in open_ -> True"): "executors are looked up once for all tasks",
     ("publish.lua", "#job.numbers > 0 -> true"): "of nothing nothing is pushed: that fails, and nobody asks",
     ("claim.lua", "#taken > 0 -> true"): "a look in vain writes nothing",
     ("claim.lua", "counts[number] > 0 -> true"): "a list that stays as it is wakes nobody",

@@ -95,7 +95,7 @@ class CrashRecovery:
         elif decision == "wait" and not stopping:
             # Time may mend a machine, but not a body that interrupts itself.
             lease.delay(now_s + (0.0 if death.cause == INTERRUPTED else self._retry_pause_s))
-        elif decision != "condemn" or not self._condemned(lease, crashes):
+        elif not self._condemned(lease, crashes):
             lease.wait(first=True)
 
     def looked_up(self, lease: Lease, crashes: Sequence[Crash]) -> None:

@@ -77,3 +77,40 @@ def test_what_ran_for_too_long(iteration: int | None) -> None:
     CrashRecovery(3, 10.0).died(executor, "time limit", iteration, blame=True)
     assert list(lease.verdicts) == ([5] if iteration else [4, 5])
     assert lease.state is (State.WAITING if iteration else State.ANSWERED)
+
+
+def test_who_waits_behind_the_one_that_ran_is_not_to_blame() -> None:
+    first, second = running(), running()
+    executor = Executor(1, "cloudpickle", 0.0)
+    executor.leases.extend((first, second))
+    CrashRecovery(3, 10.0).died(executor, "killed", 4, blame=True)
+    assert (first.state, second.state) == (State.FALLEN, State.WAITING)
+
+
+@pytest.mark.parametrize(("iteration", "told", "kept"), [(5, 5, 1), (4, None, 0), (99, None, 0)])
+def test_a_death_outside_of_what_was_to_be_run_is_put_down_to_the_task(
+    iteration: int, told: int | None, kept: int
+) -> None:
+    lease = running()
+    lease.kept = [(1, b"what iteration 4 gave")]
+    executor = Executor(1, "cloudpickle", 0.0)
+    executor.leases.append(lease)
+    CrashRecovery(3, 10.0).died(executor, "killed", iteration, blame=True)
+    assert lease.death is not None
+    assert (lease.death.iteration, len(lease.kept)) == (told, kept)
+
+
+def test_deaths_on_other_iterations_do_not_count() -> None:
+    lease = running()
+    lease.fall(4, "killed")
+    crashes = (Crash(4, 1, "killed"), Crash(5, 2, "killed"))
+    CrashRecovery(3, 10.0).counted(lease, crashes, 0.0, stopping=False)
+    assert lease.state is State.RETURNING
+
+
+@pytest.mark.parametrize(("cause", "due_s"), [("killed", 60.0), (INTERRUPTED, 50.0)])
+def test_time_mends_a_machine_but_no_body_that_interrupts_itself(cause: str, due_s: float) -> None:
+    lease = running()
+    lease.fall(4, cause)
+    CrashRecovery(3, 10.0).counted(lease, (Crash(4, 2, cause),), 50.0, stopping=False)
+    assert (lease.state, lease.due_s) == (State.DELAYED, due_s)
