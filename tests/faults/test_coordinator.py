@@ -227,6 +227,7 @@ def test_the_same_program_while_workers_come_and_go(queue: Queue) -> None:
     expected: list[Any] = list(range(200))
     job = queue.foreach(x=range(200), chunk_size=2).submit(slow)
     while not job.wait(0):
+        before = job.done
         with queue.start_local_workers(2, codec="cloudpickle"):
-            job.wait(1)
+            wait_until(lambda before=before: job.wait(0) or job.done >= before + 25, "they get on", 60)  # type: ignore[misc]
     assert job.result() == expected

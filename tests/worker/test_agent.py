@@ -192,9 +192,10 @@ def test_sigterm_in_a_flow_of_short_tasks_loses_none(
         wait_until(lambda: len(job.raw_results()) > 300, "it is in full flow")
         agent.terminate()
         assert agent.wait() == 0
-    done = len(job.raw_results())
-    assert job.queued() == payloads[done:], "given back in order, none lost, none twice"
-    assert len(job.results(done)) == done
+    # Two workers are not equally far, and what one of them was slow on goes back apart from the rest.
+    answered = {int(number) for number in job.results(len(job.raw_results()))}
+    left = [payload for number, payload in enumerate(payloads, 1) if number not in answered]
+    assert sorted(job.queued()) == sorted(left), "none lost, none twice"
     assert job.keys("start") == []
 
 
