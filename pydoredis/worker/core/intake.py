@@ -19,7 +19,7 @@ from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Instruction, Log
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
-from pydoredis.worker.core.prefetch import PIPE_AHEAD_S
+from pydoredis.worker.core.prefetch import PIPE_AHEAD_S, fitting
 from pydoredis.worker.core.refusals import Refusals
 
 Environments = Mapping[str, "bytes | Literal['unread', 'known'] | None"]
@@ -96,7 +96,7 @@ class Intake:
             expected_s = job.durations.expected_s
             if expected_s is None or left <= 0:
                 continue
-            in_pipe = int(PIPE_AHEAD_S / max(expected_s, 1e-6))
+            in_pipe = fitting(PIPE_AHEAD_S, expected_s)
             running = sum(1 for each in executors if each.leases and each.leases[0].job is job)
             wanted = going_on * (in_pipe + job.durations.per_executor) - (job.held - running)
             # In batches that are worth a request: half of what may wait.

@@ -26,6 +26,11 @@ MAX_IN_AGENT = 128
 _WEIGHT = 0.2
 
 
+def fitting(span_s: float, task_s: float) -> int:
+    """How many tasks of a length fit into a time."""
+    return int(span_s / max(task_s, 1e-6))
+
+
 class Durations:
     """How long tasks of one job take on this machine."""
 
@@ -59,10 +64,10 @@ class Durations:
         expected_s = self.expected_s
         if expected_s is None:
             return 0
-        return min(MAX_IN_AGENT, int(AGENT_AHEAD_S / max(expected_s, 1e-6)))
+        return min(MAX_IN_AGENT, fitting(AGENT_AHEAD_S, expected_s))
 
     @property
     def most_waiting(self) -> int:
         """How many tasks of the job may stay in the agent for each executor that gets on with its work."""
         # By the mean: a single task that was long because the machine was busy sends nothing back.
-        return int(SURPLUS_S / max(self._mean_s or 0.0, 1e-6))
+        return 0 if self._mean_s is None else fitting(SURPLUS_S, self._mean_s)

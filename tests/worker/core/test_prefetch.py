@@ -14,6 +14,7 @@ from pydoredis.worker.core.prefetch import (
     MAX_IN_AGENT,
     MAX_IN_PIPE,
     PATIENCE_S,
+    SURPLUS_S,
     Durations,
 )
 from tests.worker.core.scene import Scene
@@ -157,3 +158,10 @@ def test_what_waits_is_bounded_in_number_and_time(seconds: list[float]) -> None:
     assert noted.expected_s is not None
     assert 0 <= noted.per_executor <= MAX_IN_AGENT
     assert noted.per_executor * noted.expected_s <= AGENT_AHEAD_S
+
+
+def test_nothing_of_a_job_that_is_not_known_stays_for_an_executor_that_is_at_work() -> None:
+    assert Durations().most_waiting == 0
+    noted = Durations()
+    noted.note(0.001)
+    assert noted.most_waiting == int(SURPLUS_S / 0.001)
