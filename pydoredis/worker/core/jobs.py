@@ -28,7 +28,6 @@ class LoadedJob:
         environment: The environment.
         durations: How long its tasks take here.
         held: How many tasks of it wait for an executor or are in the pipe of one.
-        seen: The value in which the environment was found last.
     """
 
     number: int
@@ -36,7 +35,6 @@ class LoadedJob:
     environment: JobEnvironment
     durations: Durations = field(default_factory=Durations)
     held: int = 0
-    seen: bytes = b""
 
 
 class LoadedJobs:
@@ -62,12 +60,11 @@ class LoadedJobs:
             RemoteProtocolError: If that is not a job environment.
         """
         job = self._by_key.get(key)
-        if job is not None and job.seen is value:
-            return job  # one reply brings many tasks of a job
-        if job is None or job.environment.payload != value:
-            job = LoadedJob(next(self._numbers), key, wire.decode_environment(value))
-            self._by_key[key] = job
-        job.seen = value
+        if job is not None and job.environment.payload == value:
+            self._by_key.move_to_end(key)
+            return job
+        job = LoadedJob(next(self._numbers), key, wire.decode_environment(value))
+        self._by_key[key] = job
         self._by_key.move_to_end(key)
         while len(self._by_key) > 1 and (len(self._by_key) > KEPT_JOBS or self._size_bytes() > KEPT_BYTES):
             self._by_key.popitem(last=False)
