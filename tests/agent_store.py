@@ -13,12 +13,24 @@ from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.agent_commands import Announced, Command, Taken
 from pydoredis.protocol.claims import Claim, Crash
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.messages import Task
 from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 from pydoredis.store.agent import AgentWire
 
+KEYS = QueueKeys("Q")
+JOB = "1_u_h_2026-11-23-11:45:31.773"
+_numbers = itertools.count(1)
+
 HERE = Presence("agent", "host", 1, 2, ("cloudpickle",), "3.11.7", "", "0.1")
+
+
+def make_claim(
+    *iterations: int, tag: str = "iters 1...1 host h pid 2 begin now", payload: bytes = b"task"
+) -> Claim:
+    """A claim on iterations of one job."""
+    return Claim(KEYS, Task(JOB, iterations or (1,), payload), tag, f"{tag} claim {next(_numbers)}")
 
 
 class AgentStore(Store):

@@ -18,9 +18,8 @@ from pydoredis.protocol.keys import QueueKeys, crash_cause, crash_field
 from pydoredis.settings import ConnectionSettings
 from rinterop import values
 from tests.admin.queues import job_id, mark, names, submit, task, task_tag, waiting
-from tests.agent_store import AgentStore
+from tests.agent_store import AgentStore, make_claim
 from tests.redis_process import RedisProcess
-from tests.store.test_agent_commands import make_claim
 
 MINE, OTHER = job_id(1), job_id(2)
 

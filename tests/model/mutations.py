@@ -26,6 +26,9 @@ from tests.model.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 
+ANY_ORDER = "tests/worker/core/test_any_order.py"
+CORE_TESTS = [str(path.relative_to(ROOT)) for path in (ROOT / "tests/worker/core").glob("test_*.py")]
+
 QUICK = {
     "read_task.lua": ("tests/store/test_read_task.py",),
     "lua": (
@@ -33,13 +36,8 @@ QUICK = {
         "tests/store/test_agent_commands.py",
         "tests/store/test_store.py",
     ),
-    "core": (
-        *(
-            f"tests/worker/core/test_{name}.py"
-            for name in ("endings", "prefetch", "refusals", "crash_recovery")
-        ),
-        "tests/worker/core/test_any_order.py",
-    ),
+    # Of events in any order last: that takes longest.
+    "core": (*sorted(set(CORE_TESTS) - {ANY_ORDER}), ANY_ORDER),
 }
 """Tests that run in seconds and say most of what is to be said: by name of a file, or of its folder."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -16,33 +14,8 @@ from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
-from tests.agent_store import HERE, AgentStore
+from tests.agent_store import HERE, JOB, KEYS, AgentStore, make_claim
 from tests.worker import test_executor_python as python_codec
-
-KEYS = QueueKeys("Q")
-_numbers = itertools.count(1)
-JOB = "1_u_h_2026-11-23-11:45:31.773"
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[AgentStore]:
-    with AgentStore(ConnectionSettings(redis_url), [KEYS]) as store:
-        yield store
-
-
-def make_claim(
-    *iterations: int, tag: str = "iters 1...1 host h pid 2 begin now", payload: bytes = b"task"
-) -> Claim:
-    return Claim(KEYS, Task(JOB, iterations or (1,), payload), tag, f"{tag} claim {next(_numbers)}")
-
-
-@pytest.fixture
-def marked(store: AgentStore, redis_client: redis.Redis) -> Claim:
-    """A claim on iteration 1 of a living job."""
-    redis_client.set(KEYS.env(JOB), b"environment")
-    claim = make_claim(1)
-    store.mark([claim])
-    return claim
 
 
 class TestJoining:

@@ -14,27 +14,11 @@ from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore
-from tests.agent_store import HERE, AgentStore
+from tests.agent_store import HERE, JOB, KEYS, AgentStore, make_claim
 from tests.redis_process import needs_server
-from tests.store.test_agent_commands import JOB, KEYS, make_claim
 from tests.worker import test_executor_python as python_codec
 
 pytestmark = needs_server
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[AgentStore]:
-    with AgentStore(ConnectionSettings(redis_url), [KEYS]) as store:
-        yield store
-
-
-@pytest.fixture
-def marked(store: AgentStore, redis_client: redis.Redis) -> Claim:
-    """A claim on iteration 1 of a living job."""
-    redis_client.set(KEYS.env(JOB), b"environment")
-    claim = make_claim(1)
-    store.mark([claim])
-    return claim
 
 
 class TestAnnounce:
