@@ -11,6 +11,7 @@ from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Hand, Instruction, Recall
 from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.core.lease import Shelves, State
+from pydoredis.worker.core.prefetch import SURPLUS_S
 from pydoredis.worker.core.recycling import Limits
 
 
@@ -105,7 +106,9 @@ class Dispatch:
         """Put waiting tasks back on their queues for which no executor here has time soon."""
         if not self._shelves.count(State.WAITING):
             return
-        if not self.slowed and all(now_s < each.overrun_s for each in self._executors):
+        if not self.slowed and all(
+            each.frees_within(SURPLUS_S, now_s) for each in self._executors if each.leases
+        ):
             return
         if any(each.recalling for each in self._executors):
             return  # what comes out of pipes now is to go back together with the rest, in its order
@@ -125,7 +128,7 @@ class Dispatch:
                 openings[codec] = max(0, min(idle, self._executors.size - busy))
             if job.number not in known:
                 known.add(job.number)
-                going_on = sum(1 for each in able if each.leases and now_s < each.overrun_s)
+                going_on = sum(1 for each in able if each.frees_within(SURPLUS_S, now_s))
                 allowed[job.number] = going_on * job.durations.most_waiting
             if openings[codec] > 0:
                 openings[codec] -= 1

@@ -87,10 +87,19 @@ class Executor:
             return float("inf")
         return self.head_since_s + self.leases[0].expected_s + PATIENCE_S
 
+    def frees_within(self, span_s: float, now_s: float) -> bool:
+        """Whether it is at work, on a task that is expected to end within so many seconds."""
+        return (
+            bool(self.leases)
+            and now_s < self.overrun_s
+            and self.head_since_s + self.leases[0].expected_s <= now_s + span_s
+        )
+
     def takes(self, expected_s: float | None, now_s: float) -> bool:
         """Whether one more task, expected to run so long, may wait in its pipe behind others."""
         return (
             expected_s is not None
+            and not self.recalling
             and len(self.leases) <= MAX_IN_PIPE
             and now_s < self.overrun_s
             and self.load_s + expected_s <= PIPE_AHEAD_S
@@ -101,6 +110,7 @@ class Executor:
         if not self.leases:
             self.head_since_s = now_s
         lease.hand(expected_s or 0.0)
+        self.recalled = False
         self.load_s += _load_s(lease)
         self.leases.append(lease)
 

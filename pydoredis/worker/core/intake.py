@@ -19,7 +19,7 @@ from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Instruction, Log
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
-from pydoredis.worker.core.prefetch import PIPE_AHEAD_S, fitting
+from pydoredis.worker.core.prefetch import AGENT_AHEAD_S, PIPE_AHEAD_S, fitting
 from pydoredis.worker.core.refusals import Refusals
 
 Environments = Mapping[str, "bytes | Literal['unread', 'known'] | None"]
@@ -89,7 +89,7 @@ class Intake:
         free = min(free, left)
         left -= free
         ahead: dict[str, int] = {}
-        going_on = sum(1 for each in executors if each.leases and each.open and now_s < each.overrun_s)
+        going_on = sum(1 for each in executors if each.open and each.frees_within(AGENT_AHEAD_S, now_s))
         if not going_on:
             return free, ahead
         for job in self._jobs:

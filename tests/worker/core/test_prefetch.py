@@ -90,6 +90,60 @@ def test_a_short_job_fetches_nothing_of_the_long_one_behind_it() -> None:
     assert len(scene.queue) == 18
 
 
+def test_nothing_is_fetched_for_executors_whose_tasks_are_expected_to_take_long() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("short", 40)
+    scene.pushed()
+    served(scene, 40)
+    scene.job("long", 4)
+    scene.pushed()
+    served(scene, 2, seconds=15.0)
+    assert held(scene) == 2
+    scene.job("short", 300)
+    scene.pushed()
+    scene.wait(5)
+    scene.answer()
+    assert held(scene) == 2
+    assert len(scene.queue) == 300
+
+
+def test_what_waits_goes_back_when_all_executors_begin_tasks_that_take_long() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("long", 2)
+    scene.pushed()
+    served(scene, 2, seconds=15.0)
+    scene.job("short", 1000)
+    scene.pushed()
+    served(scene, 300)
+    scene.job("long", 2)
+    scene.queue[:] = scene.queue[-2:] + scene.queue[:-2]
+    for executor, pipe in scene.pipes.items():
+        while pipe[0].task.job == "short":
+            scene.finish(executor)
+            scene.answer()
+    assert [pipe[0].task.job for pipe in scene.pipes.values()] == ["long", "long"]
+    assert held(scene) == 2
+    assert len(scene.queue) > 300
+
+
+def test_what_was_put_behind_a_recalled_task_is_recalled_too() -> None:
+    scene = Scene(workers=1)
+    scene.up()
+    scene.job("a", 300)
+    scene.pushed()
+    served(scene, 100)
+    (pipe,) = scene.pipes.values()
+    pipe[1].cancel()
+    scene.tell()
+    assert len(scene.said(instructions.Recall)) == 1
+    assert len(pipe) > 1, "others were put behind it"
+    scene.wait(PATIENCE_S + 0.02)
+    assert len(scene.said(instructions.Recall)) == 2
+    assert len(pipe) == 1
+
+
 def test_a_task_that_is_given_back_goes_to_whoever_is_free_here_first() -> None:
     scene = Scene()
     scene.up()
