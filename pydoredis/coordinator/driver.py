@@ -29,7 +29,7 @@ from pydoredis.errors import (
     StoreUnavailable,
     WorkerCrashed,
 )
-from pydoredis.protocol.codec import Declined, Item, JobCodec
+from pydoredis.protocol.codec import Arguments, Declined, Item, JobCodec
 from pydoredis.protocol.envelope_peek import head_of
 from pydoredis.protocol.keys import QueueKeys, Span
 from pydoredis.protocol.wire import decode_environment
@@ -118,8 +118,13 @@ class Driver:
         self.job = ""
         self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
-        at_hand = calls.is_at_hand()
-        self._feed: Feed = InlineFeed(calls, bind) if at_hand else ThreadFeed(calls, bind, self.waker.wake)
+        self._is_at_hand = calls.is_at_hand()
+        self._failure: Exception | None = (
+            None  # of an iterator, or of the pickling of an argument, at the start
+        )
+        self._feed: Feed = (
+            InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
+        )
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
@@ -137,21 +142,26 @@ class Driver:
     # --- life ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Store the job's environment under an ID of its own.
+        """Store the job's environment under an ID of its own, and submit the first tasks if they are at hand.
 
         Raises:
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
         """
+        first = self._first_tasks()
         try:
             workers = None
             while workers is None:
                 self.job = new_job_id()
+                payloads = self._encoded(first)
                 self._store = JobStore(self.connection, self.keys, self.job)
-                workers = self._store.open(self._environment)
+                workers = self._store.open(self._environment, payloads, if_workers=self.options.private)
         except BaseException:
             self.waker.close()
             raise
+        for arguments, payload in zip(first, payloads, strict=False):
+            self.ledger.submit(len(arguments), payload, time.monotonic())
+            self._head = self._head or head_of(payload)
         now_s = time.monotonic()
         self._window.workers = workers
         self._check_due_s = now_s + self.options.ftinterval_s
@@ -189,6 +199,8 @@ class Driver:
         if left_s <= 0:
             raise JobTimeout(self.job, self.options.timeout_s or 0.0, self._state())
         timeout_s = min(timeout_s, left_s)
+        if self._failure is not None:
+            raise self._failure
         # Users' code, in iterators and in the sink, is called outside of what is tried again without Redis.
         has_more = self._fill()
         try:
@@ -208,7 +220,8 @@ class Driver:
             if not self._outage.over(time.monotonic()):
                 return
             self._recover()
-        batch = self._exchange()
+        # When nothing was sent or read since the last look, there is nothing but to wait.
+        batch = self._exchange() if self._unsent or self._read else []
         if not batch and not has_more and not self.finished:
             batch = self._wait(timeout_s)
         self._take_in(batch)
@@ -250,6 +263,29 @@ class Driver:
             self.waker.clear()
 
     # --- sending ------------------------------------------------------------------------------------------
+
+    def _first_tasks(self) -> list[list[Arguments]]:
+        """Arguments of the tasks that go out as the job begins; none if one may have to wait for them."""
+        tasks: list[list[Arguments]] = []
+        try:
+            while self._is_at_hand and len(tasks) < self._window.room(0, 0, 0) and not self._feed.exhausted:
+                if arguments := self._feed.take(self._window.chunk(self._remaining()), 1):
+                    tasks.append(arguments)
+        except Exception as error:
+            self._failure = error
+        return tasks
+
+    def _encoded(self, tasks: Sequence[list[Arguments]]) -> list[bytes]:
+        """Their messages. Should one be impossible, `step` says so: the job has begun by then."""
+        payloads: list[bytes] = []
+        number = 1
+        try:
+            for arguments in tasks:
+                payloads.append(self.codec.encode_task(self.job, number, arguments))
+                number += len(arguments)
+        except Exception as error:
+            self._failure = error
+        return payloads
 
     def _fill(self) -> bool:
         """Make tasks while there is room and time; whether more could be made at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import platform
@@ -26,6 +27,7 @@ def new_job_id() -> str:
     return str(JobId(os.getpid(), _user(), platform.node(), when))
 
 
+@functools.cache
 def _user() -> str:
     try:
         return getpass.getuser()

@@ -201,12 +201,14 @@ class Job(Generic[V, R]):
         try:
             try:
                 with reporter(self._progress, self._total) as report:
-                    while not self._driver.finished:
+                    while True:
                         check()
                         if self._cancelled_by:
                             raise JobCancelled(self.id, self._cancelled_by)
                         self._driver.step()
                         self._tell(report)
+                        if self._driver.finished:
+                            break
                 self._driver.end()
             except BaseException:
                 self._driver.cancel()
@@ -305,13 +307,15 @@ class Stream:
         ended = False
         try:
             with reporter(self._progress, self._total) as report:
-                while not driver.finished:
+                while True:
                     driver.step()
                     if report is not None:
                         total = driver.ledger.submitted if driver.exhausted else self._total
                         report(driver.ledger.done, total)
                     while self._ready:
                         yield self._ready.popleft()
+                    if driver.finished:
+                        break
             driver.end()
             ended = True
         except DoRedisError as error:

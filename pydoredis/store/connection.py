@@ -172,23 +172,31 @@ class Store:
         if not calls:
             return []
         with self._translated():
-            replies = self._send(calls)
-            if any(isinstance(reply, NoScriptError) for reply in replies):
-                # The server was restarted or flushed its scripts: none of those that failed has run.
-                missing = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-                again = self._send([calls[n] for n in missing], load=True)
-                for n, reply in zip(missing, again, strict=True):
-                    replies[n] = reply
+            return self._run_scripts(calls)
+
+    def _run_scripts(self, calls: Sequence[Call]) -> list[Any]:
+        replies = self._send(calls)
+        # The server was restarted or flushed its scripts: none of those that failed has run.
+        missing = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if missing:
+            again = self._send([calls[n] for n in missing], load=True)
+            for n, reply in zip(missing, again, strict=True):
+                replies[n] = reply
         return replies
 
     def _send(self, calls: Sequence[Call], *, load: bool = False) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
         scripts = {script.sha: script for script, _, _ in calls if load}
-        for script in scripts.values():
-            pipe.script_load(script.source)
+        commands: list[Sequence[Any]] = [("SCRIPT", "LOAD", script.source) for script in scripts.values()]
         for script, keys, arguments in calls:
-            pipe.evalsha(script.sha, len(keys), *keys, *arguments)
-        return pipe.execute(raise_on_error=False)[len(scripts) :]
+            commands.append(("EVALSHA", script.sha, len(keys), *keys, *arguments))
+        return self._execute(commands)[len(scripts) :]
+
+    def _execute(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send commands together; an error reply stands in the place of its command."""
+        pipe = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        return pipe.execute(raise_on_error=False)
 
     def _raise_first(self, replies: Sequence[Any]) -> None:
         """Raise the first error among the replies of scripts, as ours."""

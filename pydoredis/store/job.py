@@ -19,10 +19,12 @@ from pydoredis.errors import RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, Span, TaskTag
 from pydoredis.protocol.presence import Staff
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import presence
+from pydoredis.store import line, presence
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
 from pydoredis.store.endpoints import WrongServer, connection_pool
 from pydoredis.store.late_results import SweepingStore, expect_late, note_cancelled, note_over
+from pydoredis.store.line import Line
+from pydoredis.store.packing import Packer
 from pydoredis.store.result_wait import ResultWait
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ LEASE_S = 6 * 3600
 
 ANSWER_TIMEOUT_S = 10.0
 """How long an answer may take before the connection counts as lost."""
+
+SMALL_JOB_BYTES = 64 * 1024
+"""A job that is submitted in one step: its environment and its first tasks."""
 
 STRETCH = 1000
 STRETCH_BYTES = 4 * 1024 * 1024
@@ -67,6 +72,7 @@ class JobStore(SweepingStore):
         super().__init__(connection, reconnects=0)
         self._keys = keys
         self._job = job
+        self._open_job = Script.read("open_job")
         self._collect = Script.read("collect")
         self._fault = Script.read("fault")
         self._withdraw = Script.read("withdraw")
@@ -76,39 +82,74 @@ class JobStore(SweepingStore):
         return _client(_pool(self.connection))
 
     @cached_property
+    def _line(self) -> Line:
+        return line.take(_pool(self.connection))
+
+    @cached_property
     def _result_wait(self) -> ResultWait:
         return ResultWait(_pool(self.connection), self._out)
 
     def disconnect(self) -> None:
         """Drop idle connections, on one of which an answer may still be under way."""
         self._result_wait.close()
+        self._line.drop()
         _pool(self.connection).disconnect(inuse_connections=False)
 
     def close(self) -> None:
         """Give the connections back."""
         self._result_wait.close()
+        self._line.close()
         super().close()
 
-    def open(self, environment: bytes) -> int | None:
-        """Store the job environment.
+    def open(
+        self, environment: bytes, tasks: Sequence[bytes] = (), *, if_workers: bool = False
+    ) -> int | None:
+        """Store the job environment, and submit the first tasks.
+
+        Args:
+            environment: The environment.
+            tasks: Messages of tasks.
+            if_workers: Whether they are submitted only if there are workers.
 
         Returns:
-            What `workers` tells; None if the job's ID is taken.
+            What `workers` tells; None if the job's ID is taken: then nothing was submitted.
         """
         with self._translated():
             try:
-                stored, count = self._open(environment)
+                return self._open(environment, tasks, if_workers)
             except WrongServer:
                 # The connection is from a time when the queue was there.
                 self.disconnect()
-                stored, count = self._open(environment)
-        return _number(count) if stored else None
+                return self._open(environment, tasks, if_workers)
 
-    def _open(self, environment: bytes) -> Any:
-        pipe = self._client.pipeline(transaction=False)
-        pipe.set(self._keys.env(self._job), environment, nx=True, ex=LEASE_S)
-        pipe.get(self._keys.count)
-        return pipe.execute()
+    def _open(self, environment: bytes, tasks: Sequence[bytes], if_workers: bool) -> int | None:
+        env, count = self._keys.env(self._job), self._keys.count
+        if len(environment) + sum(map(len, tasks)) > SMALL_JOB_BYTES:
+            # Lua would copy it.
+            set_ = ("SET", env, environment, "NX", "EX", LEASE_S)
+            stored, found = self._checked(self._line.ask([set_, ("GET", count)]))
+            workers = _number(found) if stored else None
+            if tasks and (workers or (workers is not None and not if_workers)):
+                self._checked(self._line.ask([("RPUSH", self._keys.queue, *tasks)]))
+            return workers
+        call: Call = (
+            self._open_job,
+            (env, count, self._keys.queue),
+            (environment, LEASE_S, int(if_workers), *tasks),
+        )
+        (found,) = self._checked(self._run_scripts([call]))
+        return None if found is None else _number(found)
+
+    def _execute(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        return self._line.ask(commands)
+
+    @staticmethod
+    def _checked(replies: list[Any]) -> list[Any]:
+        """The replies; raises the first error among them."""
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
 
     def restore(self, environment: bytes) -> None:
         """Store the environment again: the server lost it."""
@@ -162,19 +203,17 @@ class JobStore(SweepingStore):
         return batch[::-1]
 
     def _send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
+        collect: Call = (self._collect, (self._out,), (read, wanted))
+        if payloads:
+            with self._translated():
+                push = ("RPUSH", self._keys.queue, *payloads)
+                look = ("EVALSHA", self._collect.sha, 1, self._out, read, wanted)
+                pushed, batch = self._line.ask([push, look])
+                self._checked([pushed])
+            if not isinstance(batch, Exception):
+                return cast("list[bytes]", batch)
         with self._translated():
-            if payloads:
-                pipe = self._client.pipeline(transaction=False)
-                pipe.rpush(self._keys.queue, *payloads)
-                pipe.evalsha(self._collect.sha, 1, self._out, str(read), str(wanted))
-                replies = pipe.execute(raise_on_error=False)
-                if isinstance(replies[0], Exception):
-                    raise replies[0]
-                if not isinstance(replies[1], Exception):
-                    return cast("list[bytes]", replies[1])
-        (batch,) = self._run([(self._collect, (self._out,), (read, wanted))])
-        if isinstance(batch, Exception):
-            raise self._unavailable(batch)
+            (batch,) = self._checked(self._run_scripts([collect]))
         return cast("list[bytes]", batch)
 
     def wait_for_result(self, timeout_s: float, waker: Waker) -> bytes | None:
@@ -242,7 +281,7 @@ class JobStore(SweepingStore):
         names = (keys.env(job), keys.out(job), keys.published(job))
         with self._translated():
             if not late:
-                self._client.unlink(*names)
+                self._line.post(("UNLINK", *names))
                 return
             pipe = self._client.pipeline(transaction=True)
             if cancelled:
@@ -306,6 +345,7 @@ def _pool(connection: ConnectionSettings) -> redis.ConnectionPool:
         connection,
         socket_timeout=ANSWER_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
+        command_packer=Packer(),
         # What may or may not have happened when a connection is lost, the ledger finds out: nothing is sent
         # twice by itself.
         retry=Retry(NoBackoff(), 0),

@@ -34,6 +34,7 @@ QUICK = {
     "lua": (
         "tests/store/test_script_guards.py",
         "tests/store/test_agent_commands.py",
+        "tests/store/test_open_job.py",
         "tests/store/test_store.py",
     ),
     # Of events in any order last: that takes longest.

@@ -155,10 +155,11 @@ class PythonEngine:
 
     def _switch_to(self, job: Job | None) -> None:
         """Leave the process as the next job has left it, or as it was in the beginning."""
+        now = process_state.capture()
         if self._current is not None:
-            self._current.state = process_state.capture()
+            self._current.state = now
             self._current.globals.__exit__()
-        process_state.restore(job.state if job and job.state else self._initial_state)
+        process_state.change(now, job.state if job and job.state else self._initial_state)
         if job is not None:
             job.globals.__enter__()
         self._current = job
