@@ -8,7 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-MODULES = ("rjobs", "breakdown", "python_jobs", "runtime", "agent_link", "idle_agents", "rserialize")
+MODULES = (
+    "rjobs",
+    "breakdown",
+    "python_jobs",
+    "runtime",
+    "agent_link",
+    "idle_agents",
+    "large_data",
+    "rserialize",
+)
 """In this order. Each is a module with a `main()`, whose docstring's first line says what it measures."""
 
 

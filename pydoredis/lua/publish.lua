@@ -1,10 +1,14 @@
 -- Publish results of tasks, or refuse (design, promise 3; protocol 12.1).
 --
 -- KEYS  for each job: 1 env  2 out  3 published
--- ARGV  1 how long the records of published blocks stay, s; then for each job
+-- ARGV  1 how long the records of published blocks stay, s  2 "1" if the results were pushed just before; then for each job
 --       1 what its start keys begin with  2 its alive keys  3 how long alive stays, ms; 0 if the coordinator is ours;
 --       then for each task
---       1 number of its job  2 tag  3 name of the claim  4 "1" if our alive key was ever found missing  5 result message
+--       1 number of its job  2 tag  3 name of the claim  4 "1" if our alive key was ever found missing
+--       5 result message, '' if it was pushed
+--
+-- Arguments of a script are copied several times. So where a result is large all are pushed in front of the script, in one
+-- transaction with it, and those that are refused are taken off again.
 --
 -- Returns for each task what became of it, or "error ..." if the server would not do it.
 --
@@ -17,9 +21,12 @@
 -- A coordinator of ours counts iterations, whatever comes twice. So for it there is no record of blocks, which would
 -- grow with the job, no alive key that outlives the task, and nothing is refused. All its results are pushed at once.
 local LAPSED = 'lapsed' -- see beat.lua
+local REFUSED = 'pydoredis: refused' -- no result is that
 
 local call = redis.call
 local outcomes = {}
+local pushed = ARGV[2] == '1'
+local used = {} -- of the results that were pushed, by number: those that stay
 
 -- --- a coordinator of ours ------------------------------------------------------------------------------------
 
@@ -29,12 +36,19 @@ local function line_up(job, number, start, alive, result)
 end
 
 local function push(job)
-    call('LPUSH', job.out, unpack(job.results))
+    if pushed then
+        call('LLEN', job.out) -- fails as the push did if it is no list
+    else
+        call('LPUSH', job.out, unpack(job.results))
+    end
     call('DEL', unpack(job.marks))
     -- A coordinator of ours holds a lease on its job: what it leaves behind when it dies ends with it.
     local lease = call('PTTL', job.env)
     if lease > 0 then
         call('PEXPIRE', job.out, lease)
+    end
+    for _, number in ipairs(job.numbers) do
+        used[number] = true
     end
     return 'published'
 end
@@ -65,7 +79,7 @@ local function refused_by_record(published, block, claim)
     end
 end
 
-local function publish_for_r(job, tag, start, alive, result, claim, lapsed)
+local function publish_for_r(job, number, tag, start, alive, result, claim, lapsed)
     local block = string.match(tag, '^iters (%S+)')
     local refused = refused_by_record(job.published, block, claim)
     if refused then
@@ -75,7 +89,12 @@ local function publish_for_r(job, tag, start, alive, result, claim, lapsed)
     if was_resubmitted(start, alive, lapsed) then
         return 'resubmitted'
     end
-    call('LPUSH', job.out, result)
+    if pushed then
+        call('LLEN', job.out)
+        used[number] = true
+    else
+        call('LPUSH', job.out, result)
+    end
     call('HSET', job.published, block, claim)
     call('EXPIRE', job.published, ARGV[1])
     call('DEL', start)
@@ -96,7 +115,7 @@ local function publish(job, number, tag, claim, lapsed, result)
     if job.stay == '0' then
         return line_up(job, number, start, alive, result)
     end
-    return publish_for_r(job, tag, start, alive, result, claim, lapsed)
+    return publish_for_r(job, number, tag, start, alive, result, claim, lapsed)
 end
 
 -- What a function returns; if the server refuses, what it says.
@@ -108,18 +127,32 @@ local function try(...)
     return 'error ' .. tostring(type(outcome) == 'table' and outcome.err or outcome)
 end
 
-local jobs, at = {}, 2
+-- The last one that was pushed is the first in its list.
+local function take_back_what_was_refused(jobs, owners)
+    for number = #owners, 1, -1 do
+        local job = jobs[owners[number]]
+        if used[number] then
+            job.kept = job.kept + 1
+        elseif call('TYPE', job.out).ok == 'list' then
+            call('LSET', job.out, job.kept, REFUSED)
+            call('LREM', job.out, 1, REFUSED)
+        end
+    end
+end
+
+local jobs, owners, at = {}, {}, 3
 for n = 1, #KEYS / 3 do
     local k = 3 * (n - 1)
     jobs[n] = {
         env = KEYS[k + 1], out = KEYS[k + 2], published = KEYS[k + 3], lives = call('EXISTS', KEYS[k + 1]) == 1,
-        start = ARGV[at], alive = ARGV[at + 1], stay = ARGV[at + 2], numbers = {}, results = {}, marks = {},
+        start = ARGV[at], alive = ARGV[at + 1], stay = ARGV[at + 2], numbers = {}, results = {}, marks = {}, kept = 0,
     }
     at = at + 3
 end
 for number = 1, (#ARGV - at + 1) / 5 do
     local job, tag, claim, lapsed, result = unpack(ARGV, at, at + 4)
-    outcomes[number] = try(publish, jobs[tonumber(job)], number, tag, claim, lapsed, result) or 'lined up'
+    owners[number] = tonumber(job)
+    outcomes[number] = try(publish, jobs[owners[number]], number, tag, claim, lapsed, result) or 'lined up'
     at = at + 5
 end
 for _, job in ipairs(jobs) do
@@ -129,5 +162,8 @@ for _, job in ipairs(jobs) do
             outcomes[number] = outcome
         end
     end
+end
+if pushed then
+    take_back_what_was_refused(jobs, owners)
 end
 return outcomes

@@ -74,6 +74,23 @@ def dump_by_value(data: Any) -> bytes:
     return file.getvalue()
 
 
+def dump_apart(data: Any, least_bytes: int) -> tuple[bytes, list[memoryview]]:
+    """As `dump_by_value`; large buffers, of arrays and the like, are beside the pickle and not copied."""
+    file, buffers = io.BytesIO(), list[memoryview]()
+
+    def inside(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True  # in pieces
+        if raw.nbytes >= least_bytes:
+            buffers.append(raw)
+        return raw.nbytes < least_bytes
+
+    _ByValue(file, protocol=5, buffer_callback=inside).dump(data)
+    return file.getvalue(), buffers
+
+
 def load(data: bytes) -> Any:
     """What was pickled.
 

@@ -5,7 +5,8 @@ Anything but our own raw vector in a result means that the task was declined.
 
 ==============  ======================================================================================
 environment     what every job environment has, and `codec = "cloudpickle"`, `body` (raw: a pickled
-                `Program`), `modules` (to be imported first), `python` and `cloudpickle` (versions)
+                `Program`, whose large buffers are behind the message: `protocol.parts`), `modules` (to be
+                imported first), `python` and `cloudpickle` (versions)
 task            `ID`, `argsList` (an empty list per iteration, for their names), `arguments` (raw: a
                 pickled list of `Arguments`)
 result          a list with an element per iteration: the first is raw (a pickled list of outcomes), the
@@ -31,7 +32,7 @@ from pydoredis.iteration import streams
 from pydoredis.pickles import culprit
 from pydoredis.pickles.culprit import Culprit
 from pydoredis.pickles.raised import Raised
-from pydoredis.protocol import envelope_templates, wire
+from pydoredis.protocol import envelope_templates, parts, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
 from pydoredis.protocol.presence import minor_version
@@ -98,12 +99,13 @@ class PythonCodec:
         Raises:
             LocalProtocolError: If the body cannot be pickled, or is larger than Redis takes.
         """
-        pickled = self._pickled_program()
+        pickled, buffers = self._pickled_program()
         version = platform.python_version()
         return wire.encode_environment(
             expression=values.character(DECLINED),
             limits=self.limits,
             sizes=self._sizes,
+            buffers=buffers,
             codec=values.character("cloudpickle"),
             needs_python=values.character(minor_version(version) if holds_code(pickled) else ""),
             body=values.raw(pickled),
@@ -112,9 +114,9 @@ class PythonCodec:
             cloudpickle=values.character(cloudpickle.__version__),
         )
 
-    def _pickled_program(self) -> bytes:
+    def _pickled_program(self) -> tuple[bytes, list[memoryview]]:
         program = self.program
-        parts = {
+        named = {
             "body": program.body,
             "worker_init": program.init,
             "reduce": program.reduce,
@@ -122,10 +124,10 @@ class PythonCodec:
         }
         with pickles.by_value(self.by_value):
             try:
-                return pickles.dump_by_value(program)
+                return pickles.dump_apart(program, parts.LEAST_BYTES)
             except Exception as error:
                 raise LocalProtocolError(
-                    f"the body cannot be sent: {_culprit(parts, error)}. {_STAYS}"
+                    f"the body cannot be sent: {_culprit(named, error)}. {_STAYS}"
                 ) from error
 
     def _sizes(self) -> dict[str, int]:

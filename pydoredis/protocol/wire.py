@@ -18,7 +18,7 @@ from pydoredis.errors import (
     TaskTimeout,
     WorkerCrashed,
 )
-from pydoredis.protocol import envelope_templates
+from pydoredis.protocol import envelope_templates, parts
 from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.messages import NO_LIMITS, Codec, JobEnvironment, Limits, Task, Verdict
 from pydoredis.protocol.tails import iterations_of_tail
@@ -145,6 +145,7 @@ def encode_environment(
     expression: values.RValue,
     limits: Limits = NO_LIMITS,
     sizes: Sizes = dict,
+    buffers: Sequence[memoryview] = (),
     **fields: values.RValue,
 ) -> bytes:
     """The value of an environment key, as a coordinator of ours writes it.
@@ -153,6 +154,7 @@ def encode_environment(
         expression: What an R worker evaluates for each iteration.
         limits: Of tasks and iterations; only our workers heed them.
         sizes: Of the variables in it.
+        buffers: What follows behind it (`protocol.parts`).
         fields: What the codec adds, or has instead of the defaults of `exportenv` and `packages`.
 
     Raises:
@@ -167,8 +169,8 @@ def encode_environment(
     }
     for name, number in limits.fields().items():
         standard[name] = values.character(repr(number))
-    message = rinterop.dumps(values.named_list(**{**standard, **fields}))
-    return sendable(message, "the job's environment", sizes)
+    stream = rinterop.dumps(values.named_list(**{**standard, **fields}))
+    return sendable(parts.join(stream, buffers), "the job's environment", sizes)
 
 
 def export_environment(bindings: Mapping[str, values.RValue], kind: str = "Mersenne-Twister") -> Environment:

@@ -54,6 +54,9 @@ SWEPT_JOBS = 100
 MAX_DEAD = 1000
 """How many unreadable payloads of a queue are kept for a human; the oldest go first."""
 
+LARGE_RESULT = 256 * 1024
+"""Bytes from which on a result is no argument of a script, which would copy it several times."""
+
 SMALL_ENVIRONMENT = 64 * 1024
 """Bytes up to which a job environment is read while tasks are taken."""
 
@@ -82,6 +85,10 @@ def _scripts() -> Mapping[str, Script]:
     }
 
 
+def _has_large(command: commands.Publish) -> bool:
+    return any(len(result) >= LARGE_RESULT for _, result in command.results)
+
+
 class AgentWire:
     """Turns commands of one agent into Redis commands, and the replies back.
 
@@ -105,7 +112,10 @@ class AgentWire:
     def encode(self, command: Command) -> list[Words]:
         """The Redis commands that carry a command out, in their order. The last one's reply is what counts;
         those before it have the server watch keys, if it does that for this connection."""
-        return [*self._watch(command), _CODERS[type(command)][0](self, command)]
+        words = _CODERS[type(command)][0](self, command)
+        if isinstance(command, commands.Publish) and _has_large(command):
+            return self._with_large_results(command, words)
+        return [*self._watch(command), words]
 
     def decode(self, command: Command, replies: Sequence[Any]) -> Any:
         """What the replies to these commands say, as the type of the command has it.
@@ -114,6 +124,10 @@ class AgentWire:
             RefusedError: If the one that counts is an error.
         """
         reply = replies[-1]
+        if isinstance(command, commands.Publish) and _has_large(command):
+            # The last of those of the transaction; if it was given up, what was the matter first.
+            errors = (each for each in replies if isinstance(each, Exception))
+            reply = next(errors, None) or reply[-1]
         if isinstance(reply, Exception):
             raise RefusedError(str(reply))
         return _CODERS[type(command)][1](self, command, reply)
@@ -131,6 +145,16 @@ class AgentWire:
                 return WATCH, ("EXISTS", *dict.fromkeys(claim.env for claim in command.claims))
             case _:
                 return ()
+
+    def _with_large_results(self, command: commands.Publish, publish: Words) -> list[Words]:
+        """A transaction that pushes results and then publishes them.
+
+        The script is sent as text. One that the server had forgotten would leave the results pushed, and not
+        published: an R coordinator would get them again.
+        """
+        pushes = [("LPUSH", claim.out, result) for claim, result in command.results]
+        source = _scripts()["publish"].source
+        return [("MULTI",), *pushes, ("EVAL", source, *publish[2:]), ("EXEC",)]
 
     def scripts(self) -> Mapping[str, str]:
         """Lua sources that the server has to know, by name."""
@@ -217,7 +241,8 @@ class AgentWire:
 
     def _publish(self, command: commands.Publish) -> Words:
         keys: list[str] = []
-        heads: list[Any] = [RECORD_TTL_S]
+        pushed = _has_large(command)
+        heads: list[Any] = [RECORD_TTL_S, int(pushed)]
         tasks: list[Any] = []
         numbers: dict[tuple[str, bool], int] = {}
         queue = command.results[0][0].keys
@@ -229,7 +254,7 @@ class AgentWire:
                 keys += (claim.env, claim.out, claim.published)
                 stay_ms = 0 if ours else ALIVE_AFTER_PUBLISH_MS
                 heads += (queue.start(job, ""), queue.alive(job, ""), stay_ms)
-            tasks += (number, claim.tag, claim.name, int(claim.lapsed), result)
+            tasks += (number, claim.tag, claim.name, int(claim.lapsed), b"" if pushed else result)
         return self._script("publish", keys, heads + tasks)
 
     def _published(self, command: commands.Publish, reply: Any) -> list[str | None]:

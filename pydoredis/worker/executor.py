@@ -22,6 +22,7 @@ from enum import IntEnum
 
 from pydoredis.protocol import wire
 from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskInterrupted, TaskRefused
+from pydoredis.worker.environment_files import mapped
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
 from pydoredis.worker.frames import LONGEST_TEXT, TOKEN, Answer, Bytes, Frame, FrameError, Kind
 
@@ -141,6 +142,9 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
                 del result  # it may be big, and the next task may be long in coming
         elif frame.kind == Kind.ENVIRONMENT:
             engine.load(frame.token, frame.body)
+        elif frame.kind == Kind.ENV_FILE:
+            engine.load(frame.token, mapped(os.fsdecode(bytes(frame.body))))
+            send(Kind.LOADED, frame.token)
         elif frame.kind == Kind.FORGET:
             engine.forget(frame.token)
         elif frame.kind == Kind.SKIP:

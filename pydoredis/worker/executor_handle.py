@@ -7,11 +7,13 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from pydoredis.protocol.messages import Codec
 from pydoredis.worker import engines
 from pydoredis.worker.core import events
 from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.environment_files import EnvironmentFiles
 from pydoredis.worker.frame_streams import FrameBuffer
 from pydoredis.worker.frames import (
     Answer,
@@ -20,6 +22,7 @@ from pydoredis.worker.frames import (
     FromExecutor,
     Interrupted,
     Kind,
+    Loaded,
     Partial,
     Ready,
     Request,
@@ -37,6 +40,21 @@ _MOST_READS = 64
 _F_SETPIPE_SZ = 1031  # Linux; fcntl names it only from Python 3.10 on some builds
 
 
+@dataclass(frozen=True)
+class Setup:
+    """How the executors of an agent are started.
+
+    Attributes:
+        r_engine: How R runs.
+        threads: How many threads libraries may use in each; 0 for as many as they like.
+        files: Large job environments, for all of them.
+    """
+
+    r_engine: engines.REngine
+    threads: int = 0
+    files: EnvironmentFiles = field(default_factory=EnvironmentFiles)
+
+
 class ExecutorHandle:
     """Starts one executor process and talks to it without ever blocking.
 
@@ -49,14 +67,13 @@ class ExecutorHandle:
     Args:
         number: What the core calls it by.
         codec: What it is to run.
-        r_engine: How R runs.
-        threads: How many threads libraries may use in it; 0 for as many as they like.
+        setup: How it is started.
 
     Raises:
         OSError: If no process can be started.
     """
 
-    def __init__(self, number: int, codec: Codec, r_engine: engines.REngine, threads: int = 0) -> None:
+    def __init__(self, number: int, codec: Codec, setup: Setup) -> None:
         self.number = number
         self.output = TaskOutput()
         self.killed_for: str | None = None
@@ -66,14 +83,14 @@ class ExecutorHandle:
         self._place_seen_s = time.monotonic()
         their_in, task_fd = os.pipe()
         self.answer_fd, their_out = os.pipe()
-        self._tasks = TaskPipe(task_fd)
+        self._tasks = TaskPipe(task_fd, setup.files)
         for fd in (task_fd, self.answer_fd):
             # Big values in fewer pieces; a limit for pipes may forbid it, and the default works.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
         printed = self.output.pipe.theirs
         theirs = engines.Descriptors(their_in, their_out, printed, self._tasks.starts.theirs)
-        command, environment = engines.command(codec, r_engine, theirs, threads=threads)
+        command, environment = engines.command(codec, setup.r_engine, theirs, threads=setup.threads)
         try:
             self.process = Process(command, environment, printed, theirs)
         finally:
@@ -150,7 +167,7 @@ class ExecutorHandle:
                 yield from map(decode, self._frames.read(self.answer_fd))
 
     def accept(self, answer: FromExecutor) -> events.Event | None:
-        """Take note of an answer; returns it as the core knows it. A request of a body is none of the core's.
+        """Take note of an answer; returns what the core is to know of it, if anything.
 
         Raises:
             FrameError: If it does not fit what the executor has been given.
@@ -174,6 +191,9 @@ class ExecutorHandle:
                     raise FrameError("it is ready for the second time")
                 self._ready = True
                 return events.Ready(self.number, engine)
+            case Loaded():
+                self._tasks.loaded()
+                return None
             case Request():
                 return None
 

@@ -13,7 +13,7 @@ from pydoredis.worker import engines
 from pydoredis.worker.answer_reader import AnswerReader
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.lease import Lease
-from pydoredis.worker.executor_handle import ExecutorHandle
+from pydoredis.worker.executor_handle import ExecutorHandle, Setup
 from pydoredis.worker.frames import FrameError
 from pydoredis.worker.pipe_watch import PipeWatch
 from pydoredis.worker.task_output import OutputLine
@@ -53,8 +53,7 @@ class ExecutorPool:
         printed: Callable[[OutputLine], None],
     ) -> None:
         self._watch = PipeWatch(selector)
-        self._r_engine = r_engine
-        self._threads = threads
+        self._setup = Setup(r_engine, threads)
         self._handles: dict[int, ExecutorHandle] = {}
         self._values = ValueRequests(connection, wake)
         self._answers = AnswerReader(self._values, printed)
@@ -112,7 +111,7 @@ class ExecutorPool:
     def _hire(self, instruction: instructions.Hire) -> events.Event:
         number = instruction.executor
         try:
-            handle = ExecutorHandle(number, instruction.codec, self._r_engine, self._threads)
+            handle = ExecutorHandle(number, instruction.codec, self._setup)
         except OSError as error:
             return events.HireFailed(number, str(error))
         self._handles[number] = handle

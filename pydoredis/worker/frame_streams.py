@@ -29,6 +29,8 @@ _LONGEST: Final = {
     Kind.READY: LONGEST_TEXT,
     Kind.FAILED: LONGEST_TEXT,
     Kind.INTERRUPTED: 0,
+    Kind.LOADED: 0,
+    Kind.ENV_FILE: LONGEST_TEXT,
     Kind.BARRIER: 0,
     Kind.SKIP: 0,
     Kind.FORGET: 0,

@@ -12,6 +12,8 @@ kind              sent by      token; head; body
 ================  ===========  =========================================================================
 ``ENVIRONMENT``   agent        number of the job environment; its bytes as they stand in Redis.
                                The executor keeps it until ``FORGET``. Never answered.
+``ENV_FILE``      agent        number of the job environment; the path of a file that holds its bytes: for
+                               large ones. Answered by ``LOADED`` once it is read or mapped.
 ``FORGET``        agent        number of a job environment that is no longer needed. Never answered.
 ``TASK``          agent        number of the task; int32 number of its job environment, int32 place of the
                                task (see below); the task message. Answered by ``RESULT``,
@@ -40,6 +42,7 @@ kind              sent by      token; head; body
 ``PARTIAL``       executor     number of the running task; int32 how many of its iterations are finished;
                                the values of those that no ``PARTIAL`` or ``KEPT`` held before, in a form
                                of the engine's own. Only now and then, so that a death costs little.
+``LOADED``        executor     number of the job environment: its file may go.
 ``REQUEST``       executor     number of the request; see `Operation`. The task waits for ``ANSWER``;
                                frames that come in between are kept for later.
 ================  ===========  =========================================================================
@@ -104,12 +107,14 @@ class Kind(enum.IntEnum):
     BARRIER = 7
     CUT = 8
     SKIP = 9
+    ENV_FILE = 10
     READY = 16
     RESULT = 17
     FAILED = 18
     REQUEST = 19
     PARTIAL = 20
     INTERRUPTED = 21
+    LOADED = 22
 
 
 class Operation(bytes, enum.Enum):
@@ -186,6 +191,13 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """The executor has read, or mapped, the file of the job environment with this number."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """The running body asks for a value in Redis; `number` is for the answer."""
 
@@ -195,7 +207,7 @@ class Request:
     value: bytes
 
 
-FromExecutor: TypeAlias = "Ready | Result | Partial | Failed | Interrupted | Request"
+FromExecutor: TypeAlias = "Ready | Result | Partial | Failed | Interrupted | Loaded | Request"
 
 
 def decode(frame: Frame) -> FromExecutor:
@@ -239,6 +251,10 @@ def _interrupted(frame: Frame) -> Interrupted:
     return Interrupted(frame.token, index)
 
 
+def _loaded(frame: Frame) -> Loaded:
+    return Loaded(frame.token)
+
+
 def _request(frame: Frame) -> Request:
     body = frame.body
     start = 1 + REQUEST_HEAD.size
@@ -263,5 +279,6 @@ _DECODERS: Final[Mapping[int, Callable[[Frame], FromExecutor]]] = {
     Kind.PARTIAL.value: _partial,
     Kind.FAILED.value: _failed,
     Kind.INTERRUPTED.value: _interrupted,
+    Kind.LOADED.value: _loaded,
     Kind.REQUEST.value: _request,
 }

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict, deque
+from typing import NamedTuple
 
+from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.environment_files import EnvironmentFile, EnvironmentFiles
 from pydoredis.worker.frame_streams import Outgoing, pack
 from pydoredis.worker.frames import Answer, Bytes, FrameError, Kind
 from pydoredis.worker.starts import Starts
@@ -20,6 +23,18 @@ _LAST_NUMBER = 2**31 - 1
 """Numbers of frames have 31 bits; after the last one comes 1 again."""
 
 
+class _Environment(NamedTuple):
+    """A job environment that the executor has.
+
+    Attributes:
+        size: Its size in bytes.
+        file: Where it is, if it was not sent through the pipe: it goes when no executor has it any more.
+    """
+
+    size: int
+    file: EnvironmentFile | None
+
+
 class TaskPipe:
     """Writes frames to an executor, and tokens for its tasks; never blocks.
 
@@ -28,15 +43,21 @@ class TaskPipe:
         starts: The pipe of tokens.
         leases: Tasks in the pipe, the running one first.
         numbers: What their frames carry.
+
+    Args:
+        fd: Where frames are to be written.
+        files: Large job environments, for all executors.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, files: EnvironmentFiles) -> None:
         self.fd = fd
         self.starts = Starts()
         self.leases: deque[Lease] = deque()
         self.numbers: deque[int] = deque()
         self._last_number = 0
-        self._environments: OrderedDict[int, int] = OrderedDict()  # their sizes in bytes, by number
+        self._environments: OrderedDict[int, _Environment] = OrderedDict()  # by number
+        self._files = files
+        self._unread: deque[EnvironmentFile] = deque()  # files that the executor has not opened yet
         self._outgoing = Outgoing()
 
     def next_number(self) -> int:
@@ -47,13 +68,11 @@ class TaskPipe:
     def send(self, lease: Lease, number: int, place: int) -> None:
         """Line up a task under this number, its job's environment before it if that is new."""
         assert lease.job is not None
-        job, environment = lease.job.number, lease.job.environment.payload
+        job = lease.job.number
         if job in self._environments:
             self._environments.move_to_end(job)
         else:
-            self._environments[job] = len(environment)
-            self._make_room(job)  # first: the executor need not have both at a time
-            self.post(Kind.ENVIRONMENT, job, body=environment)
+            self._send_environment(lease.job)
         for iteration, verdict in lease.verdicts.items():
             index = lease.task.iterations.index(iteration)
             self._post_for(number, Kind.VERDICT, index, body=verdict.encode())
@@ -65,6 +84,17 @@ class TaskPipe:
         # Tokens are written before frames: an executor that waits for a token does not read on, so that a
         # large frame could not be written to its end.
         self.starts.give(number)
+
+    def _send_environment(self, job: LoadedJob) -> None:
+        number, content = job.number, job.environment.payload
+        file = self._files.of(job)
+        self._environments[number] = _Environment(len(content), file)
+        self._make_room(number)  # first: the executor need not have both at a time
+        if file is None:
+            self.post(Kind.ENVIRONMENT, number, body=content)
+        else:
+            self._unread.append(file)
+            self.post(Kind.ENV_FILE, number, body=file.path.encode())
 
     def answer(self, number: int, status: Answer, value: bytes) -> None:
         """Answer a request of the running body."""
@@ -91,6 +121,16 @@ class TaskPipe:
                 self._outgoing.write(self.fd)
 
     # --- what was sent is done with -----------------------------------------------------------------------
+
+    def loaded(self) -> None:
+        """The executor has opened the file that was sent first of those that it had not opened.
+
+        Raises:
+            FrameError: If there is none.
+        """
+        if not self._unread:
+            raise FrameError("it has loaded what was not sent")
+        self._unread.popleft()
 
     def running(self, number: int) -> Lease:
         """The task with this number, the first in the pipe.
@@ -150,7 +190,7 @@ class TaskPipe:
     def _make_room(self, wanted: int) -> None:
         for number in list(self._environments):
             kept = self._environments.values()
-            if len(kept) <= KEPT_ENVIRONMENTS and sum(kept) <= KEPT_BYTES:
+            if len(kept) <= KEPT_ENVIRONMENTS and sum(each.size for each in kept) <= KEPT_BYTES:
                 break
             if number != wanted:
                 self.forget(number)
@@ -166,3 +206,5 @@ class TaskPipe:
         """The executor has ended."""
         self.dismiss()
         self.starts.close()
+        self._environments.clear()
+        self._unread.clear()

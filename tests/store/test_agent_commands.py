@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -10,10 +11,12 @@ import redis
 import rinterop
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol import wire
+from pydoredis.protocol.agent_commands import RefusedError
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store.agent import LARGE_RESULT
 from tests.agent_store import HERE, JOB, KEYS, AgentStore, make_claim
 from tests.worker import test_executor_python as python_codec
 
@@ -169,15 +172,23 @@ class TestMarking:
         assert (block.iteration, block.deaths) == (None, 1)
 
 
-class TestPublishing:
-    def publish(self, store: AgentStore, claim: Claim, result: bytes = b"result") -> str | None:
-        return store.publish((claim, result))[0]
+class Results:
+    """Tests with small results and with large ones, which go another way."""
+
+    @pytest.fixture(autouse=True, params=["small", "large"])
+    def result_of_any_size(self, request: pytest.FixtureRequest) -> None:
+        self.result = b"r" * (LARGE_RESULT if request.param == "large" else LARGE_RESULT - 1)
+
+
+class TestPublishing(Results):
+    def publish(self, store: AgentStore, claim: Claim) -> str | None:
+        return store.publish((claim, self.result))[0]
 
     def test_pushes_clears_start_and_lets_alive_expire(
         self, store: AgentStore, redis_client: redis.Redis, marked: Claim
     ) -> None:
         assert self.publish(store, marked) == "published"
-        assert redis_client.lrange(KEYS.out(JOB), 0, -1) == [b"result"]
+        assert redis_client.lrange(KEYS.out(JOB), 0, -1) == [self.result]
         assert not redis_client.exists(marked.start)
         assert 2000 < redis_client.pttl(marked.alive) <= 3000
         assert redis_client.ttl(KEYS.published(JOB)) > 0
@@ -257,7 +268,8 @@ class TestPublishing:
     ) -> None:
         redis_client.config_set("maxmemory", 1)
         try:
-            assert self.publish(store, marked) is None
+            with contextlib.suppress(RefusedError):  # what a transaction says, and a script does not
+                assert self.publish(store, marked) is None
         finally:
             redis_client.config_set("maxmemory", 0)
         assert self.publish(store, marked) == "published"
@@ -307,13 +319,13 @@ class TestBeating:
         assert marked.lapsed
 
 
-class TestForOurCoordinators:
+class TestForOurCoordinators(Results):
     def test_leaves_neither_marks_nor_a_record(
         self, store: AgentStore, redis_client: redis.Redis, marked: Claim
     ) -> None:
         marked.ours = True
         redis_client.expire(marked.env, 100)
-        assert store.publish((marked, b"result")) == ["published"]
+        assert store.publish((marked, self.result)) == ["published"]
         assert not redis_client.exists(marked.start, marked.alive, marked.published)
         assert 0 < int(redis_client.ttl(marked.out)) <= 100
 
@@ -326,9 +338,34 @@ class TestForOurCoordinators:
             redis_client.set(claim.env, b"environment")
         store.mark([bad, good])
         redis_client.set(bad.out, "no list")
-        assert store.publish((bad, b"1"), (good, b"2")) == [None, "published"]
+        assert store.publish((bad, b"1"), (good, self.result)) == [None, "published"]
         redis_client.delete(bad.out)
-        assert store.publish((bad, b"1")) == ["published"]
+        assert store.publish((bad, self.result), (good, b"2")) == ["published", "published"]
+        assert redis_client.lrange(bad.out, 0, -1) == [self.result]
+        assert redis_client.lrange(good.out, 0, -1) == [self.result]
+
+    def test_what_is_refused_is_taken_off_again(
+        self, store: AgentStore, redis_client: redis.Redis, marked: Claim
+    ) -> None:
+        """Results of several jobs, of ours and of R's, of which some are not to be published."""
+        tags = [f"iters {n}...{n} host h pid 2 begin now" for n in range(8)]
+        ours = [Claim(KEYS, Task("J2", (n,), b"task"), tags[n], f"claim {n}", ours=True) for n in (1, 2)]
+        gone = [Claim(KEYS, Task("J3", (n,), b"task"), tags[n], f"gone {n}") for n in (3, 4)]
+        again = make_claim(1, tag="iters 1...1 host other pid 3 begin now")
+        late = make_claim(9, tag="iters 9...9 host h pid 3 begin now")
+        redis_client.set(ours[0].env, b"environment", ex=100)
+        store.mark([*ours, again, late])
+        redis_client.delete(late.start, late.alive)
+        redis_client.lpush(marked.out, b"of R's worker")
+        results = [
+            *((gone[0], b"1"), (ours[0], b"2"), (marked, self.result), (again, b"4")),
+            *((gone[1], self.result), (late, b"6"), (ours[1], self.result)),
+        ]
+        said = ["job-gone", "published", "published", "duplicate", "job-gone", "resubmitted", "published"]
+        assert store.publish(*results) == said
+        assert redis_client.lrange(ours[0].out, 0, -1) == [self.result, b"2"]
+        assert redis_client.lrange(marked.out, 0, -1) == [self.result, b"of R's worker"]
+        assert not redis_client.exists(gone[0].out)
 
 
 class TestGivingBack:

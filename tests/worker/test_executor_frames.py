@@ -20,6 +20,7 @@ from pydoredis.worker.frames import (
     FromExecutor,
     Interrupted,
     Kind,
+    Loaded,
     Operation,
     Partial,
     Ready,
@@ -41,7 +42,7 @@ HEADS = {
 
 
 def frames_of(kind: Kind) -> st.SearchStrategy[Frame]:
-    if kind in (Kind.BARRIER, Kind.FORGET, Kind.SKIP, Kind.INTERRUPTED):
+    if kind in (Kind.BARRIER, Kind.FORGET, Kind.SKIP, Kind.INTERRUPTED, Kind.LOADED):
         return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())), st.just(b""))
     bodies = st.one_of(st.binary(max_size=60), st.sampled_from([65_535, 65_536, 70_000, 300_000]).map(bytes))
     return st.builds(Frame, st.just(kind), INT32, HEADS.get(kind, st.just(())), bodies)
@@ -94,6 +95,7 @@ TOO_LONG = {
     Kind.READY: 1 << 20,
     Kind.FAILED: 1 << 20,
     Kind.INTERRUPTED: 4,
+    Kind.LOADED: 0,
     Kind.RESULT: MAX_MESSAGE + (1 << 20) + 8,
     Kind.PARTIAL: MAX_MESSAGE + (1 << 20) + 4,
     Kind.REQUEST: MAX_MESSAGE + (1 << 20),
@@ -107,7 +109,8 @@ def test_no_room_is_made_for_more_than_frames_of_a_kind_may_have(kind: Kind) -> 
         with pytest.raises(FrameError):
             list(buffer.feed(struct.pack("<iii", kind, 0, length)))
         buffer = FrameBuffer()
-    assert not list(buffer.feed(struct.pack("<iii", kind, 0, TOO_LONG[kind])))
+    found = list(buffer.feed(struct.pack("<iii", kind, 0, TOO_LONG[kind])))
+    assert len(found) == (TOO_LONG[kind] == 0)
 
 
 def said(data: bytes) -> list[FromExecutor]:
@@ -168,6 +171,7 @@ def test_executors_do_not_send_what_agents_send(kind: Kind) -> None:
         (pack(Kind.PARTIAL, 7, 3, body=b"values"), Partial(7, 3, b"values")),
         (pack(Kind.FAILED, 7, body=b"\xffwhy"), Failed(7, "\ufffdwhy")),
         (pack(Kind.INTERRUPTED, 7, 2), Interrupted(7, 2)),
+        (pack(Kind.LOADED, 7), Loaded(7)),
         (pack(Kind.REQUEST, 1, body=b"S\x02\0\0\0keyed"), Request(1, Operation.SET, b"ke", b"yed")),
     ],
 )

@@ -24,7 +24,7 @@ from pydoredis.worker import engines
 from pydoredis.worker.core import events
 from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.core.lease import Lease
-from pydoredis.worker.executor_handle import ExecutorHandle
+from pydoredis.worker.executor_handle import ExecutorHandle, Setup
 from pydoredis.worker.frames import FrameError, Kind
 from pydoredis.worker.starts import Starts
 from tests.worker import test_executor_python as python
@@ -157,9 +157,8 @@ class Pool:
         self._begun = directory / "begun"
         environment = peer().make(f"job({NOTE})") if self._in_r else python.environment(note)
         self.job = LoadedJob(1, KEYS.env("J"), JobEnvironment(self.codec, environment))
-        self.handles = [
-            ExecutorHandle(number, self.codec, R_ENGINES.get(engine, "rpy2")) for number in range(size)
-        ]
+        setup = Setup(R_ENGINES.get(engine, "rpy2"))
+        self.handles = [ExecutorHandle(number, self.codec, setup) for number in range(size)]
         self.results: list[Lease] = []
         self._ready: set[int] = set()
         self._sent: dict[int, Lease] = {}

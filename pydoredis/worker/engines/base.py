@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from pydoredis.worker.frames import Bytes
 
 Ask = Callable[[bytes], "tuple[bytes, Bytes]"]
 """The body of a REQUEST in, head and body of the agent's ANSWER out; an empty head if the agent is gone."""
+
+Stored: TypeAlias = "Bytes | mmap.mmap"
+"""A job environment: a mapping is this process's own, and may be written to."""
 
 Keep = Callable[[int, bytes], None]
 """Sends the agent a PARTIAL of the running task: how many iterations are finished; values of some of them."""
@@ -44,7 +48,7 @@ class Engine(Protocol):
         """One line for people: what runs the tasks, with versions."""
         ...
 
-    def load(self, number: int, data: Bytes) -> None:
+    def load(self, number: int, data: Stored) -> None:
         """Keep a job environment, in the form it has in Redis, for tasks to come. Never fails."""
         ...
 

@@ -20,7 +20,7 @@ from pydoredis import pickles
 from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
 from pydoredis.iteration import streams
 from pydoredis.iteration.variables import Globals
-from pydoredis.protocol import python, wire
+from pydoredis.protocol import parts, python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
@@ -29,6 +29,7 @@ from pydoredis.worker.engines.base import (
     KEEP_AFTER_S,
     KEEP_SHARE,
     Keep,
+    Stored,
     TaskInterrupted,
     TaskRefused,
     keep_nothing,
@@ -53,7 +54,7 @@ class Job:
         other_python: The coordinator's minor version of Python if it is not ours: code must not travel then.
     """
 
-    data: bytes = b""
+    data: Stored = b""
     program: Program | None = None
     failure: Outcome | None = None
     globals: Globals = field(default_factory=Globals)
@@ -77,9 +78,9 @@ class PythonEngine:
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
         self._initial_state = process_state.capture()
 
-    def load(self, number: int, data: Bytes) -> None:
+    def load(self, number: int, data: Stored) -> None:
         """Keep a job environment; it is read when the first task comes."""
-        self._jobs[number] = Job(bytes(data))
+        self._jobs[number] = Job(data)
 
     def forget(self, number: int) -> None:
         """Let a job environment go."""
@@ -169,14 +170,16 @@ def _open(job: Job) -> None:
     """Unpickle the program and prepare it. What goes wrong is the value of every iteration."""
     data, job.data = job.data, b""
     try:
-        fields = values.plain(rinterop.loads(data))
+        # Arrays are views of its parts: bodies may write to them.
+        stream, buffers = parts.split(memoryview(bytearray(data) if isinstance(data, bytes) else data))
+        fields = values.plain(rinterop.loads(stream))
         if not isinstance(fields, values.List):
             raise EvaluatorError("python", "the job environment is not a list")
         theirs = minor_version(_text(fields, "python"))
         job.other_python = theirs if theirs != minor_version(platform.python_version()) else ""
         for name in values.strings(fields.get("modules")) or ():
             _import(str(name))
-        program = _unpickle(fields)
+        program = _unpickle(fields, buffers)
         job.globals = Globals(program.body, program.exports)
         job.globals.__enter__()
         if program.init is not None:
@@ -210,7 +213,7 @@ def _import(name: str) -> None:
         ) from exc
 
 
-def _unpickle(fields: values.List) -> Program:
+def _unpickle(fields: values.List, buffers: Sequence[memoryview]) -> Program:
     """The program in a job environment.
 
     Raises:
@@ -220,7 +223,7 @@ def _unpickle(fields: values.List) -> Program:
     if not isinstance(data, values.Raw):
         raise EvaluatorError("python", "the job environment has no body")
     try:
-        program = cloudpickle.loads(bytes(data))
+        program = cloudpickle.loads(bytes(data), buffers=buffers)
     except BaseException as exc:
         theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
         ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydoredis.worker.engines.base import Ask, Keep, TaskInterrupted, TaskRefused, keep_nothing
+from pydoredis.worker.engines.base import Ask, Keep, Stored, TaskInterrupted, TaskRefused, keep_nothing
 from pydoredis.worker.frames import Bytes
 from rinterop.runtime.base import RError, RJump, Runtime
 
@@ -40,7 +40,7 @@ class REngine:
         self._run = runtime.function("run_task", 2)
         self._resume = runtime.function("resume_task")
 
-    def load(self, number: int, data: Bytes) -> None:
+    def load(self, number: int, data: Stored) -> None:
         """Keep a job environment; R reads it when the first task comes."""
         self._load(data, number)
 

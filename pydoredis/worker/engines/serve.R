@@ -1,7 +1,8 @@
 # Frames in, frames out: the loop of the R child (pydoredis/worker/frames.py). Sourced after evaluate.R.
 
-# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER, 8 CUT, 9 SKIP. From here:
-# 16 READY, 17 RESULT, 18 FAILED, 19 REQUEST, 20 PARTIAL, 21 INTERRUPTED.
+# From the agent: 1 ENVIRONMENT, 2 TASK, 3 FORGET, 4 ANSWER, 5 VERDICT, 6 KEPT, 7 BARRIER, 8 CUT, 9 SKIP,
+# 10 ENV_FILE. From here:
+# 16 READY, 17 RESULT, 18 FAILED, 19 REQUEST, 20 PARTIAL, 21 INTERRUPTED, 22 LOADED.
 
 # The three pipes, opened anew for each use: base R has no other way to a descriptor than a connection, and bodies could
 # find one that stays open, and close it.
@@ -48,7 +49,7 @@ make_pipes <- function(from, to, starts, files) {
   read <- function() {
     header <- integers(take(12L))
     if (length(header) < 3L) return(NULL)
-    size <- switch(header[1L], 0L, 8L, 0L, 1L, 4L, 4L, 0L, 0L, 0L)
+    size <- switch(header[1L], 0L, 8L, 0L, 1L, 4L, 4L, 0L, 0L, 0L, 0L)
     before <- take(size)
     list(header[1L], header[2L], take(header[3L] - size), if (size > 1L) integers(before) else before)
   }
@@ -97,6 +98,13 @@ environment(make_pipes) <- .BaseNamespaceEnv
 forget_interrupt <- function() tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(e) NULL)
 
 most <- 536870912  # bytes of a value, for Redis
+
+read_file <- function(path) {
+  input <- files$open_file(path, "rb")
+  data <- .Internal(readBin(input, "raw", .Internal(file.info(path, FALSE))[[1L]], NA_integer_, TRUE, FALSE))
+  .Internal(close(input, "rw"))
+  data
+}
 
 too_large <- function(what, size) sprintf("%s has %.0f bytes; Redis takes %.0f", what, size, most)
 
@@ -161,6 +169,10 @@ serve <- function(descriptors) {
     forget_interrupt(),
     watch_output(frame[[3L]], descriptors[3L]),
     begins(frame[[2L]]),
+    {
+      load_environment(read_file(rawToChar(frame[[3L]])), frame[[2L]])
+      send(22L, frame[[2L]])
+    },
     stop("unknown frame of kind ", frame[[1L]])
   )
 
