@@ -15,7 +15,6 @@ from pydoredis.errors import LocalProtocolError, RemoteProtocolError, StoreUnava
 from pydoredis.protocol.wire import MAX_MESSAGE
 from pydoredis.registered import connection_or_registered
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store import Store
 
 
 def redis_set(key: str, value: object, *, connection: ConnectionSettings | None = None) -> None:
@@ -118,6 +117,8 @@ def _store(connection: ConnectionSettings | None) -> Iterator[Values]:
     if connection is None and _in_body is not None:
         yield _in_body
         return
+    from pydoredis.store import Store  # executors, which have no connection, start without a Redis client
+
     store = Store(connection_or_registered(connection))
     try:
         yield store

@@ -5,23 +5,12 @@
 alone; `rinterop.runtime` runs R code, where there is an R.
 """
 
-from rinterop import runtime, values
-from rinterop.convert import (
-    Factor,
-    NA_character_,
-    NA_complex_,
-    NA_integer_,
-    NA_real_,
-    RArray,
-    Table,
-    integer64,
-    is_na,
-    register_to_python,
-    register_to_r,
-    to_python,
-    to_r,
-    unregister,
-)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rinterop import values
 from rinterop.errors import (
     ConversionError,
     DecodeError,
@@ -33,7 +22,6 @@ from rinterop.errors import (
     SerializeError,
     UnexpectedEnd,
 )
-from rinterop.serialize.files import read_rda, read_rds, write_rda, write_rds
 from rinterop.serialize.reader import loads
 from rinterop.serialize.speed import accelerated, acceleration
 from rinterop.serialize.writer import dumps
@@ -56,6 +44,26 @@ from rinterop.values import (
     RValue,
     Symbol,
 )
+
+if TYPE_CHECKING:
+    from rinterop import runtime
+    from rinterop.convert import (
+        Factor,
+        NA_character_,
+        NA_complex_,
+        NA_integer_,
+        NA_real_,
+        RArray,
+        Table,
+        integer64,
+        is_na,
+        register_to_python,
+        register_to_r,
+        to_python,
+        to_r,
+        unregister,
+    )
+    from rinterop.serialize.files import read_rda, read_rds, write_rda, write_rds
 
 __all__ = [
     "NA",
@@ -109,3 +117,36 @@ __all__ = [
     "write_rda",
     "write_rds",
 ]
+
+# Imported when they are first used: who reads messages alone, as workers do, starts in half the time.
+_MODULES = {
+    "convert": (
+        *(
+            "Factor",
+            "NA_character_",
+            "NA_complex_",
+            "NA_integer_",
+            "NA_real_",
+            "RArray",
+            "Table",
+            "integer64",
+        ),
+        *("is_na", "register_to_python", "register_to_r", "to_python", "to_r", "unregister"),
+    ),
+    "serialize.files": ("read_rda", "read_rds", "write_rda", "write_rds"),
+}
+_LATER = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "runtime":
+        return importlib.import_module("rinterop.runtime")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"rinterop.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

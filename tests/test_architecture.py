@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +108,21 @@ def test_no_module_of_the_worker_is_long() -> None:
                 if isinstance(node, ast.ClassDef):
                     assert node.end_lineno is not None
                     assert node.end_lineno - node.lineno < 200, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize(
+    ("modules", "without"),
+    [
+        ("pydoredis", "redis, numpy, rinterop"),
+        ("pydoredis.cli", "redis, numpy, rinterop"),
+        (
+            "pydoredis.worker.executor, pydoredis.worker.engines.python, pydoredis.shared_values",
+            "redis, pydoredis.worker.core, rinterop.convert",
+        ),
+        ("pydoredis.worker.agent", "rinterop.convert, pydoredis.coordinator, cloudpickle"),
+    ],
+)
+def test_what_starts_often_loads_little(modules: str, without: str) -> None:
+    program = f"import sys, {modules}; print(*{{*{without.split(', ')!r}}} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
 from pydoredis.cli.output import to_json
 from pydoredis.errors import ConfigError, StoreUnavailable
-from pydoredis.server import EmbeddedServer
+
+if TYPE_CHECKING:
+    from pydoredis.server import EmbeddedServer
 
 
 def server(
@@ -42,6 +44,8 @@ def server(
 
     The address goes to standard output, how to use it to standard error. Other machines cannot connect.
     """
+    from pydoredis.server import EmbeddedServer
+
     with errors_end_the_command():
         if directory == "":
             raise ConfigError("dir", directory, "the name of a directory")

@@ -11,9 +11,10 @@ import mmap
 import os
 import sys
 import weakref
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pydoredis.worker.core.jobs import LoadedJob
+if TYPE_CHECKING:
+    from pydoredis.worker.core.jobs import LoadedJob
 
 LEAST_BYTES: Final = 1 << 20
 """Environments from this size on are shared: smaller ones are through a pipe in less than a millisecond."""
