@@ -45,7 +45,7 @@ Back: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 def dates(vector: Integer | Double) -> NDArray[Any] | None:
     """Days as datetime64[D]; None if that would not give them back."""
-    return _verified(_ticks(*_present(vector), 1), "M8[D]", vector, days_of)
+    return _verified(_ticks(*_present(vector), 1, _SECONDS["days"]), "M8[D]", vector, days_of)
 
 
 def instants(vector: Integer | Double) -> NDArray[Any] | None:
@@ -69,7 +69,7 @@ def spans(vector: Integer | Double, units: str) -> NDArray[Any] | None:
         (seconds, "us", _PER_SECOND["us"]),
         (seconds, "ns", _PER_SECOND["ns"]),
     ):
-        ticks = _ticks(amounts, missing, per_unit)
+        ticks = _ticks(amounts, missing, per_unit, _SECONDS[units] if per_unit == 1 else 1)
         found = _verified(ticks, f"m8[{unit}]", vector, lambda array: lengths_of(array, units))
         if found is not None:
             return found
@@ -217,17 +217,22 @@ def _present(vector: Integer | Double) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _ticks(
-    numbers: NDArray[np.float64], missing: NDArray[np.bool_], per_second: int
+    numbers: NDArray[np.float64], missing: NDArray[np.bool_], per_unit: int, unit_s: int = 1
 ) -> NDArray[np.int64] | None:
-    """Numbers of a fraction of a second, rounded, NaT for NA; None if some do not fit."""
+    """Numbers of a fraction of their unit, rounded, NaT for NA; None if some do not fit.
+
+    Nor do those of which seconds would not fit: pandas has no larger units, and turns them without a look.
+    """
     with np.errstate(invalid="ignore"):
         numbers = np.where(missing, 0.0, numbers)
-        if not (np.abs(numbers) < min(EXACT, 2.0**63 / per_second - 1)).all():  # nor NaN, nor infinite
+        if not (
+            np.abs(numbers) < min(EXACT, 2.0**63 / max(per_unit, unit_s) - 1)
+        ).all():  # nor NaN, nor infinite
             return None
         whole = np.floor(numbers)
-        ticks = whole.astype(np.int64) * per_second
-        if per_second > 1:
-            ticks += np.rint((numbers - whole) * per_second).astype(np.int64)
+        ticks = whole.astype(np.int64) * per_unit
+        if per_unit > 1:
+            ticks += np.rint((numbers - whole) * per_unit).astype(np.int64)
     ticks[missing] = _NAT
     return ticks
 

@@ -7,6 +7,7 @@ import zoneinfo
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -272,6 +273,16 @@ def data_frame(made: tuple[dict[str, RValue], int], classes: list[str]) -> v.Lis
             }
         ),
     )
+
+
+@pytest.mark.parametrize("days", [1.0675199e14, 106751991167301.0, -2e14, 1e15, 9e15])
+@pytest.mark.parametrize("classes", [{"class": "Date"}, {"class": "difftime", "units": "weeks"}])
+def test_days_beyond_what_pandas_has_seconds_for(days: float, classes: dict[str, str]) -> None:
+    attributes = {name: v.character(text) for name, text in classes.items()}
+    column = v.Double(values=np.array([days]), attributes=v.attributes_of(**attributes))
+    frame = data_frame(({"x": column}, 1), [])
+    assert canonical(to_r(to_python(frame))) == canonical(frame)
+    assert canonical(to_r(to_python(column))) == canonical(column)
 
 
 @WITHOUT_CLOCK
