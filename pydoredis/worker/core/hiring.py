@@ -46,7 +46,7 @@ class Hiring:
     @property
     def due_s(self) -> float:
         """When (monotonic) `proceed` will have something to do; infinity for never."""
-        return self._pause.due_s if self._postponed else float("inf")
+        return self._pause.due_s
 
     def fill(self, codec: Codec, now_s: float) -> None:
         """Start executors for a codec."""
@@ -104,7 +104,7 @@ class Hiring:
 
     def proceed(self, now_s: float) -> None:
         """Start those that were put off, if the pause is over."""
-        if self._postponed and self._pause.over(now_s):
+        if self._pause.over(now_s):
             for codec in self._postponed:
                 self.hire(codec, now_s)
             self._postponed.clear()

@@ -137,8 +137,10 @@ class WorkerCore:
         if self._stopping.done:
             return now_s
         delayed = min((lease.due_s for lease in self.shelves[State.DELAYED]), default=float("inf"))
-        due = [self._shutdown.due_s, self._hiring.due_s, self._supervision.due_s(now_s), delayed]
+        due = [self._shutdown.due_s, self._supervision.due_s(now_s), delayed]
         due += [self._dispatch.due_s(now_s), self._requests_due_s(now_s)]
+        if not self._shutdown.begun:
+            due.append(self._hiring.due_s)
         if not self._serving:
             due.append(self._gathering_until_s)
         return min(due)
