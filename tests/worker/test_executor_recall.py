@@ -23,7 +23,7 @@ from pydoredis.protocol.messages import JobEnvironment, Task, Verdict
 from pydoredis.worker import engines
 from pydoredis.worker.core import events
 from pydoredis.worker.core.jobs import LoadedJob
-from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.core.lease import Lease, Shelves
 from pydoredis.worker.executor_handle import ExecutorHandle, Setup
 from pydoredis.worker.frames import FrameError, Kind
 from pydoredis.worker.starts import Starts
@@ -172,7 +172,8 @@ class Pool:
             payload = peer().make(f"task({arguments}, ballast = list(raw({ballast})))")
         else:
             payload = python.task({"i": i, "path": str(self._begun), "gate": gate, "ballast": bytes(ballast)})
-        return Lease(KEYS, Task("J", (1,), payload), "tag", f"claim {i}", number=i, job=self.job)
+        task = Task("J", (1,), payload)
+        return Lease(KEYS, task, "tag", f"claim {i}", number=i, shelves=Shelves(), job=self.job)
 
     @property
     def begun(self) -> list[int]:

@@ -84,7 +84,7 @@ class CrashRecovery:
         else:
             lease.fall(lease.task.iterations[index], INTERRUPTED)
 
-    def counted(self, lease: Lease, crashes: Sequence[Crash], now_s: float, *, stopping: bool) -> None:
+    def counted(self, lease: Lease, crashes: Sequence[Crash], now_s: float) -> None:
         """A death was counted; these are all of the task."""
         death = lease.death
         assert death is not None
@@ -92,7 +92,7 @@ class CrashRecovery:
         decision = decide(deaths, self._limit(lease), some_finished=bool(lease.finished))
         if decision == "give-back":
             lease.give_back("head")
-        elif decision == "wait" and not stopping:
+        elif decision == "wait":
             # Time may mend a machine, but not a body that interrupts itself.
             lease.delay(now_s + (0.0 if death.cause == INTERRUPTED else self._retry_pause_s))
         elif not self._condemned(lease, crashes):

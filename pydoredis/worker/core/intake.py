@@ -125,11 +125,7 @@ class Intake:
             if task is None:
                 continue
             lease = self._lease(each, task)
-            if each.tag is None:
-                lease.state = State.ASIDE
-                self._shelves.add(lease)
-            else:
-                self._shelves.add(lease)
+            if lease.state is not State.ASIDE:
                 self.sort(lease, taken.environments, now_s)
 
     def _read(self, taken: TakenTask) -> Task | None:
@@ -156,7 +152,13 @@ class Intake:
         number = next(self._numbers)
         name = f"{taken.tag or ''} claim {self._agent_id} {number}"
         self._jobs.record(taken.keys, task.job)
-        return Lease(taken.keys, task, taken.tag or "", name, number=number, crashed=taken.crashed)
+        return Lease(
+            *(taken.keys, task, taken.tag or "", name),
+            number=number,
+            shelves=self._shelves,
+            state=State.ASIDE if taken.tag is None else State.SEEN,
+            crashed=taken.crashed,
+        )
 
     def sort(self, lease: Lease, environments: Environments, now_s: float) -> None:
         """Decide what is to be done with a task that was marked, if its environment is known."""

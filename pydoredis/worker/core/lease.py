@@ -81,6 +81,7 @@ class Lease(Claim):
 
     Attributes:
         number: What frames to and from executors carry.
+        shelves: Those of its agent; it stands there from the beginning.
         job: Its job, once its environment is known.
         state: Where it is.
         verdicts: Iterations (by number) that are not run any more, with the error that they get.
@@ -98,7 +99,7 @@ class Lease(Claim):
     """
 
     number: int = 0
-    shelves: Shelves | None = field(default=None, repr=False)
+    shelves: Shelves = field(kw_only=True)
     job: LoadedJob | None = None
     state: State = State.SEEN
     verdicts: dict[int, Verdict] = field(default_factory=dict)
@@ -111,6 +112,9 @@ class Lease(Claim):
     due_s: float = 0.0
     end: End = "head"
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        self.shelves.add(self)
 
     def __repr__(self) -> str:
         return f"Lease({self.number}, {self.task.job} {self.block}, {self.state.name})"
@@ -135,7 +139,7 @@ class Lease(Claim):
     def wait(self, *, first: bool = False) -> None:
         """It waits for an executor, behind all others or before them."""
         self._move(State.WAITING)
-        if first and self.shelves is not None:
+        if first:
             self.shelves.move_to_front(self)
 
     def hand(self, expected_s: float) -> None:
@@ -176,14 +180,12 @@ class Lease(Claim):
     def cancel(self) -> None:
         """Its job was cancelled."""
         self.cancelled = True
-        if self.shelves is not None:
-            self.shelves.some_cancelled = True
+        self.shelves.some_cancelled = True
 
     def _move(self, state: State) -> None:
         if state not in _NEXT[self.state]:
             raise AssertionError(f"task {self.block}: {self.state.name} → {state.name}")
-        if self.shelves is not None:
-            self.shelves.move(self, state)
+        self.shelves.move(self, state)
         self.state = state
 
 
@@ -200,7 +202,6 @@ class Shelves:
 
     def add(self, lease: Lease) -> None:
         """Hold a task that was taken."""
-        lease.shelves = self
         self._shelves[lease.state][lease.number] = lease
 
     def move(self, lease: Lease, state: State) -> None:

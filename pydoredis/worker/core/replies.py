@@ -16,7 +16,6 @@ from pydoredis.worker.core.intake import Intake
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
 from pydoredis.worker.core.membership import Membership
-from pydoredis.worker.core.shutdown import Shutdown
 
 
 class Replies:
@@ -28,7 +27,6 @@ class Replies:
         intake: Sorts what was taken.
         membership: Is told whether queues are open.
         crash_recovery: Decides about tasks on which executors died.
-        shutdown: Whether the agent stops.
         conversation: Is told what a look at the queues has found.
         do: Carries out instructions.
     """
@@ -40,7 +38,6 @@ class Replies:
         intake: Intake,
         membership: Membership,
         crash_recovery: CrashRecovery,
-        shutdown: Shutdown,
         conversation: Conversation,
         do: Callable[[Instruction], None],
     ) -> None:
@@ -49,7 +46,6 @@ class Replies:
         self._intake = intake
         self._membership = membership
         self._crash_recovery = crash_recovery
-        self._shutdown = shutdown
         self._conversation = conversation
         self._do = do
 
@@ -155,7 +151,7 @@ class Replies:
 
     def _counted(self, command: commands.CountCrash, reply: Sequence[Crash], now_s: float) -> None:
         assert isinstance(command.claim, Lease)
-        self._crash_recovery.counted(command.claim, reply, now_s, stopping=self._shutdown.begun)
+        self._crash_recovery.counted(command.claim, reply, now_s)
 
     def _looked_up(self, command: commands.LookUpCrashes, reply: Sequence[Crash], now_s: float) -> None:
         assert isinstance(command.claim, Lease)

@@ -87,7 +87,7 @@ class WorkerCore:
         )
         self._replies = Replies(
             *(self.shelves, self._jobs, self._intake, self._membership),
-            *(self._crash_recovery, self._shutdown, self._conversation, do),
+            *(self._crash_recovery, self._conversation, do),
         )
         self._reports = Reports(
             *(self.executors, self._hiring, self._supervision, self._dispatch, self._intake),

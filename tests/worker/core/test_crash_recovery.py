@@ -9,7 +9,7 @@ from pydoredis.protocol.messages import JobEnvironment, Limits, Task, Verdict
 from pydoredis.worker.core.crash_recovery import INTERRUPTED, CrashRecovery, decide, verdict
 from pydoredis.worker.core.executors import Executor
 from pydoredis.worker.core.jobs import LoadedJob
-from pydoredis.worker.core.lease import Lease, State
+from pydoredis.worker.core.lease import Lease, Shelves, State
 from tests.worker.core.scene import QUEUE
 
 
@@ -37,7 +37,8 @@ def running(max_crashes: int | None = None, *, cancelled: bool = False) -> Lease
     """A task of two iterations that runs; its job may have a limit of its own."""
     environment = JobEnvironment("cloudpickle", b"", True, Limits(max_crashes=max_crashes))
     task = Task("J", (4, 5), b"task")
-    lease = Lease(QUEUE, task, "tag", "name", job=LoadedJob(1, "env", environment), state=State.RUNNING)
+    job = LoadedJob(1, "env", environment)
+    lease = Lease(QUEUE, task, "tag", "name", shelves=Shelves(), job=job, state=State.RUNNING)
     lease.cancelled = cancelled
     return lease
 
@@ -56,7 +57,7 @@ def test_an_interrupt_ends_a_task_only_if_its_job_was_cancelled(cancelled: bool)
 def test_a_job_may_have_a_limit_of_its_own(own: int | None, state: State) -> None:
     lease = running(own)
     lease.fall(4, "killed")
-    CrashRecovery(3, 10.0).counted(lease, (Crash(4, 2, "killed"),), 0.0, stopping=False)
+    CrashRecovery(3, 10.0).counted(lease, (Crash(4, 2, "killed"),), 0.0)
     assert lease.state is state
     assert list(lease.verdicts) == ([4] if own else [])
 
@@ -65,7 +66,7 @@ def test_a_task_whose_environment_is_not_known_has_the_limit_of_the_agent() -> N
     lease = running()
     lease.job = None
     lease.fall(4, "killed")
-    CrashRecovery(2, 10.0).counted(lease, (Crash(4, 2, "killed"),), 0.0, stopping=False)
+    CrashRecovery(2, 10.0).counted(lease, (Crash(4, 2, "killed"),), 0.0)
     assert list(lease.verdicts) == [4]
 
 
@@ -100,11 +101,21 @@ def test_a_death_outside_of_what_was_to_be_run_is_put_down_to_the_task(
     assert (lease.death.iteration, len(lease.kept)) == (told, kept)
 
 
+def test_a_death_on_an_iteration_that_was_given_up_is_put_down_to_the_task() -> None:
+    lease = running()
+    lease.verdicts[5] = verdict(3, "killed")
+    executor = Executor(1, "cloudpickle", 0.0)
+    executor.leases.append(lease)
+    CrashRecovery(3, 10.0).died(executor, "killed", 5, blame=True)
+    assert lease.death is not None
+    assert lease.death.iteration is None
+
+
 def test_deaths_on_other_iterations_do_not_count() -> None:
     lease = running()
     lease.fall(4, "killed")
     crashes = (Crash(4, 1, "killed"), Crash(5, 2, "killed"))
-    CrashRecovery(3, 10.0).counted(lease, crashes, 0.0, stopping=False)
+    CrashRecovery(3, 10.0).counted(lease, crashes, 0.0)
     assert lease.state is State.RETURNING
 
 
@@ -112,5 +123,5 @@ def test_deaths_on_other_iterations_do_not_count() -> None:
 def test_time_mends_a_machine_but_no_body_that_interrupts_itself(cause: str, due_s: float) -> None:
     lease = running()
     lease.fall(4, cause)
-    CrashRecovery(3, 10.0).counted(lease, (Crash(4, 2, cause),), 50.0, stopping=False)
+    CrashRecovery(3, 10.0).counted(lease, (Crash(4, 2, cause),), 50.0)
     assert (lease.state, lease.due_s) == (State.DELAYED, due_s)
