@@ -42,6 +42,7 @@ class Scene:
         now_s: The time.
         queue: Tasks on its queue.
         environments: By environment key.
+        counted: Whether the agent's workers are counted on the queue.
         done: All instructions so far.
         asked: The requests that were not answered yet.
         pipes: By executor: the tasks that it was handed and has not answered.
@@ -60,6 +61,7 @@ class Scene:
         self.environments: dict[str, bytes] = {}
         self.crashes: dict[int | None, int] = {}
         self.open = True
+        self.counted = False
         self.done: list[instructions.Instruction] = []
         self.asked: list[instructions.Ask] = []
         self.pipes: dict[int, list[Lease]] = {}
@@ -169,7 +171,9 @@ class Scene:
         """What the server says to a command."""
         match command:
             case commands.Announce():
-                return Announced(self.open, 1, (QUEUE,))
+                joined = () if self.counted else (QUEUE,)
+                self.counted = True
+                return Announced(self.open, 1, joined)
             case commands.Take():
                 return self._take(command)
             case commands.Publish(results):

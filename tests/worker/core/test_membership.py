@@ -1,0 +1,105 @@
+"""What an agent says of itself and of its jobs, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TypeVar
+
+import pytest
+
+from pydoredis.protocol import agent_commands as commands
+from pydoredis.worker.core import events, instructions
+from pydoredis.worker.core.membership import BEAT_INTERVAL_S, SWEEP_BEATS
+from tests.worker.core.scene import QUEUE, Scene
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def scene() -> Scene:
+    scene = Scene()
+    scene.up()
+    return scene
+
+
+def asked(scene: Scene, kind: type[T]) -> list[T]:
+    """The commands of a kind in all requests so far."""
+    return [each for ask in scene.said(instructions.Ask) for each in ask.commands if isinstance(each, kind)]
+
+
+def beats(scene: Scene, count: int) -> None:
+    """So many heartbeats go by."""
+    for _ in range(count):
+        scene.wait(BEAT_INTERVAL_S + 0.001)
+        scene.answer()
+
+
+def test_who_has_not_joined_yet_has_nothing_to_say() -> None:
+    scene = Scene()
+    scene.tell(events.Connected("run 1", tracking=True))
+    scene.wait(10)
+    assert not scene.said(instructions.Ask)
+
+
+def test_an_idle_agent_says_that_it_is_there_and_sometimes_sweeps(scene: Scene) -> None:
+    scene.done.clear()
+    beats(scene, 2 * SWEEP_BEATS)
+    counts = Counter(type(each) for ask in scene.said(instructions.Ask) for each in ask.commands)
+    assert counts == {commands.Announce: 2 * SWEEP_BEATS, commands.Sweep: 2, commands.Take: 2}
+
+
+def test_a_server_that_has_lost_the_queues_is_told_of_the_agent_once(scene: Scene) -> None:
+    scene.tell(events.Lost("reset"))
+    scene.wait(2 * BEAT_INTERVAL_S)
+    scene.done.clear()
+    scene.tell(events.Connected("run 2", tracking=True))
+    (announced,) = asked(scene, commands.Announce)
+    assert announced.open
+
+
+def test_records_of_jobs_are_kept_until_they_are_over_and_their_environments_as_well(scene: Scene) -> None:
+    scene.job("a", 1)
+    scene.pushed()
+    executor = next(number for number, pipe in scene.pipes.items() if pipe)
+    scene.finish(executor)
+    scene.answer()
+    beats(scene, 2)
+    assert [[job for _, job in each.jobs] for each in asked(scene, commands.KeepRecords)] == [["a"]] * 2
+    assert not scene.said(instructions.Forget)
+    scene.environments.clear()
+    beats(scene, 2)
+    assert len(asked(scene, commands.KeepRecords)) == 3
+    assert len(scene.said(instructions.Forget)) == 1
+
+
+@pytest.mark.parametrize("keys", [[QUEUE.live], None])
+def test_when_a_queue_may_be_gone_the_agent_looks_at_once(scene: Scene, keys: list[str] | None) -> None:
+    scene.done.clear()
+    scene.tell(events.Changed(["something else"]))
+    scene.answer()
+    assert not asked(scene, commands.Announce)
+    scene.tell(events.Changed(keys))
+    assert len(asked(scene, commands.Announce)) == 1
+
+
+def test_that_a_queue_had_lost_the_workers_is_told(scene: Scene) -> None:
+    beats(scene, 2)
+    assert "had lost our workers" not in scene.log()
+    scene.counted = False
+    beats(scene, 2)
+    assert scene.log().count("queue Q had lost our workers: joined it again") == 1
+
+
+def test_a_queue_that_was_removed_is_left_so_long_after_the_last_task() -> None:
+    scene = Scene(linger_s=30)
+    scene.up()
+    scene.job("a", 1)
+    scene.pushed()
+    scene.open = False
+    beats(scene, 15)
+    scene.finish(next(number for number, pipe in scene.pipes.items() if pipe))
+    scene.answer()
+    beats(scene, 9)
+    assert "leaving" not in scene.log()
+    beats(scene, 2)
+    assert "the queue was removed: leaving" in scene.log()
