@@ -60,6 +60,11 @@ TIME_SAVERS: dict[tuple[str, str], str] = {
     ): "where nothing waits nothing is looked at",
     ("dispatch.py", "job.number in full -> False"): "a job without room is asked about once",
     ("dispatch.py", "codec not in open_ -> True"): "executors are looked up once for all tasks",
+    ("prefetch.py", "longer -> True"): "who has not more than may wait gives nothing back when it looks",
+    (
+        "prefetch.py",
+        "self.most_waiting < MAX_IN_AGENT -> True",
+    ): "of tasks that are that short no more are fetched than may wait",
     ("publish.lua", "#job.numbers > 0 -> true"): "of nothing nothing is pushed: that fails, and nobody asks",
     ("claim.lua", "#taken > 0 -> true"): "a look in vain writes nothing",
     ("claim.lua", "counts[number] > 0 -> true"): "a list that stays as it is wakes nobody",

@@ -135,6 +135,6 @@ class Membership:
         elif self._idle_since_s == float("inf"):
             self._idle_since_s = now_s
         lingered = now_s >= self._idle_since_s + self._linger_s
-        if self.joined and not self._open and lingered and not self._shutdown.begun:
+        if not self._open and lingered and not self._shutdown.begun:
             self._do(Log(logging.INFO, "the queue was removed: leaving"))
             self._shutdown.begin(now_s)

@@ -42,7 +42,8 @@ class Durations:
 
     def note(self, seconds: float) -> bool:
         """A task of the job took so long in its executor; whether what waits here may be too much now."""
-        longer = seconds > 2 * (self.expected_s or 0.0)
+        expected_s = self.expected_s
+        longer = expected_s is None or seconds > 2 * expected_s
         self._last_s = seconds
         if self._mean_s is None:
             self._mean_s = seconds

@@ -8,9 +8,10 @@ from typing import TypeVar
 import pytest
 
 from pydoredis.protocol import agent_commands as commands
+from pydoredis.protocol.agent_commands import Taken, TakenTask
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.membership import BEAT_INTERVAL_S, SWEEP_BEATS
-from tests.worker.core.scene import QUEUE, Scene
+from tests.worker.core.scene import ENVIRONMENT, QUEUE, Scene, task
 
 T = TypeVar("T")
 
@@ -91,7 +92,7 @@ def test_that_a_queue_had_lost_the_workers_is_told(scene: Scene) -> None:
 
 
 def test_a_queue_that_was_removed_is_left_so_long_after_the_last_task() -> None:
-    scene = Scene(linger_s=30)
+    scene = Scene(linger_s=31.5)
     scene.up()
     scene.job("a", 1)
     scene.pushed()
@@ -99,7 +100,31 @@ def test_a_queue_that_was_removed_is_left_so_long_after_the_last_task() -> None:
     beats(scene, 15)
     scene.finish(next(number for number, pipe in scene.pipes.items() if pipe))
     scene.answer()
-    beats(scene, 9)
+    beats(scene, 10)
+    scene.wait(1.4)
     assert "leaving" not in scene.log()
-    beats(scene, 2)
-    assert "the queue was removed: leaving" in scene.log()
+    scene.wait(0.1)
+    scene.answer()
+    assert scene.log().count("the queue was removed: leaving") == 1
+    assert scene.said(instructions.Stop)
+
+
+def test_who_was_not_counted_in_is_not_counted_out() -> None:
+    scene = Scene()
+    scene.tell(events.Connected("run 1", tracking=True), events.Signalled(15))
+    assert not scene.said(instructions.Ask)
+    assert scene.said(instructions.Stop)
+
+
+def test_a_task_that_was_set_aside_is_marked_before_it_is_kept_alive(scene: Scene) -> None:
+    scene.environments[QUEUE.env("a")] = ENVIRONMENT
+    scene.tell(events.Changed([QUEUE.queue]))
+    ask = scene.asked.pop()
+    scene.now_s += BEAT_INTERVAL_S
+    aside = TakenTask(QUEUE, task("a", 1), None)
+    scene.tell(events.Replied(ask.request, [Taken((aside,))]))
+    assert len(asked(scene, commands.Mark)) == 1
+    assert not asked(scene, commands.KeepAlive)
+    scene.answer()
+    beats(scene, 1)
+    assert len(asked(scene, commands.KeepAlive)) == 1

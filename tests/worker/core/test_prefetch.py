@@ -128,6 +128,19 @@ def test_what_waits_goes_back_when_all_executors_begin_tasks_that_take_long() ->
     assert len(scene.queue) > 300
 
 
+def test_what_was_fetched_goes_back_when_tasks_become_longer() -> None:
+    scene = Scene()
+    scene.up()
+    scene.job("a", 1000)
+    scene.pushed()
+    served(scene, 300)
+    before = scene.core.shelves.count(State.WAITING)
+    served(scene, 20, seconds=0.02)
+    assert scene.core.shelves.count(State.WAITING) < before / 2
+    firsts = [decode_task(message).first for message in scene.queue]
+    assert firsts == sorted(firsts)
+
+
 def test_what_was_put_behind_a_recalled_task_is_recalled_too() -> None:
     scene = Scene(workers=1)
     scene.up()
@@ -204,6 +217,11 @@ def test_one_long_task_ends_the_fetching_ahead_at_once() -> None:
     assert noted.per_executor == MAX_IN_AGENT
     noted.note(1.0)
     assert noted.per_executor == 0
+
+
+def test_one_task_that_was_long_because_the_machine_was_busy_sends_not_everything_back() -> None:
+    noted = durations(*[0.001] * 100, 2 * SURPLUS_S)
+    assert 0 < noted.most_waiting < SURPLUS_S / 0.001
 
 
 @given(st.lists(st.floats(0, 1e5), min_size=1))
