@@ -42,8 +42,8 @@ class Durations:
 
     def note(self, seconds: float) -> bool:
         """A task of the job took so long in its executor; whether what waits here may be too much now."""
-        expected_s = self.expected_s
-        longer = expected_s is None or seconds > 2 * expected_s
+        # Than the mean: that goes on to rise after the first of many longer tasks.
+        longer = self._mean_s is None or seconds > 2 * self._mean_s
         self._last_s = seconds
         if self._mean_s is None:
             self._mean_s = seconds
