@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pydoredis.worker.core.refusals import Refusals
 
 
@@ -28,6 +30,17 @@ class TestRefusals:
         assert len(pauses) == 19
         assert pauses[0] <= 0.1
         assert all(5.0 <= pause <= 10.0 for pause in pauses[-5:])
+
+    def test_a_queue_without_end_is_not_walked_through_without_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Refusals, "LONGEST_WALK", 10)
+        refusals = Refusals()
+        for n in range(10):
+            refusals.note("job", f"{n}...{n}", 0.0)
+        assert not refusals.resting(0.0)
+        refusals.note("job", "10...10", 0.0)
+        assert refusals.resting(0.0)
 
     def test_pauses_are_short_again_after_a_task_for_us(self) -> None:
         refusals = Refusals()
