@@ -66,6 +66,10 @@ TIME_SAVERS: dict[tuple[str, str], str] = {
         "self.most_waiting < MAX_IN_AGENT -> True",
     ): "of tasks that are that short no more are fetched than may wait",
     ("publish.lua", "#job.numbers > 0 -> true"): "of nothing nothing is pushed: that fails, and nobody asks",
+    (
+        "replies.py",
+        "lease.env == command.env -> True",
+    ): "of tasks of other jobs nothing new is known, and they are left as they are",
     ("claim.lua", "#taken > 0 -> true"): "a look in vain writes nothing",
     ("claim.lua", "counts[number] > 0 -> true"): "a list that stays as it is wakes nobody",
 }

@@ -69,8 +69,6 @@ class Replies:
     def _kept_alive(self, command: commands.KeepAlive, reply: Sequence[str], now_s: float) -> None:
         for claim, beat in zip(command.claims, reply, strict=True):
             assert isinstance(claim, Lease)
-            if claim.state is State.ENDED:
-                continue  # published by the same request, after which its keys may be gone
             task = f"task {claim.block} of job {claim.task.job}"
             if beat == "lapsed":
                 if not claim.lapsed:
@@ -137,7 +135,7 @@ class Replies:
 
     def _fetched(self, command: commands.Fetch, reply: bytes | None, now_s: float) -> None:
         for lease in self._shelves[State.SEEN]:
-            if lease.env == command.env and lease.job is None:
+            if lease.env == command.env:
                 self._intake.sort(lease, {command.env: reply}, now_s)
 
     def _marked(self, command: commands.Mark, reply: None, now_s: float) -> None:

@@ -86,8 +86,9 @@ class Reports:
 
     def _finished(self, event: events.Finished, now_s: float) -> None:
         lease = self._answered(event.executor, event.task, now_s)
-        if lease is None or lease.job is None:
+        if lease is None:
             return
+        assert lease.job is not None
         if lease.job.durations.note(event.seconds):
             self._dispatch.slowed = True
         if len(event.result) > wire.MAX_MESSAGE:

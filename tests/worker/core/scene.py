@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from pydoredis.protocol import agent_commands as commands
@@ -121,6 +122,11 @@ class Scene:
 
     # --- what the agent does ------------------------------------------------------------------------------
 
+    def requested(self, kind: type[T]) -> list[T]:
+        """The commands of a kind in all requests so far."""
+        asked = [each for ask in self.said(instructions.Ask) for each in ask.commands]
+        return [each for each in asked if isinstance(each, kind)]
+
     def said(self, kind: type[T]) -> list[T]:
         """The instructions of a kind so far."""
         return [each for each in self.done if isinstance(each, kind)]
@@ -162,10 +168,11 @@ class Scene:
             self.step()
         raise AssertionError(f"requests without end: {self.asked}")
 
-    def step(self) -> None:
-        """Answer one request."""
+    def step(self, replies: Mapping[type, object] = MappingProxyType({})) -> None:
+        """Answer one request; commands of these kinds with these replies."""
         ask = self.asked.pop()
-        self.tell(events.Replied(ask.request, [self.reply(command) for command in ask.commands]))
+        said = [replies[type(each)] if type(each) in replies else self.reply(each) for each in ask.commands]
+        self.tell(events.Replied(ask.request, said))
 
     def reply(self, command: commands.Command) -> object:
         """What the server says to a command."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TypeVar
 
 import pytest
 
@@ -13,19 +12,12 @@ from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.membership import BEAT_INTERVAL_S, SWEEP_BEATS
 from tests.worker.core.scene import ENVIRONMENT, QUEUE, Scene, task
 
-T = TypeVar("T")
-
 
 @pytest.fixture
 def scene() -> Scene:
     scene = Scene()
     scene.up()
     return scene
-
-
-def asked(scene: Scene, kind: type[T]) -> list[T]:
-    """The commands of a kind in all requests so far."""
-    return [each for ask in scene.said(instructions.Ask) for each in ask.commands if isinstance(each, kind)]
 
 
 def beats(scene: Scene, count: int) -> None:
@@ -54,7 +46,7 @@ def test_a_server_that_has_lost_the_queues_is_told_of_the_agent_once(scene: Scen
     scene.wait(2 * BEAT_INTERVAL_S)
     scene.done.clear()
     scene.tell(events.Connected("run 2", tracking=True))
-    (announced,) = asked(scene, commands.Announce)
+    (announced,) = scene.requested(commands.Announce)
     assert announced.open
 
 
@@ -65,11 +57,11 @@ def test_records_of_jobs_are_kept_until_they_are_over_and_their_environments_as_
     scene.finish(executor)
     scene.answer()
     beats(scene, 2)
-    assert [[job for _, job in each.jobs] for each in asked(scene, commands.KeepRecords)] == [["a"]] * 2
+    assert [[job for _, job in each.jobs] for each in scene.requested(commands.KeepRecords)] == [["a"]] * 2
     assert not scene.said(instructions.Forget)
     scene.environments.clear()
     beats(scene, 2)
-    assert len(asked(scene, commands.KeepRecords)) == 3
+    assert len(scene.requested(commands.KeepRecords)) == 3
     assert len(scene.said(instructions.Forget)) == 1
 
 
@@ -78,9 +70,9 @@ def test_when_a_queue_may_be_gone_the_agent_looks_at_once(scene: Scene, keys: li
     scene.done.clear()
     scene.tell(events.Changed(["something else"]))
     scene.answer()
-    assert not asked(scene, commands.Announce)
+    assert not scene.requested(commands.Announce)
     scene.tell(events.Changed(keys))
-    assert len(asked(scene, commands.Announce)) == 1
+    assert len(scene.requested(commands.Announce)) == 1
 
 
 def test_that_a_queue_had_lost_the_workers_is_told(scene: Scene) -> None:
@@ -123,8 +115,8 @@ def test_a_task_that_was_set_aside_is_marked_before_it_is_kept_alive(scene: Scen
     scene.now_s += BEAT_INTERVAL_S
     aside = TakenTask(QUEUE, task("a", 1), None)
     scene.tell(events.Replied(ask.request, [Taken((aside,))]))
-    assert len(asked(scene, commands.Mark)) == 1
-    assert not asked(scene, commands.KeepAlive)
+    assert len(scene.requested(commands.Mark)) == 1
+    assert not scene.requested(commands.KeepAlive)
     scene.answer()
     beats(scene, 1)
-    assert len(asked(scene, commands.KeepAlive)) == 1
+    assert len(scene.requested(commands.KeepAlive)) == 1
