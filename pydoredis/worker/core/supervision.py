@@ -90,8 +90,9 @@ class Supervision:
         """What limits there are for executors at work. A job may have some of its own."""
         for executor in self._executors:
             head = executor.head
-            if head is None or head.job is None or executor.ending:
+            if head is None or executor.ending:
                 continue
+            assert head.job is not None
             own = head.job.environment.limits
             limits = [seconds for seconds in (self._timelimit_s, own.timelimit_s) if seconds]
             if limits:
@@ -115,7 +116,7 @@ class Supervision:
         if limit.by_iteration and executor.looked_s < limit.due_s:
             executor.looked_s = now_s
             self._do(Look(executor.number))
-        elif now_s >= limit.due_s:
+        else:
             executor.timed_out = True
             self.kill(executor, limit.reason)
 
