@@ -68,7 +68,7 @@ class Shutdown:
     def proceed(self, now_s: float) -> list[Log]:
         """See whether the time is over, and tell how far it has come."""
         told: list[Log] = []
-        if self.begun and not self.cold and now_s >= self._cold_at_s:
+        if not self.cold and now_s >= self._cold_at_s:
             told.append(Log(logging.WARNING, "the grace period is over"))
             self.hurry()
         if self._stage > self._told:

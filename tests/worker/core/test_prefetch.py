@@ -194,8 +194,8 @@ def test_iter_bounds_what_is_taken() -> None:
     scene.pushed()
     served(scene, 10)
     assert len(scene.queue) == 40
-    assert "done: 5 tasks per worker" in scene.log()
     scene.answer()
+    assert scene.log().count("done: 5 tasks per worker") == 1
     assert scene.said(instructions.Stop)
 
 
