@@ -70,6 +70,11 @@ TIME_SAVERS: dict[tuple[str, str], str] = {
         "replies.py",
         "lease.env == command.env -> True",
     ): "of tasks of other jobs nothing new is known, and they are left as they are",
+    ("requests.py", "returning -> True"): "where nothing goes back nothing is sorted",
+    (
+        "worker_core.py",
+        "self.shelves.some_cancelled -> True",
+    ): "where no job was cancelled no task is looked at",
     ("claim.lua", "#taken > 0 -> true"): "a look in vain writes nothing",
     ("claim.lua", "counts[number] > 0 -> true"): "a list that stays as it is wakes nobody",
 }

@@ -134,8 +134,6 @@ class WorkerCore:
 
     def due_s(self, now_s: float) -> float:
         """When (monotonic) to call `receive` if nothing happens before; infinity for never."""
-        if self._stopping.done:
-            return now_s
         delayed = min((lease.due_s for lease in self.shelves[State.DELAYED]), default=float("inf"))
         due = [self._shutdown.due_s, self._supervision.due_s(now_s), delayed]
         due += [self._dispatch.due_s(now_s), self._requests_due_s(now_s)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydoredis.protocol import agent_commands as commands
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.hiring import MAX_FAILED_STARTS, YOUNG_S
 from tests.worker.core.scene import Scene
@@ -80,5 +81,16 @@ def test_an_agent_that_stops_does_not_wake_up_for_executors_that_it_starts_no_mo
     scene.tell(events.Signalled(15))
     scene.wait(1)
     scene.answer()
+    scene.tell()
     assert hired(scene) == 2
     assert scene.core.due_s(scene.now_s) > scene.now_s
+
+
+def test_who_is_to_start_executors_on_demand_starts_them_for_the_first_task() -> None:
+    scene = Scene(on_demand=True)
+    scene.up()
+    assert hired(scene) == 0
+    scene.job("a", 1)
+    scene.pushed()
+    assert hired(scene) == 2
+    assert scene.requested(commands.Take)[0].pids == (1,), "the agent's own: there is no other"

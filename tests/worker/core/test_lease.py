@@ -85,3 +85,20 @@ def test_what_waits_is_not_begun_once_its_job_is_over() -> None:
     scene.answer()
     assert scene.core.shelves.count(State.WAITING) == 0
     assert len(scene.said(instructions.Hand)) == begun
+
+
+def test_what_waits_for_its_next_try_is_dropped_once_its_job_is_over() -> None:
+    scene = Scene(workers=1, retry_pause_s=60.0)
+    scene.up()
+    scene.job("a", 1)
+    scene.pushed()
+    scene.crashes = {1: 1}
+    scene.die(1, 1)
+    scene.answer()
+    assert scene.core.shelves.count(State.DELAYED) == 1
+    (key,) = scene.environments
+    scene.environments.clear()
+    scene.tell(events.Changed([key]))
+    scene.answer()
+    assert not len(scene.core.shelves)
+    assert "dropped task 1...1 of job a: cancelled" in scene.log()
