@@ -6,7 +6,7 @@ import math
 
 from pydoredis.protocol.agent_commands import RefusedError, Take, Taken, TakenTask
 from pydoredis.worker.core.conversation import FIRST_POLL_S, LONGEST_POLL_S, QUIET_S, Conversation
-from pydoredis.worker.core.events import Connected, Replied
+from pydoredis.worker.core.events import Connected, Lost, Replied
 from pydoredis.worker.core.instructions import Todo
 from tests.worker.core.scene import QUEUE
 
@@ -72,6 +72,33 @@ def test_what_may_not_be_held_ahead_waits_until_somebody_is_free() -> None:
     assert made.look_s(1) == 0.0
     look(made, free=1, found=1, more=True)
     assert made.look_s(0) == 0.0
+
+
+def test_who_had_no_time_looks_as_soon_as_somebody_is_free() -> None:
+    made = conversation(tracking=False)
+    look(made, free=0, more=True)
+    assert made.look_s(0) == 0.0
+    assert made.look_s(1) == 0.0
+
+
+def test_a_new_connection_repeats_what_was_asked_and_nothing_else() -> None:
+    do = Todo()
+    made = Conversation("redis://server", do)
+    made.connected(Connected("run 1", tracking=True))
+    assert not do
+    made.ask([Take(1, 1, {}, {}, (1,), "now")])
+    (ask,) = do
+    made.connected(Connected("run 1", tracking=True))
+    assert do == [ask, ask]
+
+
+def test_while_there_is_no_connection_nothing_is_due() -> None:
+    made = conversation(tracking=True)
+    made.ask([Take(1, 1, {}, {}, (1,), "now")])
+    made.replied(Replied(1, [RefusedError("OOM")]), NOW_S)
+    made.lost(Lost("reset"))
+    assert made.due_s() == math.inf
+    assert not made.may_ask(NOW_S + 10)
 
 
 def test_while_a_request_is_under_way_nothing_is_due() -> None:
