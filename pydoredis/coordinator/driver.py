@@ -128,6 +128,7 @@ class Driver:
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
+        self._has_begun = False  # whether results were looked for
         self._unsent: list[bytes] = []
         self._head: bytes | None = None  # what all messages of the job begin with
         self._read = 0  # results that were read and not yet removed
@@ -220,8 +221,9 @@ class Driver:
             if not self._outage.over(time.monotonic()):
                 return
             self._recover()
-        # When nothing was sent or read since the last look, there is nothing but to wait.
-        batch = self._exchange() if self._unsent or self._read else []
+        # A job that has just begun has no results yet.
+        has_begun, self._has_begun = self._has_begun, True
+        batch = self._exchange() if has_begun or self._unsent else []
         if not batch and not has_more and not self.finished:
             batch = self._wait(timeout_s)
         self._take_in(batch)

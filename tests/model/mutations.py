@@ -31,6 +31,8 @@ CORE_TESTS = [str(path.relative_to(ROOT)) for path in (ROOT / "tests/worker/core
 
 QUICK = {
     "read_task.lua": ("tests/store/test_read_task.py",),
+    "peek.lua": ("tests/admin/test_looking.py",),
+    "remove_tasks.lua": ("tests/admin/test_removing.py",),
     "lua": (
         "tests/store/test_script_guards.py",
         "tests/store/test_agent_commands.py",

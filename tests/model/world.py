@@ -173,7 +173,7 @@ class Universe:
         self._replaced.callback(logging.disable, level)
         for source in AgentWire("", "", {QUEUE.queue: QUEUE}).scripts().values():
             server.load(source)
-        for names in (("collect",), ("fault",), ("withdraw",), ("forget", "sweep")):
+        for names in (("open_job",), ("collect",), ("fault",), ("withdraw",), ("forget", "sweep")):
             server.load(Script.read(*names).source)
         self._take_sha = Script.read("read_task", "claim").sha
 

@@ -182,12 +182,45 @@ class TestGiveBack:
         assert store.give_back([marked], "head") == ["resubmitted"]
 
 
-class TestFault:
-    @pytest.fixture
-    def job(self, redis_url: str) -> Iterator[JobStore]:
-        with contextlib.closing(JobStore(ConnectionSettings(redis_url), KEYS, JOB)) as job:
-            yield job
+@pytest.fixture
+def job(redis_url: str) -> Iterator[JobStore]:
+    with contextlib.closing(JobStore(ConnectionSettings(redis_url), KEYS, JOB)) as job:
+        yield job
 
+
+class TestCollect:
+    def test_results_stay_until_they_were_received(self, job: JobStore, redis_client: redis.Redis) -> None:
+        redis_client.lpush(KEYS.out(JOB), "1", "2", "3")
+        assert job.send_and_collect([], 0, 2) == [b"1", b"2"]
+        assert job.send_and_collect([], 0, 2) == [b"1", b"2"], "nobody has said that they came"
+        assert job.send_and_collect([b"task"], 2, 2) == [b"3"]
+        assert redis_client.lrange(KEYS.queue, 0, -1) == [b"task"]
+        assert job.send_and_collect([], 1, 2) == []
+        assert not redis_client.exists(KEYS.out(JOB))
+
+
+class TestWithdraw:
+    def test_the_tasks_of_one_job_go_and_the_others_keep_their_places(
+        self, job: JobStore, redis_client: redis.Redis
+    ) -> None:
+        tasks = [b"mine %d" % n if n % 3 else b"other %d" % n for n in range(100)]
+        redis_client.rpush(KEYS.queue, *tasks)
+        redis_client.rpush(KEYS.python, "mine", "other")
+        job.close_job(b"mine", cancelled=False)
+        assert redis_client.lrange(KEYS.queue, 0, -1) == [task for task in tasks if task.startswith(b"other")]
+        assert redis_client.lrange(KEYS.python, 0, -1) == [b"other"]
+
+    def test_nothing_is_written_where_nothing_is_found(
+        self, job: JobStore, redis_client: redis.Redis
+    ) -> None:
+        redis_client.rpush(KEYS.queue, "other")
+        before = redis_client.info("commandstats")
+        job.close_job(b"mine", cancelled=False)
+        after = redis_client.info("commandstats")
+        assert after.get("cmdstat_lrem") == before.get("cmdstat_lrem")
+
+
+class TestFault:
     def test_a_dead_worker_loses_its_task(
         self, job: JobStore, redis_client: redis.Redis, marked: Claim
     ) -> None:
