@@ -59,6 +59,11 @@ class Conversation:
         """Whether Redis cannot be used just now."""
         return not self._connected or self._refused.active
 
+    @property
+    def waits(self) -> bool:
+        """Whether a request has no reply yet."""
+        return self._asked is not None
+
     def connected(self, event: Connected) -> bool:
         """There is a connection; whether it leads to another run of the server than the last one."""
         self._connected = True

@@ -91,7 +91,8 @@ class Stopping:
                 self._do(Log(logging.ERROR, text))
         elif len(self._shelves):
             return
-        elif self._membership.joined and not self._membership.left:
+        elif self._conversation.waits or (self._membership.joined and not self._membership.left):
+            # What was asked last may have counted the workers in.
             if not self._conversation.away:
                 return
             text = "the worker counts of the queues are too high now: Redis is away"

@@ -80,3 +80,17 @@ def test_an_agent_that_nobody_tells_of_tasks_finds_them() -> None:
     scene.wait(0.02)
     scene.answer()
     assert not scene.queue, "it is fetched ahead while all are at work"
+
+
+def test_who_is_told_to_stop_while_it_is_counted_in_is_counted_out_again() -> None:
+    scene = Scene()
+    for executor in list(scene.pipes):
+        scene.tell(events.Ready(executor, "Python"))
+    scene.tell(events.Connected("run 1", tracking=True))
+    assert [type(each) for ask in scene.asked for each in ask.commands] == [commands.Announce]
+    scene.tell(events.Signalled(15))
+    assert not scene.said(instructions.Stop), "the reply is to come"
+    scene.step()
+    assert [type(each) for ask in scene.asked for each in ask.commands] == [commands.Leave]
+    scene.step()
+    assert scene.said(instructions.Stop)
