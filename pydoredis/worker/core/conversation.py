@@ -30,6 +30,7 @@ class Conversation:
 
     Attributes:
         agents: How many agents serve the queues.
+        stale: Whether there may be tasks on the queues that we have not seen.
 
     Args:
         address: The server's, for messages.
@@ -38,6 +39,7 @@ class Conversation:
 
     def __init__(self, address: str, do: Callable[[Instruction], None]) -> None:
         self.agents = 1
+        self.stale = True
         self._address = address
         self._do = do
         self._numbers = itertools.count(1)
@@ -47,7 +49,6 @@ class Conversation:
         self._refused = Backoff()
         self._told: set[str] = set()  # reasons of this outage that were logged
         self._run_id = ""
-        self._stale = True  # whether there may be tasks on the queues that we have not seen
         self._blocked = False  # whether what comes next is of a job of which nothing may be held ahead
         self._poll_s = FIRST_POLL_S
         self._quiet_until_s = 0.0
@@ -68,7 +69,7 @@ class Conversation:
         """There is a connection; whether it leads to another run of the server than the last one."""
         self._connected = True
         self._tracking = event.tracking
-        self._stale = True
+        self.stale = True
         another = event.run_id != self._run_id
         self._run_id = event.run_id
         if self._asked is not None:
@@ -135,22 +136,20 @@ class Conversation:
 
     def changed(self) -> None:
         """There may be tasks."""
-        self._stale = True
+        self.stale = True
 
     def look_s(self, free: int) -> float:
-        """When (monotonic) there is a reason to look for tasks; infinity for never.
+        """When (monotonic) to look for the tasks that there may be; infinity for never.
 
         Args:
             free: For how many tasks of any job there is room.
         """
-        if not self._stale or (self._blocked and not free):
-            return float("inf")
-        return self._quiet_until_s
+        return float("inf") if self._blocked and not free else self._quiet_until_s
 
     def looked(self, command: Take, reply: Taken, now_s: float) -> None:
         """The queues were looked at."""
         found, more = len(reply.tasks), reply.more
-        self._stale = more or not self._tracking
+        self.stale = more or not self._tracking
         self._blocked = more and found < command.free + sum(command.ahead.values())
         if found or more:
             self._poll_s = FIRST_POLL_S

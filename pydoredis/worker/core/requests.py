@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import get_args
 
 from pydoredis.protocol import agent_commands as commands
@@ -99,10 +99,19 @@ class Requests:
             if lease.job is not None:
                 yield commands.LookUpCrashes(lease)
 
+    def look(self, now_s: float) -> tuple[float, int, Mapping[str, int]]:
+        """When (monotonic) to look for tasks, infinity for never; and for how many (`Intake.room`)."""
+        if not self._conversation.stale:  # room is counted in vain in most turns
+            return float("inf"), 0, {}
+        free, ahead = self._intake.room(now_s)
+        if not free and not ahead:
+            return float("inf"), 0, {}
+        return self._conversation.look_s(free), free, ahead
+
     def take(self, now_s: float) -> Iterable[Command]:
         """Tasks, if there may be some and there is room."""
-        free, ahead = self._intake.room(now_s)
-        if (free or ahead) and now_s >= self._conversation.look_s(free):
+        due_s, free, ahead = self.look(now_s)
+        if now_s >= due_s:
             yield commands.Take(
                 next(self._batches), free, ahead, self._jobs.lengths(), self._pids(), self._begin()
             )

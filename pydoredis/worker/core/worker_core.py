@@ -148,9 +148,8 @@ class WorkerCore:
         if not self._conversation.may_ask(now_s):
             return self._conversation.due_s()
         due_s = self._membership.due_s()
-        free, ahead = self._intake.room(now_s)
-        if self._serving and not self._shutdown.begun and (free or ahead):
-            due_s = min(due_s, self._conversation.look_s(free))
+        if self._serving and not self._shutdown.begun:
+            due_s = min(due_s, self._requests.look(now_s)[0])
         return min(due_s, self._refusals.due_s)
 
     # --- what follows from all that is known --------------------------------------------------------------

@@ -30,10 +30,12 @@ def look(made: Conversation, *, free: int = 1, found: int = 0, more: bool = Fals
 
 def test_who_is_told_of_tasks_looks_when_it_was_told() -> None:
     made = conversation(tracking=True)
+    assert made.stale
     assert made.look_s(1) == 0.0
     look(made)
-    assert made.look_s(1) == math.inf
+    assert not made.stale
     made.changed()
+    assert made.stale
     assert made.look_s(1) == NOW_S
 
 
