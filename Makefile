@@ -7,6 +7,7 @@
 #   make bare     `make demo` and `make test` in a container with nothing but what the README names
 #   make chaos    loops on a pool that is never left in peace (CHAOS_ARGS="--seed 1 --minutes 3")
 #   make bench    all benchmarks, a table each
+#   make bench-compare BASE=COMMIT   loops of that commit and of this checkout in turn, as ratios
 #   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
 #   make lint | types | format | setup | clean | distclean
 #
@@ -27,7 +28,7 @@ CHAOS_ARGS ?= --seed 1 --minutes 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest integration bare format chaos bench sanitize setup clean distclean
+.PHONY: demo test fast lint types pytest integration bare format chaos bench bench-compare sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -70,6 +71,10 @@ chaos: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+BASE ?= HEAD~1
+bench-compare: $(READY)
+	$(BIN)/python -m benchmarks.compare $(BASE)
 
 sanitize: $(READY)
 	$(BIN)/python -m tests.rinterop.sanitize --seconds $(FUZZ_SECONDS)

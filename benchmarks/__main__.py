@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 MODULES = (
+    "loops",
     "rjobs",
     "breakdown",
     "python_jobs",

@@ -1,0 +1,92 @@
+"""Another commit and this checkout in turn, and how many times as much this one takes or does.
+
+    python -m benchmarks.compare BASE [--runs 3]
+
+Machines are slower or faster from one minute to the next: only ratios mean something, and only those of several
+runs in turn. `make bench-compare BASE=v1.0` does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = Path(__file__).with_name("loops.py")
+
+
+def main() -> int:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("base", help="a commit, branch or tag")
+    parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        base = Path(scratch) / "base"
+        _git("worktree", "add", "--quiet", "--detach", str(base), options.base)
+        try:
+            _compile(base)
+            pairs = measured(base, ROOT, options.runs)
+        finally:
+            _git("worktree", "remove", "--force", str(base))
+    table = Table(title=f"{options.base} and this checkout, medians of {options.runs} runs in turn")
+    for column in ("", options.base, "here", "ratio", "least", "greatest"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, pair in pairs.items():
+        old, new = (statistics.median(values) for values in zip(*pair, strict=True))
+        ratios = [after / before for before, after in pair]
+        table.add_row(name, *(f"{value:,.3f}" for value in (old, new, new / old, min(ratios), max(ratios))))
+    Console(width=110).print(table)
+    return 0
+
+
+def measured(base: Path, here: Path, runs: int) -> dict[str, list[tuple[float, float]]]:
+    """By figure: its values there and here, of each run."""
+    pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for run in range(runs):
+        # Who comes first has a colder machine, or a cooler one.
+        order: Sequence[Path] = (base, here) if run % 2 else (here, base)
+        found = {tree: _figures(tree) for tree in order}
+        for name, value in found[base].items():
+            pairs[name].append((value, found[here][name]))
+    return pairs
+
+
+def _figures(tree: Path) -> dict[str, float]:
+    """What `benchmarks.loops` says of the package in a directory."""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--json"],
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _compile(tree: Path) -> None:
+    """The compiled helper of rinterop, without which the other one would be measured at something else."""
+    build = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
+    subprocess.run(build, cwd=tree, check=True, capture_output=True)
+
+
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
