@@ -2,8 +2,8 @@
 
     python -m benchmarks.compare BASE [--runs 3]
 
-Machines are slower or faster from one minute to the next: only ratios mean something, and only those of several
-runs in turn. `make bench-compare BASE=v1.0` does it.
+Machines are slower or faster from one minute to the next. So only ratios count, of several runs in turn.
+`make bench-compare BASE=v1.0` does it.
 """
 
 from __future__ import annotations
