@@ -187,8 +187,8 @@ class Executors:
         return tuple(each.pid for each in able)
 
     def of(self, codec: Codec) -> list[Executor]:
-        """Those that can run a codec and were not told to end."""
-        return [each for each in self._by_number.values() if each.codec == codec and each.able]
+        """Those that can run a codec. One that is about to end has a successor, or will have one."""
+        return [each for each in self._by_number.values() if each.codec == codec]
 
     @property
     def engine_text(self) -> str:
