@@ -63,8 +63,14 @@ TIME_SAVERS: dict[tuple[str, str], str] = {
         "dispatch.py",
         "not self._shelves.count(State.WAITING) -> False",
     ): "where nothing waits nothing is looked at",
+    (
+        "dispatch.py",
+        "behind or len(each.leases) > 1 -> True",
+    ): "behind a task that runs alone nothing is looked for",
     ("dispatch.py", "job.number in full -> False"): "a job without room is asked about once",
     ("dispatch.py", "codec not in open_ -> True"): "executors are looked up once for all tasks",
+    ("executors.py", "0.0 -> False"): "it is the same number",
+    ("intake.py", '"" -> False'): "of a tag it is asked only whether there is one",
     ("prefetch.py", "longer -> True"): "who has not more than may wait gives nothing back when it looks",
     (
         "prefetch.py",

@@ -120,9 +120,9 @@ class Dispatch:
         for lease in self._shelves[State.WAITING]:
             assert lease.job is not None
             job, codec = lease.job, lease.job.environment.codec
+            if lease.kept:
+                continue  # what is finished of it is here
             able = self._executors.of(codec)
-            if not able or lease.kept:
-                continue  # executors are being started; or what is finished of it is here
             if codec not in openings:
                 idle = sum(1 for each in able if not each.leases)
                 openings[codec] = max(0, min(idle, self._executors.size - busy))

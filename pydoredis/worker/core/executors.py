@@ -121,7 +121,7 @@ class Executor:
         self.stopping_since_s = float("inf")
         self.head_since_s = now_s
         self.recalled = False
-        self.load_s = self.load_s - _load_s(lease) if self.leases else 0.0
+        self.load_s -= _load_s(lease)
         return lease
 
     def take_back(self, tasks: set[int]) -> list[Lease]:

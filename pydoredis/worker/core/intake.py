@@ -90,8 +90,6 @@ class Intake:
         left -= free
         ahead: dict[str, int] = {}
         going_on = sum(1 for each in executors if each.open and each.frees_within(AGENT_AHEAD_S, now_s))
-        if not going_on:
-            return free, ahead
         for job in self._jobs:
             expected_s = job.durations.expected_s
             if expected_s is None or left <= 0:
@@ -138,7 +136,7 @@ class Intake:
                 self.unreadable.append((taken, True))
                 return None
             # Enough of it was read to mark it, so its coordinator waits for an answer.
-            return _marked_task(taken, str(error))
+            return _marked_task(taken.tag, taken.payload, str(error))
         if not task.iterations:
             # What a coordinator submits that found a start key gone: an answer would count as a result of its
             # job (protocol 12.6).
@@ -150,10 +148,10 @@ class Intake:
 
     def _lease(self, taken: TakenTask, task: Task) -> Lease:
         number = next(self._numbers)
-        name = f"{taken.tag or ''} claim {self._agent_id} {number}"
+        tag = taken.tag or ""
         self._jobs.record(taken.keys, task.job)
         return Lease(
-            *(taken.keys, task, taken.tag or "", name),
+            *(taken.keys, task, tag, f"{tag} claim {self._agent_id} {number}"),
             number=number,
             shelves=self._shelves,
             state=State.ASIDE if taken.tag is None else State.SEEN,
@@ -218,9 +216,9 @@ def _where(lease: Lease) -> str:
     return f"queue {lease.keys.queue}, job {lease.task.job}"
 
 
-def _marked_task(taken: TakenTask, problem: str) -> Task:
+def _marked_task(tag_text: str, payload: bytes, problem: str) -> Task:
     """A task of which no more is known than what its marks say."""
-    tag = TaskTag.parse(taken.tag or "")
+    tag = TaskTag.parse(tag_text)
     step = 1 if tag.first <= tag.last else -1
-    job = job_of_head(taken.payload[:HEAD_SIZE]) or ""
-    return Task(job, tuple(range(tag.first, tag.last + step, step)), taken.payload, problem)
+    job = job_of_head(payload[:HEAD_SIZE]) or ""
+    return Task(job, tuple(range(tag.first, tag.last + step, step)), payload, problem)

@@ -10,7 +10,7 @@ from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.agent_commands import Announced, Taken, TakenTask
 from pydoredis.protocol.claims import Crash
 from pydoredis.protocol.keys import QueueKeys, TaskTag
-from pydoredis.protocol.messages import JobEnvironment
+from pydoredis.protocol.messages import Codec, JobEnvironment
 from pydoredis.protocol.presence import Presence
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.protocol.wire import decode_task
@@ -47,11 +47,19 @@ class Scene:
         done: All instructions so far.
         asked: The requests that were not answered yet.
         pipes: By executor: the tasks that it was handed and has not answered.
+        recalled: What was taken out of pipes and was not told yet; None: that is told at once.
     """
 
-    def __init__(self, *, on_demand: bool = False, workers: int = 2, **settings: object) -> None:
+    def __init__(
+        self,
+        *,
+        on_demand: bool = False,
+        workers: int = 2,
+        codecs: tuple[Codec, ...] = ("cloudpickle",),
+        **settings: object,
+    ) -> None:
         chosen = WorkerSettings(queues=("Q",), workers=workers, codec="cloudpickle", **settings)  # type: ignore[arg-type]
-        presence = Presence("agent", "host", 1, workers, ("cloudpickle",), "3.11.7", "", "1.0")
+        presence = Presence("agent", "host", 1, workers, codecs, "3.11.7", "", "1.0")
         self.refusal: Callable[[JobEnvironment], str | None] = lambda environment: None
         self.core = WorkerCore(
             *(chosen, [QUEUE], presence, lambda environment: self.refusal(environment)),
@@ -66,6 +74,7 @@ class Scene:
         self.done: list[instructions.Instruction] = []
         self.asked: list[instructions.Ask] = []
         self.pipes: dict[int, list[Lease]] = {}
+        self.recalled: list[events.Recalled] | None = None
         self._pids = 100
         self._places: dict[int, float] = {}
         self._carry_out(self.core.start(self.now_s, on_demand=on_demand))
@@ -151,7 +160,11 @@ class Scene:
             elif isinstance(each, instructions.Recall):
                 back = [lease.number for lease in self.pipes[each.executor][1:]]
                 del self.pipes[each.executor][1:]
-                self.tell(events.Recalled(each.executor, back))
+                told = events.Recalled(each.executor, back)
+                if self.recalled is None:
+                    self.tell(told)
+                else:
+                    self.recalled.append(told)
             elif isinstance(each, instructions.Look):
                 self.tell(events.Place(each.executor, self._places.get(each.executor, 0.0)))
             elif isinstance(each, instructions.Ask):
