@@ -33,13 +33,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        base = Path(scratch) / "base"
-        _git("worktree", "add", "--quiet", "--detach", str(base), options.base)
+        checkout, base = Path(scratch) / "checkout", Path(scratch) / "packages"
+        _git("worktree", "add", "--quiet", "--detach", str(checkout), options.base)
         try:
-            _compile(base)
-            pairs = measured(base, ROOT, options.runs)
+            _install(checkout, base)
         finally:
-            _git("worktree", "remove", "--force", str(base))
+            _git("worktree", "remove", "--force", str(checkout))
+        pairs = measured(base, ROOT, options.runs)
     table = Table(title=f"{options.base} and this checkout, medians of {options.runs} runs in turn")
     for column in ("", options.base, "here", "ratio", "least", "greatest"):
         table.add_column(column, justify="right" if column else "left")
@@ -78,10 +78,10 @@ def _figures(tree: Path) -> dict[str, float]:
     return figures
 
 
-def _compile(tree: Path) -> None:
-    """The compiled helper of rinterop, without which the other one would be measured at something else."""
-    build = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
-    subprocess.run(build, cwd=tree, check=True, capture_output=True)
+def _install(checkout: Path, packages: Path) -> None:
+    """The packages of a checkout, with the compiled helper of rinterop."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages)]
+    subprocess.run([*pip, str(checkout)], check=True)
 
 
 def _git(*arguments: str) -> None:
