@@ -358,12 +358,12 @@ class TestForOurCoordinators(Results):
         redis_client.delete(late.start, late.alive)
         redis_client.lpush(marked.out, b"of R's worker")
         results = [
-            *((gone[0], b"1"), (ours[0], b"2"), (marked, self.result), (again, b"4")),
-            *((gone[1], self.result), (late, b"6"), (ours[1], self.result)),
+            *((gone[0], b"1"), (late, b"2"), (ours[0], b"3"), (marked, self.result)),
+            *((again, b"5"), (gone[1], self.result), (ours[1], self.result)),
         ]
-        said = ["job-gone", "published", "published", "duplicate", "job-gone", "resubmitted", "published"]
+        said = ["job-gone", "resubmitted", "published", "published", "duplicate", "job-gone", "published"]
         assert store.publish(*results) == said
-        assert redis_client.lrange(ours[0].out, 0, -1) == [self.result, b"2"]
+        assert redis_client.lrange(ours[0].out, 0, -1) == [self.result, b"3"]
         assert redis_client.lrange(marked.out, 0, -1) == [self.result, b"of R's worker"]
         assert not redis_client.exists(gone[0].out)
 
