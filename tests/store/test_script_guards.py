@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -13,6 +15,7 @@ from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
+from pydoredis.store import late_results
 from pydoredis.store.job import JobStore
 from tests.agent_store import HERE, JOB, KEYS, AgentStore, make_claim
 from tests.redis_process import needs_server
@@ -197,6 +200,28 @@ class TestCollect:
         assert redis_client.lrange(KEYS.queue, 0, -1) == [b"task"]
         assert job.send_and_collect([], 1, 2) == []
         assert not redis_client.exists(KEYS.out(JOB))
+
+
+class TestSweep:
+    def test_what_came_late_goes_unless_the_job_is_back(
+        self, job: JobStore, redis_client: redis.Redis
+    ) -> None:
+        redis_client.zadd(KEYS.over, {"over": time.time(), "back": time.time()})
+        redis_client.set(KEYS.env("back"), "environment")
+        for name in ("over", "back"):
+            redis_client.rpush(KEYS.out(name), "late")
+        assert job.sweep(KEYS) == {"over"}
+        assert not redis_client.exists(KEYS.out("over"))
+        assert redis_client.exists(KEYS.out("back"))
+        assert redis_client.zrange(KEYS.over, 0, -1) == [b"over"]
+
+    def test_page_by_page_all_are_looked_at(
+        self, job: JobStore, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(late_results, "_PAGE", 2)
+        redis_client.zadd(KEYS.over, {f"job {n}": time.time() + n for n in range(5)})
+        with ThreadPoolExecutor(1) as threads:
+            assert threads.submit(job.sweep, KEYS).result(10) == {f"job {n}" for n in range(5)}
 
 
 class TestWithdraw:
