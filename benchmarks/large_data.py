@@ -9,11 +9,7 @@ doRedis and are left out where it is not installed.
 from __future__ import annotations
 
 import argparse
-import json
 import pickle
-import subprocess
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,12 +20,11 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.pools import QUEUE, our_workers, r_workers
+from benchmarks.loops import MB, once_s
+from benchmarks.pools import QUEUE, our_workers, r_workers, run_r
 from pydoredis.queue import Queue
 from pydoredis.server import EmbeddedServer
 from tests.conftest import missing_r_packages
-
-MB = 1_000_000
 
 COORDINATOR = """
 library(doRedis)
@@ -54,12 +49,7 @@ cat(sprintf('{{"export": %.4f, "results": %.4f, "floor": %.4f}}\\n', export, res
 def of_r(port: int, exported: int, result: int) -> dict[str, float]:
     """Seconds of the loops of an R coordinator, and of a value's way to Redis and back."""
     program = COORDINATOR.format(queue=QUEUE, port=port, numbers=exported // 8, result_numbers=result // 8)
-    with tempfile.NamedTemporaryFile("w", suffix=".R") as file:
-        file.write(program)
-        file.flush()
-        done = subprocess.run(["Rscript", file.name], capture_output=True, text=True, check=True)
-    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    return run_r(program)
 
 
 def of_python(port: int, exported: int, result: int) -> dict[str, float]:
@@ -82,13 +72,7 @@ def of_python(port: int, exported: int, result: int) -> dict[str, float]:
             assert len(pickle.loads(client.get("floor"))) == len(x)
             client.delete("floor")
 
-    return {"export": _seconds(export), "results": _seconds(results), "floor": _seconds(floor)}
-
-
-def _seconds(run: Callable[[], None]) -> float:
-    began_s = time.perf_counter()
-    run()
-    return time.perf_counter() - began_s
+    return {"export": once_s(export), "results": once_s(results), "floor": once_s(floor)}
 
 
 def main() -> None:

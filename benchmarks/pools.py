@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 
 import redis
 
 QUEUE = "BENCH"
+
+
+def run_r(program: str) -> dict[str, float]:
+    """Run an R program; the figures that it prints last, as one JSON object."""
+    with tempfile.NamedTemporaryFile("w", suffix=".R") as file:
+        file.write(program)
+        file.flush()
+        done = subprocess.run(["Rscript", file.name], capture_output=True, text=True, check=True)
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 @contextlib.contextmanager

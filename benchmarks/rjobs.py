@@ -9,16 +9,13 @@ machine, so their ratios mean more than they do.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import tempfile
 
 import redis
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.feeding import feed, from_r
-from benchmarks.pools import QUEUE, our_workers, r_workers
+from benchmarks.pools import QUEUE, our_workers, r_workers, run_r
 from pydoredis.server import EmbeddedServer
 
 COORDINATOR = """
@@ -37,12 +34,7 @@ cat(sprintf('{{"seconds": %.4f, "single": %.6f}}\\n', took, many))
 def coordinate(port: int, tasks: int, singles: int) -> dict[str, float]:
     """Run the R coordinator; seconds of the loop, and of a loop of one iteration."""
     program = COORDINATOR.format(queue=QUEUE, port=port, tasks=tasks, singles=singles)
-    with tempfile.NamedTemporaryFile("w", suffix=".R") as file:
-        file.write(program)
-        file.flush()
-        done = subprocess.run(["Rscript", file.name], capture_output=True, text=True, check=True)
-    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    return run_r(program)
 
 
 def main() -> None:

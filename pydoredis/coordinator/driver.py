@@ -119,16 +119,14 @@ class Driver:
         self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
         self._is_at_hand = calls.is_at_hand()
-        self._failure: Exception | None = (
-            None  # of an iterator, or of the pickling of an argument, at the start
-        )
+        self._failure: Exception | None = None  # when the job began: of an iterator, or in pickling
         self._feed: Feed = (
             InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
         )
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
-        self._has_begun = False  # whether results were looked for
+        self._has_looked = False  # for results
         self._unsent: list[bytes] = []
         self._head: bytes | None = None  # what all messages of the job begin with
         self._read = 0  # results that were read and not yet removed
@@ -161,8 +159,7 @@ class Driver:
             self.waker.close()
             raise
         for arguments, payload in zip(first, payloads, strict=False):
-            self.ledger.submit(len(arguments), payload, time.monotonic())
-            self._head = self._head or head_of(payload)
+            self._enter(arguments, payload)
         now_s = time.monotonic()
         self._window.workers = workers
         self._check_due_s = now_s + self.options.ftinterval_s
@@ -222,8 +219,8 @@ class Driver:
                 return
             self._recover()
         # A job that has just begun has no results yet.
-        has_begun, self._has_begun = self._has_begun, True
-        batch = self._exchange() if has_begun or self._unsent else []
+        has_looked, self._has_looked = self._has_looked, True
+        batch = self._exchange() if has_looked or self._unsent else []
         if not batch and not has_more and not self.finished:
             batch = self._wait(timeout_s)
         self._take_in(batch)
@@ -300,13 +297,17 @@ class Driver:
             if not arguments:
                 return False
             payload = self.codec.encode_task(self.job, self.ledger.submitted + 1, arguments)
-            self._head = self._head or head_of(payload)
-            self.ledger.submit(len(arguments), payload, time.monotonic())
+            self._enter(arguments, payload)
             self._unsent.append(payload)
             room -= 1
             if time.monotonic() >= deadline_s:
                 return True
         return False
+
+    def _enter(self, arguments: Sequence[Arguments], payload: bytes) -> None:
+        """Put a task into the books."""
+        self._head = self._head or head_of(payload)
+        self.ledger.submit(len(arguments), payload, time.monotonic())
 
     def _least(self, size: int) -> int:
         """How many iterations are worth a task: where we choose its size, fewer while workers are idle."""

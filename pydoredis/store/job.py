@@ -128,8 +128,10 @@ class JobStore(SweepingStore):
             # Lua would copy it.
             set_ = ("SET", env, environment, "NX", "EX", LEASE_S)
             stored, found = self._checked(self._line.ask([set_, ("GET", count)]))
-            workers = _number(found) if stored else None
-            if tasks and (workers or (workers is not None and not if_workers)):
+            if not stored:
+                return None
+            workers = _number(found)
+            if tasks and (workers or not if_workers):
                 self._checked(self._line.ask([("RPUSH", self._keys.queue, *tasks)]))
             return workers
         call: Call = (
@@ -203,17 +205,15 @@ class JobStore(SweepingStore):
         return batch[::-1]
 
     def _send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
-        collect: Call = (self._collect, (self._out,), (read, wanted))
-        if payloads:
-            with self._translated():
+        with self._translated():
+            if payloads:
                 push = ("RPUSH", self._keys.queue, *payloads)
                 look = ("EVALSHA", self._collect.sha, 1, self._out, read, wanted)
                 pushed, batch = self._line.ask([push, look])
                 self._checked([pushed])
-            if not isinstance(batch, Exception):
-                return cast("list[bytes]", batch)
-        with self._translated():
-            (batch,) = self._checked(self._run_scripts([collect]))
+                if not isinstance(batch, Exception):
+                    return cast("list[bytes]", batch)
+            (batch,) = self._checked(self._run_scripts([(self._collect, (self._out,), (read, wanted))]))
         return cast("list[bytes]", batch)
 
     def wait_for_result(self, timeout_s: float, waker: Waker) -> bytes | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-import pytest
-
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.agent_commands import RefusedError, Taken
 from pydoredis.protocol.messages import Limits
@@ -16,13 +14,6 @@ from pydoredis.worker.core.executors import INTERRUPT_GRACE_S
 from pydoredis.worker.core.hiring import MAX_FAILED_STARTS
 from pydoredis.worker.core.lease import Lease, State
 from tests.worker.core.scene import QUEUE, Scene, same
-
-
-@pytest.fixture
-def scene() -> Scene:
-    scene = Scene()
-    scene.up()
-    return scene
 
 
 def asked(scene: Scene, kind: type) -> list[commands.Command]:

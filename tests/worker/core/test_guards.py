@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.agent_commands import RefusedError
 from pydoredis.worker.core import events, instructions
@@ -11,13 +9,6 @@ from pydoredis.worker.core.lease import State
 from pydoredis.worker.core.prefetch import PATIENCE_S
 from tests.worker.core.scene import Scene
 from tests.worker.core.test_prefetch import served
-
-
-@pytest.fixture
-def scene() -> Scene:
-    scene = Scene()
-    scene.up()
-    return scene
 
 
 def refuse(scene: Scene) -> None:

@@ -13,13 +13,6 @@ from pydoredis.worker.core.membership import BEAT_INTERVAL_S, SWEEP_BEATS
 from tests.worker.core.scene import ENVIRONMENT, QUEUE, Scene, task
 
 
-@pytest.fixture
-def scene() -> Scene:
-    scene = Scene()
-    scene.up()
-    return scene
-
-
 def beats(scene: Scene, count: int) -> None:
     """So many heartbeats go by."""
     for _ in range(count):

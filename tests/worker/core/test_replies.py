@@ -7,25 +7,11 @@ import pytest
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.agent_commands import RefusedError, Taken, TakenTask
 from pydoredis.worker.core import events, instructions
-from pydoredis.worker.core.lease import Lease, State
+from pydoredis.worker.core.lease import State
 from pydoredis.worker.core.membership import BEAT_INTERVAL_S
 from pydoredis.worker.core.prefetch import PATIENCE_S
-from tests.worker.core.scene import QUEUE, Scene
+from tests.worker.core.scene import QUEUE, Scene, lone
 from tests.worker.core.test_prefetch import served
-
-
-@pytest.fixture
-def scene() -> Scene:
-    scene = Scene()
-    scene.up()
-    return scene
-
-
-def lone(scene: Scene) -> tuple[int, Lease]:
-    """An executor with the only task."""
-    scene.job("a", 1)
-    scene.pushed()
-    return next((number, pipe[0]) for number, pipe in scene.pipes.items() if pipe)
 
 
 def beat(scene: Scene, heard: str) -> None:

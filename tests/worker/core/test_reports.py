@@ -9,25 +9,11 @@ import pytest
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol import wire
 from pydoredis.worker.core import events, instructions
-from pydoredis.worker.core.lease import Lease, State
+from pydoredis.worker.core.lease import State
 from pydoredis.worker.core.membership import BEAT_INTERVAL_S
-from tests.worker.core.scene import Scene
+from tests.worker.core.scene import Scene, lone
 
 GONE = 99
-
-
-@pytest.fixture
-def scene() -> Scene:
-    scene = Scene()
-    scene.up()
-    return scene
-
-
-def lone(scene: Scene) -> tuple[int, Lease]:
-    """An executor with the only task."""
-    scene.job("a", 1)
-    scene.pushed()
-    return next((number, pipe[0]) for number, pipe in scene.pipes.items() if pipe)
 
 
 @pytest.mark.parametrize(
