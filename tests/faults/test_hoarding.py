@@ -51,13 +51,13 @@ def seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def is_done_within(limit_s: float, work: Callable[[], object], before: Callable[[], object]) -> bool:
-    """Whether one of three times is so short: other tests may be at work on this machine."""
-    for _ in range(3):
+def shortest_s(limit_s: float, work: Callable[[], object], before: Callable[[], object]) -> float:
+    """The shortest of up to three times: other tests may be at work on this machine."""
+    times_s: list[float] = []
+    while len(times_s) < 3 and min(times_s, default=limit_s) >= limit_s:
         before()
-        if seconds(work) <= limit_s:
-            return True
-    return False
+        times_s.append(seconds(work))
+    return min(times_s)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -72,7 +72,7 @@ def test_long_tasks_after_short_ones(server: RedisProcess, codec: str) -> None:
         short = queue.foreach(seconds=[0.0] * 1000, chunk_size=1)
         long = queue.foreach(seconds=[0.5] * 32, chunk_size=1)
         limit_s = SLACK * 32 / 8 * 0.5 + OVERHEAD_S
-        assert is_done_within(limit_s, lambda: long.dopar(body), lambda: short.dopar(body))
+        assert shortest_s(limit_s, lambda: long.dopar(body), lambda: short.dopar(body)) < limit_s
     finally:
         for agent in agents:
             agent.terminate()
@@ -93,7 +93,7 @@ def test_a_loop_whose_tasks_become_long_in_the_middle(server: RedisProcess) -> N
         loop = queue.foreach(seconds=[0.0001] * 1000 + [1.0] * 12, chunk_size=1)
         few = queue.foreach(seconds=[0.0001] * 1000, chunk_size=1)
         limit_s = SLACK * 12 / 4 * 1.0 + seconds(lambda: few.dopar(rest)) + OVERHEAD_S
-        assert is_done_within(limit_s, lambda: loop.dopar(rest), lambda: few.dopar(rest))
+        assert shortest_s(limit_s, lambda: loop.dopar(rest), lambda: few.dopar(rest)) < limit_s
     finally:
         for agent in agents:
             agent.terminate()
@@ -118,7 +118,8 @@ def test_long_and_short_tasks_in_one_loop(server: RedisProcess) -> None:
     with queue.start_local_workers(2, codec="cloudpickle"):
         queue.foreach(seconds=[0.0] * 20).dopar(rest)
         loop = queue.foreach(seconds=[0.0] * 400 + [1.0, 0.0] * 6)
-        assert is_done_within(SLACK * 3.0 + OVERHEAD_S, lambda: loop.dopar(rest), lambda: None)
+        limit_s = SLACK * 3.0 + OVERHEAD_S
+        assert shortest_s(limit_s, lambda: loop.dopar(rest), lambda: None) < limit_s
 
 
 def test_loops_inside_of_a_body(server: RedisProcess) -> None:
