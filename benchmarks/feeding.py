@@ -65,7 +65,7 @@ def from_python() -> Material:
     """No-op iterations of a Python coordinator."""
     job, codec = "1_user_host_2026-11-23-11:45:31.773", PythonCodec(Program(_nothing))
     tasks = [codec.encode_task(job, number, [((), {})]) for number in range(1, BLOCKS + 1)]
-    return Material(job, codec.encode_environment(), tasks)
+    return Material(job, codec.encode_environment().value, tasks)
 
 
 def _nothing() -> None:

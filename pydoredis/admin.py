@@ -256,8 +256,8 @@ class Admin:
         for mark in family.start | family.alive:
             if mark.job == row.job:
                 names |= {keys.start(*mark), keys.alive(*mark)}
-        given = keys.given(row.job, "")
-        names |= {name for name in self._store.side_keys(keys) if name.startswith(given)}
+        prefixes = (keys.given(row.job, ""), keys.pieces(row.job))
+        names |= {name for name in self._store.side_keys(keys) if name.startswith(prefixes)}
         removed = self._store.remove_job(keys, row.job, sorted(names))
         return Removal(row.queue, row.job, removed.tasks, removed.keys, row.running)
 

@@ -5,6 +5,7 @@
     DoRedisError
     ├── ConfigError (ValueError)             a setting makes no sense
     ├── StoreUnavailable (ConnectionError)   Redis was lost; the last command may or may not have happened
+    ├── StoreFull                            Redis has no room for what is to be sent
     ├── ProtocolError
     │   ├── LocalProtocolError               our caller asked for what the protocol does not allow
     │   └── RemoteProtocolError              a peer wrote what the protocol does not allow
@@ -84,6 +85,32 @@ class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for
 
     def __str__(self) -> str:
         return f"Redis at {self.address} is not available: {self.reason}"
+
+
+class StoreFull(DoRedisError):  # noqa: N818  (named for the state, not the fault)
+    """Redis has no room for what is to be sent; nothing was sent.
+
+    Attributes:
+        address: The server's URL without its password.
+        needed: How many bytes are to be sent.
+        free: How many it has room for.
+        limit: Its `maxmemory`, in bytes.
+    """
+
+    def __init__(self, address: str, needed: int, free: int, limit: int) -> None:
+        super().__init__(address, needed, free, limit)
+        self.address = address
+        self.needed = needed
+        self.free = free
+        self.limit = limit
+
+    def __str__(self) -> str:
+        needed, free, limit = (f"{size / 1e6:,.1f} MB" for size in (self.needed, self.free, self.limit))
+        return (
+            f"Redis at {self.address} has no room for {needed}: {free} of its maxmemory of {limit} are free. "
+            "Raise maxmemory (CONFIG SET maxmemory), remove jobs that are not needed (`pydoredis jobs`, "
+            "`pydoredis remove-job`), or export less: what all workers can read from a file need not be sent"
+        )
 
 
 class ProtocolError(DoRedisError):

@@ -34,7 +34,7 @@ from pydoredis.protocol.envelope_peek import head_of
 from pydoredis.protocol.keys import QueueKeys, Span
 from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
-from pydoredis.store.job import JobStore
+from pydoredis.store.job import JobStore, Report
 from pydoredis.store.waker import Waker
 
 FILL_S = 0.01
@@ -140,24 +140,29 @@ class Driver:
 
     # --- life ---------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, report: Report | None = None) -> None:
         """Store the job's environment under an ID of its own, and submit the first tasks if they are at hand.
 
+        Args:
+            report: Told how many bytes of a large environment were sent, and of how many.
+
         Raises:
+            StoreFull: If Redis has no room for the environment.
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
         """
         first = self._first_tasks()
-        try:
-            workers = None
-            while workers is None:
-                self.job = new_job_id()
-                payloads = self._encoded(first)
-                self._store = JobStore(self.connection, self.keys, self.job)
-                workers = self._store.open(self._environment, payloads, if_workers=self.options.private)
-        except BaseException:
-            self.waker.close()
-            raise
+        workers = None
+        while workers is None:
+            self.job = new_job_id()
+            payloads = self._encoded(first)
+            self._store = JobStore(self.connection, self.keys, self.job, self._environment)
+            try:
+                workers = self._store.open(payloads, if_workers=self.options.private, report=report)
+            except BaseException:
+                self._store.close()
+                self.waker.close()
+                raise
         for arguments, payload in zip(first, payloads, strict=False):
             self._enter(arguments, payload)
         now_s = time.monotonic()
@@ -393,7 +398,7 @@ class Driver:
             log.warning("job %s waits: %s", self.job, found.reason)
 
     def _shortage(self, silent_s: float | None) -> Shortage | None:
-        about = decode_environment(self._environment)
+        about = decode_environment(self._environment.value)
         need = Need(self.keys.queue, self.connection.safe_url, about.codec, about.needs_python)
         if silent_s is not None and self._store.marks().running:
             silent_s = None
@@ -451,7 +456,7 @@ class Driver:
         if self._store.was_cancelled():
             raise JobCancelled(self.job, "it was removed")
         log.warning("job %s: Redis has lost it; submitting %d tasks again", self.job, len(self.ledger))
-        self._store.restore(self._environment)
+        self._store.restore()
         marks = self._store.marks()
         self._submit_again(self.ledger.idle(marks.running))
 

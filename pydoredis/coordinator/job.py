@@ -12,7 +12,7 @@ from pydoredis.coordinator import open_jobs
 from pydoredis.coordinator.calls import Calls
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.interrupts import noticed_interrupts
-from pydoredis.coordinator.progress import reporter
+from pydoredis.coordinator.progress import reporter, transfer
 from pydoredis.errors import (
     DoRedisError,
     EvaluatorError,
@@ -178,7 +178,7 @@ class Job(Generic[V, R]):
             StoreUnavailable: If Redis does not answer.
             ConfigError: If Redis does not let us in.
         """
-        self._driver.begin()
+        self._begin()
         self._thread = threading.Thread(target=self._run_quietly, name=f"job {self.id}", daemon=True)
         open_jobs.add(self)
         self._thread.start()
@@ -187,9 +187,13 @@ class Job(Generic[V, R]):
     def run(self) -> R:
         """Run here and now; return the combined value. Raises what `result` and `start` raise."""
         with noticed_interrupts() as check:
-            self._driver.begin()
+            self._begin()
             self._run(check)
         return cast("R", self._value)
+
+    def _begin(self) -> None:
+        with transfer(self._progress) as report:
+            self._driver.begin(report)
 
     def _run_quietly(self) -> None:
         # Whatever it is, `result` raises it.

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 Report = Callable[[int, "int | None"], None]
 
@@ -21,17 +29,38 @@ def reporter(progress: bool | Report, total: int | None) -> Iterator[Report | No
 
     A bar is drawn on standard error, and only if that is a terminal or the program is a notebook.
     """
-    if progress is False:
-        yield None
-    elif callable(progress):
+    if callable(progress):
         yield progress
+    elif (console := _console(progress)) is not None:
+        with _bar(console, total) as report:
+            yield report
     else:
-        console = Console(stderr=True)
-        if console.is_terminal or console.is_jupyter:
-            with _bar(console, total) as report:
-                yield report
-        else:
-            yield None
+        yield None
+
+
+@contextmanager
+def transfer(progress: bool | Report) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar for what is sent before a job begins; called with how many bytes were sent, and of how many.
+
+    The program's own function is about iterations: it is told nothing of this.
+    """
+    console = None if callable(progress) else _console(progress)
+    if console is None:
+        yield None
+        return
+    text = TextColumn("exports")
+    columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", visible=False)
+        yield lambda sent, of: bar.update(task, completed=sent, total=of, visible=True)
+
+
+def _console(progress: bool) -> Console | None:
+    """Where bars are drawn, if they are."""
+    if not progress:
+        return None
+    console = Console(stderr=True)
+    return console if console.is_terminal or console.is_jupyter else None
 
 
 @contextmanager

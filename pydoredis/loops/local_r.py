@@ -45,7 +45,7 @@ class LocalR:
 
     def __enter__(self) -> LocalR:
         self._random = self._session.eval(_RANDOM_STATE)
-        self._engine.load(_ENVIRONMENT, self._codec.encode_environment())
+        self._engine.load(_ENVIRONMENT, self._codec.encode_environment().value)
         return self
 
     def __exit__(self, *_: object) -> None:

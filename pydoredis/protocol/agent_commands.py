@@ -140,6 +140,33 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchPiece:
+    """Read on in what a job environment keeps apart (`protocol.parts`).
+
+    Attributes:
+        keys: The job's queue.
+        job: Its ID.
+        env: Its environment key.
+        name: What the pieces are called.
+        at: How many bytes of them were read.
+        number: In which piece to read on, from 1.
+        first: The first byte to read there.
+        size: How many bytes.
+
+    Reply: `bytes`, fewer if the piece is gone.
+    """
+
+    keys: QueueKeys
+    job: str
+    env: str
+    name: str
+    at: int
+    number: int
+    first: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """Mark a task that was set aside, and take it off that list. Reply: None."""
 
@@ -241,6 +268,6 @@ class Sweep:
 
 
 Command: TypeAlias = (
-    "Announce | Leave | Take | Fetch | Mark | Bury | Publish | GiveBack | Drop | CountCrash | LookUpCrashes"
-    " | KeepAlive | KeepRecords | Sweep"
+    "Announce | Leave | Take | Fetch | FetchPiece | Mark | Bury | Publish | GiveBack | Drop | CountCrash"
+    " | LookUpCrashes | KeepAlive | KeepRecords | Sweep"
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from pydoredis.protocol.messages import Codec
+from pydoredis.protocol.parts import Message
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """What one iteration is called with: positional and named."""
@@ -69,8 +70,8 @@ class JobCodec(Protocol):
         """What the random numbers of all iterations depend on."""
         ...
 
-    def encode_environment(self) -> bytes:
-        """Value of the environment key: what all tasks share."""
+    def encode_environment(self) -> Message:
+        """What all tasks share, for the environment key."""
         ...
 
     def encode_task(self, job: str, first: int, arguments: Sequence[Arguments]) -> bytes:

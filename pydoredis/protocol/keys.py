@@ -19,7 +19,7 @@ Span = tuple[int, int]
 SIDE_KINDS = frozenset(
     {
         *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "over"),
-        *("published", "py"),
+        *("piece", "published", "py"),
     }
 )
 """First words of the names of side keys."""
@@ -96,6 +96,14 @@ class QueueKeys:
     def env(self, job: str) -> str:
         """What all tasks of the job share: expression, exports, packages."""
         return f"{self.queue}.env.{job}"
+
+    def piece(self, job: str, name: str, number: int) -> str:
+        """Ours: a piece of the job's environment, from 1 (`protocol.parts`); `name` is the same for all."""
+        return f"{self.pieces(job)}{name}:{number}"
+
+    def pieces(self, job: str) -> str:
+        """What the keys of all pieces of the job's environment begin with."""
+        return self._side(f"piece:{job}:")
 
     def out(self, job: str) -> str:
         """List of result messages."""

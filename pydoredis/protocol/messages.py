@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydoredis.protocol.parts import Apart
+
 Codec = Literal["r", "cloudpickle"]
 """The language of a job's body: an R expression, or a Python callable."""
 
@@ -97,6 +99,7 @@ class JobEnvironment:
         limits: Of its tasks and iterations.
         needs_python: The only minor version of Python that can run the body, as 3.11: there are code objects
             in the message. Empty if any version can.
+        apart: What is in keys of its own, if something is.
     """
 
     codec: Codec
@@ -104,3 +107,9 @@ class JobEnvironment:
     ours: bool = False
     limits: Limits = NO_LIMITS
     needs_python: str = ""
+    apart: Apart | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return len(self.payload) if self.apart is None else self.apart.whole_size

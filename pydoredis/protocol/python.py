@@ -5,8 +5,9 @@ Anything but our own raw vector in a result means that the task was declined.
 
 ==============  ======================================================================================
 environment     what every job environment has, and `codec = "cloudpickle"`, `body` (raw: a pickled
-                `Program`, whose large buffers are behind the message: `protocol.parts`), `modules` (to be
-                imported first), `python` and `cloudpickle` (versions)
+                `Program`, whose large buffers are behind the message: `protocol.parts`; if it is very large
+                itself, it is the first of them, and `body` is empty), `modules` (to be imported first),
+                `python` and `cloudpickle` (versions)
 task            `ID`, `argsList` (an empty list per iteration, for their names), `arguments` (raw: a
                 pickled list of `Arguments`)
 result          a list with an element per iteration: the first is raw (a pickled list of outcomes), the
@@ -93,24 +94,26 @@ class PythonCodec:
         """Of the iterations' random numbers."""
         return self.program.seed
 
-    def encode_environment(self) -> bytes:
-        """Value of the environment key.
+    def encode_environment(self) -> parts.Message:
+        """What all tasks share.
 
         Raises:
             LocalProtocolError: If the body cannot be pickled, or is larger than Redis takes.
         """
         pickled, buffers = self._pickled_program()
-        version = platform.python_version()
+        needs_python = minor_version(platform.python_version()) if holds_code(pickled) else ""
+        if len(pickled) >= parts.PIECE_BYTES:
+            pickled, buffers = b"", [memoryview(pickled), *buffers]
         return wire.encode_environment(
             expression=values.character(DECLINED),
             limits=self.limits,
             sizes=self._sizes,
             buffers=buffers,
             codec=values.character("cloudpickle"),
-            needs_python=values.character(minor_version(version) if holds_code(pickled) else ""),
+            needs_python=values.character(needs_python),
             body=values.raw(pickled),
             modules=values.character(*self.modules),
-            python=values.character(version),
+            python=values.character(platform.python_version()),
             cloudpickle=values.character(cloudpickle.__version__),
         )
 

@@ -12,6 +12,7 @@ from pydoredis.pickles import culprit
 from pydoredis.protocol import wire
 from pydoredis.protocol.codec import Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
+from pydoredis.protocol.parts import Message
 from rinterop import values
 from rinterop.values import Cell, Closure, Environment, Promise
 
@@ -81,8 +82,8 @@ class RCodec:
         """The language of the body."""
         return "r"
 
-    def encode_environment(self) -> bytes:
-        """Value of the environment key.
+    def encode_environment(self) -> Message:
+        """What all tasks share.
 
         Raises:
             LocalProtocolError: If an export has a name that is taken, or no form in R, or all is larger than

@@ -118,6 +118,7 @@ def decode_environment(payload: bytes) -> JobEnvironment:
             _whole_number(fields, "max_crashes"),
         ),
         needs_python or "",
+        parts.apart(payload),
     )
 
 
@@ -147,8 +148,8 @@ def encode_environment(
     sizes: Sizes = dict,
     buffers: Sequence[memoryview] = (),
     **fields: values.RValue,
-) -> bytes:
-    """The value of an environment key, as a coordinator of ours writes it.
+) -> parts.Message:
+    """A job environment, as a coordinator of ours writes it.
 
     Args:
         expression: What an R worker evaluates for each iteration.
@@ -170,7 +171,9 @@ def encode_environment(
     for name, number in limits.fields().items():
         standard[name] = values.character(repr(number))
     stream = rinterop.dumps(values.named_list(**{**standard, **fields}))
-    return sendable(parts.join(stream, buffers), "the job's environment", sizes)
+    message = parts.message(stream, buffers)
+    sendable(message.value, "the job's environment", sizes)
+    return message
 
 
 def export_environment(bindings: Mapping[str, values.RValue], kind: str = "Mersenne-Twister") -> Environment:

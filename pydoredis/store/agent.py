@@ -226,8 +226,12 @@ class AgentWire:
     def _fetch(self, command: commands.Fetch) -> Words:
         return "GET", command.env
 
-    def _fetched(self, command: commands.Fetch, reply: Any) -> bytes | None:
+    def _fetched(self, command: Command, reply: Any) -> bytes | None:
         return reply  # type: ignore[no-any-return]
+
+    def _fetch_piece(self, command: commands.FetchPiece) -> Words:
+        name = command.keys.piece(command.job, command.name, command.number)
+        return "GETRANGE", name, command.first, command.first + command.size - 1
 
     def _mark(self, command: commands.Mark) -> Words:
         claim = command.claim
@@ -323,6 +327,7 @@ _CODERS: Final[
     commands.Sweep: (AgentWire._sweep, AgentWire._nothing),
     commands.Take: (AgentWire._take, AgentWire._taken),
     commands.Fetch: (AgentWire._fetch, AgentWire._fetched),
+    commands.FetchPiece: (AgentWire._fetch_piece, AgentWire._fetched),
     commands.Mark: (AgentWire._mark, AgentWire._nothing),
     commands.Bury: (AgentWire._bury, AgentWire._nothing),
     commands.Publish: (AgentWire._publish, AgentWire._published),

@@ -6,17 +6,18 @@ import contextlib
 import functools
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pydoredis.errors import RemoteProtocolError, StoreUnavailable
+from pydoredis.errors import RemoteProtocolError, StoreFull, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, Span, TaskTag
+from pydoredis.protocol.parts import Message
 from pydoredis.protocol.presence import Staff
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import line, presence
@@ -39,11 +40,17 @@ ANSWER_TIMEOUT_S = 10.0
 SMALL_JOB_BYTES = 64 * 1024
 """A job that is submitted in one step: its environment and its first tasks."""
 
+CHECKED_BYTES = 16 * 1024 * 1024
+"""From this size on it is looked whether the server has room for a job's environment."""
+
 STRETCH = 1000
 STRETCH_BYTES = 4 * 1024 * 1024
 """Tasks, and bytes of them, that are looked at in one step when a job's are taken off a queue."""
 
 _SCAN_COUNT = 1000
+
+Report: TypeAlias = "Callable[[int, int], None]"
+"""Told how much was sent, and of how much: in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,19 @@ class JobStore(SweepingStore):
         connection: Which server.
         keys: The job's queue.
         job: Its ID.
+        environment: What all of its tasks share.
     """
 
-    def __init__(self, connection: ConnectionSettings, keys: QueueKeys, job: str) -> None:
+    def __init__(
+        self, connection: ConnectionSettings, keys: QueueKeys, job: str, environment: Message
+    ) -> None:
         super().__init__(connection, reconnects=0)
         self._keys = keys
         self._job = job
+        self._environment = environment
+        self._pieces = [
+            keys.piece(job, environment.name, number) for number in range(1, environment.count + 1)
+        ]
         self._open_job = Script.read("open_job")
         self._collect = Script.read("collect")
         self._fault = Script.read("fault")
@@ -102,45 +116,89 @@ class JobStore(SweepingStore):
         super().close()
 
     def open(
-        self, environment: bytes, tasks: Sequence[bytes] = (), *, if_workers: bool = False
+        self, tasks: Sequence[bytes] = (), *, if_workers: bool = False, report: Report | None = None
     ) -> int | None:
         """Store the job environment, and submit the first tasks.
 
         Args:
-            environment: The environment.
             tasks: Messages of tasks.
             if_workers: Whether they are submitted only if there are workers.
+            report: Told how many bytes of a large environment are there, and of how many.
 
         Returns:
             What `workers` tells; None if the job's ID is taken: then nothing was submitted.
+
+        Raises:
+            StoreFull: If the server has no room for the environment.
         """
         with self._translated():
             try:
-                return self._open(environment, tasks, if_workers)
+                return self._open(tasks, if_workers, report)
             except WrongServer:
                 # The connection is from a time when the queue was there.
                 self.disconnect()
-                return self._open(environment, tasks, if_workers)
+                return self._open(tasks, if_workers, report)
 
-    def _open(self, environment: bytes, tasks: Sequence[bytes], if_workers: bool) -> int | None:
-        env, count = self._keys.env(self._job), self._keys.count
-        if len(environment) + sum(map(len, tasks)) > SMALL_JOB_BYTES:
-            # Lua would copy it.
-            set_ = ("SET", env, environment, "NX", "EX", LEASE_S)
-            stored, found = self._checked(self._line.ask([set_, ("GET", count)]))
-            if not stored:
-                return None
-            workers = _number(found)
-            if tasks and (workers or not if_workers):
-                self._checked(self._line.ask([("RPUSH", self._keys.queue, *tasks)]))
-            return workers
+    def _open(self, tasks: Sequence[bytes], if_workers: bool, report: Report | None) -> int | None:
+        if self._environment.size + sum(map(len, tasks)) > SMALL_JOB_BYTES:
+            return self._open_large(tasks, if_workers, report)
         call: Call = (
             self._open_job,
-            (env, count, self._keys.queue),
-            (environment, LEASE_S, int(if_workers), *tasks),
+            (self._keys.env(self._job), self._keys.count, self._keys.queue),
+            (self._environment.value, LEASE_S, int(if_workers), *tasks),
         )
         (found,) = self._checked(self._run_scripts([call]))
         return None if found is None else _number(found)
+
+    def _open_large(self, tasks: Sequence[bytes], if_workers: bool, report: Report | None) -> int | None:
+        """In several steps: Lua would copy what it is given."""
+        self._check_room(self._environment.size + sum(map(len, tasks)))
+        try:
+            self._set_pieces(report)
+            set_ = ("SET", self._keys.env(self._job), self._environment.value, "NX", "EX", LEASE_S)
+            stored, found = self._checked(self._line.ask([set_, ("GET", self._keys.count)]))
+        except BaseException:
+            # Nobody else would remove the pieces before they expire.
+            self._line.drop()
+            with contextlib.suppress(redis.RedisError, OSError):
+                self._remove_pieces()
+            raise
+        if not stored:
+            self._remove_pieces()
+            return None
+        workers = _number(found)
+        if tasks and (workers or not if_workers):
+            self._checked(self._line.ask([("RPUSH", self._keys.queue, *tasks)]))
+        return workers
+
+    def _check_room(self, size: int) -> None:
+        """Look whether the server takes so many bytes more, before anything is sent.
+
+        Raises:
+            StoreFull: If it does not.
+        """
+        if size < CHECKED_BYTES:
+            return
+        (told,) = self._line.ask([("INFO", "memory")])
+        if isinstance(told, Exception):
+            return  # we may not ask: then it has to refuse it
+        said = dict(re.findall(r"(\w+):(\d+)", bytes(told).decode("ascii", "replace")))
+        limit, used = int(said.get("maxmemory", 0)), int(said.get("used_memory", 0))
+        if limit and used + size > limit:
+            raise StoreFull(self.connection.safe_url, size, max(0, limit - used), limit)
+
+    def _set_pieces(self, report: Report | None = None) -> None:
+        """Store the pieces of the environment."""
+        sent = 0
+        for name, piece in zip(self._pieces, self._environment.pieces(), strict=True):
+            self._checked(self._line.ask([("SET", name, piece, "EX", LEASE_S)]))
+            sent += len(piece)
+            if report is not None:
+                report(sent, self._environment.size)
+
+    def _remove_pieces(self) -> None:
+        if self._pieces:
+            self._line.post(("UNLINK", *self._pieces))
 
     def _execute(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         return self._line.ask(commands)
@@ -153,15 +211,19 @@ class JobStore(SweepingStore):
                 raise reply
         return replies
 
-    def restore(self, environment: bytes) -> None:
+    def restore(self) -> None:
         """Store the environment again: the server lost it."""
         with self._translated():
-            self._client.set(self._keys.env(self._job), environment, ex=LEASE_S)
+            self._set_pieces()
+            self._client.set(self._keys.env(self._job), self._environment.value, ex=LEASE_S)
 
     def renew(self) -> bool:
-        """Renew the lease of the job's environment; False if it is gone."""
+        """Renew the lease of the job's environment; False if it is gone, or a part of it."""
         with self._translated():
-            return bool(self._client.expire(self._keys.env(self._job), LEASE_S))
+            pipe = self._client.pipeline(transaction=False)
+            for name in (self._keys.env(self._job), *self._pieces):
+                pipe.expire(name, LEASE_S)
+            return all(pipe.execute())
 
     def was_cancelled(self) -> bool:
         """Whether somebody removed the job."""
@@ -278,7 +340,7 @@ class JobStore(SweepingStore):
         if head is not None:
             self._withdraw_tasks(head)
         late = cancelled or head is not None
-        names = (keys.env(job), keys.out(job), keys.published(job))
+        names = (keys.env(job), keys.out(job), keys.published(job), *self._pieces)
         with self._translated():
             if not late:
                 self._line.post(("UNLINK", *names))

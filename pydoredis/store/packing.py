@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis import connection
 from redis.utils import HIREDIS_AVAILABLE
 
 _LARGE = 1 << 16
+_AT_ONCE = 1 << 20
+"""Bytes that are sent in one step: the connection's time limit is for each."""
+
 _SIZED = (bytes, memoryview)
 
 
@@ -24,5 +28,15 @@ class Packer:
         """The pieces of one command."""
         for argument in arguments:
             if isinstance(argument, _SIZED) and len(argument) > _LARGE:
-                return self._large.pack(*arguments)  # type: ignore[no-any-return,no-untyped-call]
+                return list(_in_steps(self._large.pack(*arguments)))  # type: ignore[no-untyped-call]
         return self._small.pack(*arguments)  # type: ignore[no-any-return]
+
+
+def _in_steps(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces that are not too long."""
+    for piece in pieces:
+        if len(piece) <= _AT_ONCE:
+            yield piece
+            continue
+        view = memoryview(piece)
+        yield from (view[start : start + _AT_ONCE] for start in range(0, len(view), _AT_ONCE))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pydoredis.worker.core.jobs import LoadedJob
+    from pydoredis.worker.frames import Bytes
 
 LEAST_BYTES: Final = 1 << 20
 """Environments from this size on are shared: smaller ones are through a pipe in less than a millisecond."""
@@ -26,19 +27,48 @@ class EnvironmentFile:
     Attributes:
         path: Where executors open it.
 
+    Args:
+        size: How many bytes it will have.
+
     Raises:
         OSError: If the system has no room for it.
     """
 
-    def __init__(self, content: bytes) -> None:
-        fd = os.memfd_create("pydoredis environment", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        weakref.finalize(self, os.close, fd)
+    def __init__(self, size: int) -> None:
+        self._fd = os.memfd_create("pydoredis environment", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        weakref.finalize(self, os.close, self._fd)
+        os.posix_fallocate(self._fd, 0, size)
+        self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
+
+    def write(self, at: int, content: Bytes) -> None:
+        """Put bytes at an offset."""
         left = memoryview(content)
         while left:
-            left = left[os.write(fd, left) :]
-        # What one executor writes must not reach another: it has to map it for itself.
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-        self.path = f"/proc/{os.getpid()}/fd/{fd}"
+            written = os.pwrite(self._fd, left, at)
+            left, at = left[written:], at + written
+
+    def seal(self) -> None:
+        """Let nobody write any more: what one executor writes there must not reach another one, so each has
+        to map it for itself."""
+        fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+
+
+class _Heap:
+    """The same in this process's own memory, where executors cannot open it.
+
+    Args:
+        size: How many bytes it will have.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.content = bytearray(size)
+
+    def write(self, at: int, content: Bytes) -> None:
+        """Put bytes at an offset."""
+        self.content[at : at + len(content)] = content
+
+    def seal(self) -> None:
+        """Nobody else can write here."""
 
 
 class EnvironmentFiles:
@@ -46,20 +76,59 @@ class EnvironmentFiles:
 
     def __init__(self) -> None:
         self._by_job: weakref.WeakValueDictionary[int, EnvironmentFile] = weakref.WeakValueDictionary()
+        # Put together from pieces: these are the only copy, so they stay while the job is known.
+        self._assembled: weakref.WeakKeyDictionary[LoadedJob, EnvironmentFile | _Heap] = (
+            weakref.WeakKeyDictionary()
+        )
         self._possible = _is_possible()
+
+    def keep(self, job: LoadedJob, first: int, content: Bytes) -> None:
+        """Put bytes of a job's pieces where they belong in its environment.
+
+        Args:
+            job: The job.
+            first: Where among the bytes of all pieces they begin.
+            content: The bytes.
+
+        Raises:
+            OSError: With the first bytes, if the system has no room for the environment.
+            MemoryError: The same.
+        """
+        about = job.environment.apart
+        assert about is not None
+        if first == 0:
+            size = about.whole_size
+            self._assembled[job] = EnvironmentFile(size) if self._possible else _Heap(size)
+            self._assembled[job].write(0, about.stream)
+        target = self._assembled[job]
+        target.write(about.offset + first, content)
+        if first + len(content) == about.size:
+            target.write(about.offset + about.size, about.tail)
+            target.seal()
 
     def of(self, job: LoadedJob) -> EnvironmentFile | None:
         """The job's environment in shared memory; None if it has to go through the pipe."""
+        if job.environment.apart is not None:
+            found = self._assembled.get(job)
+            return found if isinstance(found, EnvironmentFile) else None
         payload = job.environment.payload
         if len(payload) < LEAST_BYTES or not self._possible:
             return None
-        found = self._by_job.get(job.number)
-        if found is None:
+        file = self._by_job.get(job.number)
+        if file is None:
             try:
-                found = self._by_job[job.number] = EnvironmentFile(payload)
+                file = EnvironmentFile(len(payload))
+                file.write(0, payload)
+                file.seal()
             except OSError:
                 return None
-        return found
+            self._by_job[job.number] = file
+        return file
+
+    def content(self, job: LoadedJob) -> Bytes:
+        """The job's environment, for the pipe."""
+        found = self._assembled.get(job)
+        return found.content if isinstance(found, _Heap) else job.environment.payload
 
 
 def mapped(path: str) -> mmap.mmap:

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+from pydoredis.protocol.messages import Codec
 from pydoredis.settings import ConnectionSettings
 from pydoredis.worker import engines
 from pydoredis.worker.answer_reader import AnswerReader
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.environment_files import EnvironmentFiles
 from pydoredis.worker.executor_handle import ExecutorHandle, Setup
 from pydoredis.worker.frames import FrameError
 from pydoredis.worker.pipe_watch import PipeWatch
@@ -81,14 +83,15 @@ class ExecutorPool:
     def carry_out(self, instruction: instructions.Instruction) -> events.Event | None:
         """Do what an instruction says; returns the answer, if it has one that comes at once."""
         if isinstance(instruction, instructions.Hire):
-            return self._hire(instruction)
+            return self._hire(instruction.executor, instruction.codec)
+        if isinstance(instruction, instructions.Keep):
+            return _keep(self._setup.files, instruction)
         if isinstance(instruction, instructions.Forget):
             for each in self._handles.values():
                 each.forget(instruction.job)
                 self._touched[each.number] = None
             return None
-        number: int = getattr(instruction, "executor")  # noqa: B009 - all that are left have one
-        handle = self._handles.get(number)
+        handle = self._handles.get(getattr(instruction, "executor"))  # noqa: B009 - all that are left have one
         if handle is None:
             return None
         match instruction:
@@ -103,15 +106,14 @@ class ExecutorPool:
                 self._watch.end_tasks(handle)
                 handle.dismiss()
             case instructions.Look():
-                return events.Place(number, handle.place_since_s())
+                return events.Place(handle.number, handle.place_since_s())
             case instructions.Weigh():
-                return events.Memory(number, handle.process.memory_bytes())
+                return events.Memory(handle.number, handle.process.memory_bytes())
         return None
 
-    def _hire(self, instruction: instructions.Hire) -> events.Event:
-        number = instruction.executor
+    def _hire(self, number: int, codec: Codec) -> events.Event:
         try:
-            handle = ExecutorHandle(number, instruction.codec, self._setup)
+            handle = ExecutorHandle(number, codec, self._setup)
         except OSError as error:
             return events.HireFailed(number, str(error))
         self._handles[number] = handle
@@ -230,6 +232,15 @@ class ExecutorPool:
             handle.dismiss()
         _await_ends(self._handles.values())
         self._values.close()
+
+
+def _keep(files: EnvironmentFiles, instruction: instructions.Keep) -> events.Event | None:
+    """Put bytes of a job's pieces into its environment; the answer if there is no room for that."""
+    try:
+        files.keep(instruction.job, instruction.first, instruction.content)
+    except (OSError, MemoryError) as error:
+        return events.NotKept(instruction.job, str(error) or "there is no memory left")
+    return None
 
 
 def _await_ends(handles: Collection[ExecutorHandle]) -> None:

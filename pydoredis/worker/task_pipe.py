@@ -86,12 +86,11 @@ class TaskPipe:
         self.starts.give(number)
 
     def _send_environment(self, job: LoadedJob) -> None:
-        number, content = job.number, job.environment.payload
-        file = self._files.of(job)
-        self._environments[number] = _Environment(len(content), file)
+        number, file = job.number, self._files.of(job)
+        self._environments[number] = _Environment(job.environment.size, file)
         self._make_room(number)  # first: the executor need not have both at a time
         if file is None:
-            self.post(Kind.ENVIRONMENT, number, body=content)
+            self.post(Kind.ENVIRONMENT, number, body=self._files.content(job))
         else:
             self._unread.append(file)
             self.post(Kind.ENV_FILE, number, body=file.path.encode())

@@ -58,7 +58,7 @@ class Job:
     def environment(self) -> bytes:
         """What its environment key holds."""
         if self.codec == "cloudpickle":
-            return self.python_codec.encode_environment()
+            return self.python_codec.encode_environment().value
         exports = wire.export_environment({})
         return rinterop.dumps(
             values.named_list(

@@ -14,6 +14,7 @@ import redis
 from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.messages import Task
+from pydoredis.protocol.parts import Message
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import late_results
 from pydoredis.store.job import JobStore
@@ -187,7 +188,7 @@ class TestGiveBack:
 
 @pytest.fixture
 def job(redis_url: str) -> Iterator[JobStore]:
-    with contextlib.closing(JobStore(ConnectionSettings(redis_url), KEYS, JOB)) as job:
+    with contextlib.closing(JobStore(ConnectionSettings(redis_url), KEYS, JOB, Message(b""))) as job:
         yield job
 
 

@@ -15,6 +15,7 @@ from pydoredis.protocol import agent_commands as commands
 from pydoredis.protocol import wire
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
+from pydoredis.protocol.parts import Message
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 from pydoredis.store.job import JobStore
@@ -35,7 +36,7 @@ def work(url: str) -> None:
         store.check()
         assert store.announce(open=True).open
         store.set_value(KEYS.env("J").encode(), b"environment")
-        with contextlib.closing(JobStore(ConnectionSettings(url), KEYS, "J")) as job:
+        with contextlib.closing(JobStore(ConnectionSettings(url), KEYS, "J", Message(b"environment"))) as job:
             job.submit(tasks)
         taken = store.take(2)
         assert taken.environments == {KEYS.env("J"): b"environment"}

@@ -135,7 +135,9 @@ def test_r_bodies(server: RedisProcess, r_engine: str) -> None:
 
 def test_a_mapping_is_ones_own() -> None:
     content = os.urandom(LEAST_BYTES)
-    file = EnvironmentFile(content)
+    file = EnvironmentFile(len(content))
+    file.write(0, content)
+    file.seal()
     here, there = mapped(file.path), mapped(file.path)
     here[:4] = b"mine"
     assert there[:] == content

@@ -22,7 +22,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 def environment(body: Any, init: Callable[[], None] | None = None, **versions: str) -> bytes:
     """A job environment as a Python coordinator writes it; `body` may be bytes."""
     if not isinstance(body, bytes):
-        return PythonCodec(Program(body, init)).encode_environment()
+        return PythonCodec(Program(body, init)).encode_environment().value
     return rinterop.dumps(
         values.named_list(
             codec=values.character("cloudpickle"),
@@ -114,7 +114,7 @@ def test_an_exception_with_an_init_of_its_own(executor: Executor) -> None:
 
 
 def test_same_numbers_whatever_the_chunk(executor: Executor) -> None:
-    program = PythonCodec(Program(random.random, seed=3)).encode_environment()
+    program = PythonCodec(Program(random.random, seed=3)).encode_environment().value
     found = []
     for chunks in [3], [1, 2], [2, 1]:
         executor.load(0, program)

@@ -163,7 +163,7 @@ def test_a_time_limit_lets_the_finished_ones_stand(
 def test_values_of_a_task_are_folded_whichever_process_they_are_from(
     redis_url: str, redis_client: redis.Redis, path: Path
 ) -> None:
-    job = Job(redis_client, PythonCodec(Program(fatal_once, reduce=sum)).encode_environment())
+    job = Job(redis_client, PythonCodec(Program(fatal_once, reduce=sum)).encode_environment().value)
     with worker(redis_url):
         job.push(block(job, path))
         wait_until(lambda: job.raw_results(), "there is a result", 30)

@@ -87,7 +87,7 @@ def change(directory: str) -> None:
 
 
 def environment(body: Any, **program: Any) -> bytes:
-    return PythonCodec(Program(body, **program)).encode_environment()
+    return PythonCodec(Program(body, **program)).encode_environment().value
 
 
 def test_every_facet(executor: Executor, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Dispatch:
                 if self._hiring.unserved(codec):
                     self._hiring.fill(codec, now_s)
                 open_[codec] = [each for each in self._executors.of(codec) if each.open]
-            executor = self._choose(open_[codec], job, now_s)
+            executor = self._choose(open_[codec], job, now_s) if job.whole else None
             if executor is None:
                 full.add(job.number)
             else:

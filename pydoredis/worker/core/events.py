@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pydoredis.protocol.agent_commands import Bytes
+from pydoredis.worker.core.jobs import LoadedJob
 
 # --- from executors ---------------------------------------------------------------------------------------
 
@@ -98,6 +99,14 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class NotKept:
+    """There is no room for the environment of a job, whose first bytes were to be kept."""
+
+    job: LoadedJob
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Died:
     """The process of an executor has ended, or is as good as ended.
 
@@ -165,6 +174,6 @@ class Signalled:
 
 
 Event: TypeAlias = (
-    "Hired | HireFailed | Ready | Finished | Partly | NotRun | Interrupted | Recalled | Place | Memory | Died"
-    " | Connected | Replied | Lost | Changed | Signalled"
+    "Hired | HireFailed | Ready | Finished | Partly | NotRun | Interrupted | Recalled | Place | Memory"
+    " | NotKept | Died | Connected | Replied | Lost | Changed | Signalled"
 )

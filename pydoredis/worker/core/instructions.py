@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from pydoredis.protocol.agent_commands import Command
 from pydoredis.protocol.messages import Codec
+from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.core.lease import Lease
 
 # --- with executors ---------------------------------------------------------------------------------------
@@ -70,6 +71,21 @@ class Weigh:
     """See how much memory an executor has. Answered by `Memory`, at once."""
 
     executor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Put bytes of a job's pieces into its environment, for executors.
+
+    Attributes:
+        job: The job.
+        first: Where among all bytes of its pieces they begin.
+        content: The bytes.
+    """
+
+    job: LoadedJob
+    first: int
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,6 @@ class Todo(list["Instruction"]):
 
 
 Instruction: TypeAlias = (
-    "Hire | Hand | Recall | Interrupt | Kill | Dismiss | Look | Weigh | Forget | Ask | Reconnect | Log"
-    " | Serving | Stop"
+    "Hire | Hand | Recall | Interrupt | Kill | Dismiss | Look | Weigh | Keep | Forget | Ask"
+    " | Reconnect | Log | Serving | Stop"
 )

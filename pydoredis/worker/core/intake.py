@@ -17,7 +17,7 @@ from pydoredis.protocol.messages import Codec, JobEnvironment, Task
 from pydoredis.worker.core.executors import Executors
 from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Instruction, Log
-from pydoredis.worker.core.jobs import LoadedJobs
+from pydoredis.worker.core.jobs import LoadedJob, LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
 from pydoredis.worker.core.prefetch import AGENT_AHEAD_S, PIPE_AHEAD_S, fitting
 from pydoredis.worker.core.refusals import Refusals
@@ -194,6 +194,13 @@ class Intake:
     def fail(self, lease: Lease, message: str) -> None:
         """Answer a task with an error for each of its iterations."""
         lease.answer(wire.encode_failures(lease.task.iterations, message))
+
+    def fail_waiting(self, job: LoadedJob, message: str) -> None:
+        """Answer all tasks of a job that wait here with an error."""
+        self._say(logging.WARNING, f"tasks of the environment {job.key} cannot be run: {message}")
+        for lease in self._shelves[State.WAITING]:
+            if lease.job is job:
+                self.fail(lease, message)
 
     def _refuse(self, lease: Lease, reason: str, now_s: float) -> None:
         """Put back a task that cannot be run here, and leave it to others for a while."""

@@ -26,6 +26,7 @@ class LoadedJob:
         number: What executors know it by. Another content under the same key is another number.
         key: Its environment key.
         environment: The environment.
+        fetched: How many bytes of its pieces are here.
         durations: How long its tasks take here.
         held: How many tasks of it wait for an executor or are in the pipe of one.
     """
@@ -33,8 +34,15 @@ class LoadedJob:
     number: int
     key: str
     environment: JobEnvironment
+    fetched: int = 0
     durations: Durations = field(default_factory=Durations)
     held: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the environment is here."""
+        about = self.environment.apart
+        return about is None or self.fetched == about.size
 
 
 class LoadedJobs:
@@ -66,9 +74,17 @@ class LoadedJobs:
         job = LoadedJob(next(self._numbers), key, wire.decode_environment(value))
         self._by_key[key] = job
         self._by_key.move_to_end(key)
-        while len(self._by_key) > 1 and (len(self._by_key) > KEPT_JOBS or self._size_bytes() > KEPT_BYTES):
-            self._by_key.popitem(last=False)
+        for each in list(self._by_key.values()):
+            if len(self._by_key) <= KEPT_JOBS and self._size_bytes() <= KEPT_BYTES:
+                break
+            if each is not job and each.whole:
+                del self._by_key[each.key]
         return job
+
+    @property
+    def partial(self) -> list[LoadedJob]:
+        """Those of whose environments something is still to be fetched."""
+        return [job for job in self._by_key.values() if not job.whole]
 
     def __iter__(self) -> Iterator[LoadedJob]:
         """All that are known."""
@@ -94,4 +110,4 @@ class LoadedJobs:
         self._recorded.pop((keys, job), None)
 
     def _size_bytes(self) -> int:
-        return sum(len(job.environment.payload) for job in self._by_key.values())
+        return sum(job.environment.size for job in self._by_key.values())

@@ -46,7 +46,7 @@ class State(enum.IntEnum):
 _NEXT: Final = {
     State.ASIDE: {State.SEEN},
     State.SEEN: {State.WAITING, State.ANSWERED, State.RETURNING, State.DROPPED},
-    State.WAITING: {State.RUNNING, State.RETURNING, State.DROPPED},
+    State.WAITING: {State.RUNNING, State.ANSWERED, State.RETURNING, State.DROPPED},
     State.RUNNING: {State.WAITING, State.FALLEN, State.ANSWERED, State.DROPPED},
     State.FALLEN: {State.WAITING, State.DELAYED, State.ANSWERED, State.RETURNING, State.DROPPED},
     State.DELAYED: {State.WAITING, State.RETURNING, State.DROPPED},

@@ -11,7 +11,7 @@ from pydoredis.protocol.agent_commands import Announced, Command, Taken
 from pydoredis.protocol.claims import Crash
 from pydoredis.worker.core.conversation import Conversation
 from pydoredis.worker.core.crash_recovery import CrashRecovery
-from pydoredis.worker.core.instructions import Forget, Instruction, Log, Reconnect
+from pydoredis.worker.core.instructions import Forget, Instruction, Keep, Log, Reconnect
 from pydoredis.worker.core.intake import Intake
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
@@ -138,6 +138,18 @@ class Replies:
             if lease.env == command.env:
                 self._intake.sort(lease, {command.env: reply}, now_s)
 
+    def _piece_fetched(self, command: commands.FetchPiece, reply: bytes, now_s: float) -> None:
+        job = self._jobs.known(command.env)
+        about = None if job is None else job.environment.apart
+        if job is None or about is None or (command.name, command.at) != (about.name, job.fetched):
+            return  # another job by that name has come meanwhile, or it has to begin again
+        if len(reply) == command.size:
+            self._do(Keep(job, command.at, reply))
+            job.fetched += len(reply)
+            return
+        reason = "it has expired, or the server had no memory left (maxmemory-policy)"
+        self._intake.fail_waiting(job, f"a piece of the job environment is gone: {reason}")
+
     def _marked(self, command: commands.Mark, reply: None, now_s: float) -> None:
         assert isinstance(command.claim, Lease)
         command.claim.see()
@@ -167,6 +179,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[Replies, Any, Any, float], None]]] = 
     commands.Drop: Replies._dropped,
     commands.Take: Replies._taken,
     commands.Fetch: Replies._fetched,
+    commands.FetchPiece: Replies._piece_fetched,
     commands.Mark: Replies._marked,
     commands.Bury: Replies._buried,
     commands.CountCrash: Replies._counted,

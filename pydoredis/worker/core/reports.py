@@ -112,6 +112,10 @@ class Reports:
             self._do(Log(logging.WARNING, text))
             self._intake.fail(lease, f"the task cannot be run: {event.reason}")
 
+    def _not_kept(self, event: events.NotKept, now_s: float) -> None:
+        event.job.fetched = 0
+        self._intake.fail_waiting(event.job, f"the job environment cannot be kept: {event.reason}")
+
     def _answered(self, number: int, task: int, now_s: float) -> Lease | None:
         """The first task in an executor's pipe has ended there."""
         executor = self._executors.get(number)
@@ -175,5 +179,6 @@ _HANDLERS: Final[dict[type[Any], Callable[[Reports, Any, float], None]]] = {
     events.Recalled: Reports._recalled,
     events.Place: Reports._place,
     events.Memory: Reports._memory,
+    events.NotKept: Reports._not_kept,
     events.Died: Reports._died,
 }

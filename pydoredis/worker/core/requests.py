@@ -17,6 +17,9 @@ from pydoredis.worker.core.lease import Lease, Shelves, State
 MOST_BYTES = 32 * 1024 * 1024
 """How many bytes of results go into one request, if there is more than one."""
 
+MOST_FETCHED = 16 * 1024 * 1024
+"""How many bytes of a job's pieces are fetched with one request."""
+
 MOST_CLAIMS = 500
 """How many tasks one command is about, at most: Redis serves nobody else meanwhile."""
 
@@ -98,6 +101,19 @@ class Requests:
         for lease in seen:
             if lease.job is not None:
                 yield commands.LookUpCrashes(lease)
+        yield from self._pieces()
+
+    def _pieces(self) -> Iterable[Command]:
+        """The next bytes of an environment for which tasks wait: no more in one request, which may have to
+        tell that tasks are alive."""
+        for job in self._jobs.partial:
+            lease = next((lease for lease in self._shelves[State.WAITING] if lease.job is job), None)
+            if lease is not None and job.environment.apart is not None:
+                about = job.environment.apart
+                at = job.fetched
+                place = about.place(at, MOST_FETCHED)
+                yield commands.FetchPiece(lease.keys, lease.task.job, job.key, about.name, at, *place)
+                return
 
     def look(self, now_s: float) -> tuple[float, int, Mapping[str, int]]:
         """When (monotonic) to look for tasks, infinity for never; and for how many (`Intake.room`)."""

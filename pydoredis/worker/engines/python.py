@@ -222,8 +222,11 @@ def _unpickle(fields: values.List, buffers: Sequence[memoryview]) -> Program:
     data = fields.get("body")
     if not isinstance(data, values.Raw):
         raise EvaluatorError("python", "the job environment has no body")
+    pickled: Bytes | memoryview = bytes(data)
+    if not pickled and buffers:
+        pickled, *buffers = buffers
     try:
-        program = cloudpickle.loads(bytes(data), buffers=buffers)
+        program = cloudpickle.loads(pickled, buffers=buffers)
     except BaseException as exc:
         theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
         ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"

@@ -26,7 +26,7 @@ def same(i: int) -> int:
     return i
 
 
-ENVIRONMENT = PythonCodec(Program(same)).encode_environment()
+ENVIRONMENT = PythonCodec(Program(same)).encode_environment().value
 
 
 def task(job: str, first: int, count: int = 1) -> bytes:

@@ -292,7 +292,9 @@ def test_a_time_limit_of_each_iteration() -> None:
     scene = Scene()
     scene.up()
     scene.job("a", 1, 3)
-    environment = PythonCodec(Program(same), limits=Limits(iteration_timelimit_s=1.0)).encode_environment()
+    environment = (
+        PythonCodec(Program(same), limits=Limits(iteration_timelimit_s=1.0)).encode_environment().value
+    )
     scene.environments = dict.fromkeys(scene.environments, environment)
     scene.pushed()
     executor = next(number for number, pipe in scene.pipes.items() if pipe)

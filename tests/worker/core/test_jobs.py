@@ -14,7 +14,7 @@ def other(i: int) -> int:
     return -i
 
 
-OTHER = PythonCodec(Program(other)).encode_environment()
+OTHER = PythonCodec(Program(other)).encode_environment().value
 
 
 def test_another_content_under_the_same_key_is_another_job() -> None:

@@ -19,7 +19,7 @@ def lone(scene: Scene, **limits: float) -> tuple[int, Lease]:
     """An executor with the only task, of a job with limits."""
     scene.up()
     scene.job("a", 1)
-    environment = PythonCodec(Program(same), limits=Limits(**limits)).encode_environment()  # type: ignore[arg-type]
+    environment = PythonCodec(Program(same), limits=Limits(**limits)).encode_environment().value  # type: ignore[arg-type]
     scene.environments = dict.fromkeys(scene.environments, environment)
     scene.pushed()
     return next((number, pipe[0]) for number, pipe in scene.pipes.items() if pipe)
