@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import rinterop
 from rinterop import values
+from rinterop.serialize import Outline
 
 _word = struct.Struct(">i").pack
 
@@ -80,6 +81,13 @@ def result(numbers: Sequence[int], outcomes: bytes) -> bytes:
             *(behind_values, _decimals(numbers), end),
         )
     )
+
+
+def raw_bytes(message: bytes, item: Outline) -> bytes | None:
+    """The bytes of an item of a message that is a raw vector without attributes; None if it is none."""
+    if not message.startswith(_BYTES_HEAD, item.start) or item.end - item.start < len(_BYTES_HEAD) + 4:
+        return None
+    return message[item.start + len(_BYTES_HEAD) + 4 : item.end]
 
 
 def integers(numbers: Sequence[int]) -> bytes:

@@ -158,14 +158,10 @@ class PythonCodec:
 
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""
+        answered = wire.decode_python_result(message)
+        if answered is not None:
+            return _read_result(*answered)
         numbers, elements = wire.decode_result(message)
-        first = elements[0]
-        if isinstance(first, values.Raw):
-            try:
-                return Result(numbers, _items(numbers, load_outcomes(bytes(first))))
-            except RemoteProtocolError as error:
-                failure = EvaluatorError("python", f"the result {error}")
-                return Result(numbers, [(number, False, failure) for number in numbers])
         items: list[Item] = []
         for number, element in zip(numbers, elements, strict=True):
             if not wire.AGENT_CLASSES.intersection(values.class_(element)):
@@ -177,27 +173,23 @@ class PythonCodec:
 # --- the worker's side ------------------------------------------------------------------------------------
 
 
-def decode_task(payload: bytes) -> tuple[list[str], list[Arguments]]:
+def decode_task(payload: bytes) -> tuple[Sequence[int], list[Arguments]]:
     """Numbers and arguments of a task's iterations.
 
     Raises:
         RemoteProtocolError: If it is not a task of this codec.
     """
-    task = wire.read_list(payload, "the task cannot be read")
-    arguments = task.get("arguments")
-    numbers = [str(name) for name in values.names(task.get("argsList")) or ()]
-    if not isinstance(arguments, values.Raw):
-        raise RemoteProtocolError("the task cannot be read: no arguments for Python in it")
+    numbers, arguments = wire.decode_python_task(payload)
     try:
-        return numbers, pickles.load(bytes(arguments))
+        return numbers, pickles.load(arguments)
     except RemoteProtocolError as error:
         reason = f"the arguments that came with the task: {error}{pickles.advice(error.__cause__)}"
         raise RemoteProtocolError(reason) from error
 
 
-def encode_result(numbers: Sequence[str], outcomes: Outcomes) -> bytes:
+def encode_result(numbers: Sequence[int], outcomes: Outcomes) -> bytes:
     """The result message of a task."""
-    return envelope_templates.result([int(number) for number in numbers], dump_outcomes(outcomes))
+    return envelope_templates.result(numbers, dump_outcomes(outcomes))
 
 
 def dump_outcomes(outcomes: Outcomes) -> bytes:
@@ -218,6 +210,14 @@ def load_outcomes(data: bytes) -> list[Outcome | None]:
     if not isinstance(outcomes, list):
         raise RemoteProtocolError("is no list of outcomes")
     return outcomes
+
+
+def _read_result(numbers: Sequence[int], outcomes: bytes) -> Result:
+    try:
+        return Result(numbers, _items(numbers, load_outcomes(outcomes)))
+    except RemoteProtocolError as error:
+        failure = EvaluatorError("python", f"the result {error}")
+        return Result(numbers, [(number, False, failure) for number in numbers])
 
 
 def _items(numbers: Sequence[int], outcomes: Sequence[Any]) -> list[Item]:

@@ -223,6 +223,40 @@ def read_list(message: bytes, complaint: str) -> values.List:
     return found
 
 
+def decode_python_result(message: bytes) -> tuple[list[int], bytes] | None:
+    """Numbers of a result message and the raw vector that answers for all of them; None if it has none.
+
+    No values are built. What is no result at all gives None, too: `decode_result` says why.
+    """
+    try:
+        shape = outline(message, 1)
+        numbers = [int(name) for name in shape.names or ()]
+    except (rinterop.DecodeError, ValueError):
+        return None
+    if not numbers or not shape.children:
+        return None
+    found = envelope_templates.raw_bytes(message, shape.children[0])
+    return None if found is None else (numbers, found)
+
+
+def decode_python_task(payload: bytes) -> tuple[list[int], bytes]:
+    """Numbers of a task's iterations and the raw vector that holds the arguments of all of them.
+
+    Raises:
+        RemoteProtocolError: If it is no such task.
+    """
+    try:
+        fields = _fields(payload, "task")
+        arguments, elements = fields.get("arguments"), fields.get("argsList")
+        numbers = [int(name) for name in (elements and elements.names) or ()]
+    except (RemoteProtocolError, ValueError) as error:
+        raise RemoteProtocolError(f"the task cannot be read: {error}") from error
+    found = envelope_templates.raw_bytes(payload, arguments) if arguments is not None else None
+    if found is None:
+        raise RemoteProtocolError("the task cannot be read: no arguments for Python in it")
+    return numbers, found
+
+
 def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]:
     """Numbers and values of a result message.
 

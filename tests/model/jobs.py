@@ -92,7 +92,7 @@ class Job:
                 else ("ok", value_of(i))
                 for i in iterations
             ]
-            return python.encode_result([str(i) for i in iterations], outcomes)
+            return python.encode_result(iterations, outcomes)
         elements = {
             str(i): values.condition(verdicts[i].message, verdicts[i].condition_class, "error", "condition")
             if i in verdicts

@@ -49,7 +49,7 @@ def assert_unreadable(items: list[tuple[int, bool, Any]], numbers: list[int]) ->
 
 
 def test_outcomes_of_all_kinds() -> None:
-    message = encode_result(["4", "5", "6"], [("ok", 7), None, failure(ValueError("no"))])
+    message = encode_result([4, 5, 6], [("ok", 7), None, failure(ValueError("no"))])
     four, five, (number, succeeded, error) = CODEC.decode_result("J", message).items
     assert (four, five, number, succeeded) == ((4, True, 7), (5, True, FOLDED), 6, False)
     assert isinstance(error, ValueError)
@@ -94,7 +94,7 @@ def test_a_failure_with_wrong_fields(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_bytes_that_are_cut_or_changed(data: st.DataObject) -> None:
-    message = bytearray(encode_result(["1", "2"], [("ok", [1.5, "text"]), failure(ValueError("no"))]))
+    message = bytearray(encode_result([1, 2], [("ok", [1.5, "text"]), failure(ValueError("no"))]))
     begin = message.index(b"\x80\x05")  # what pickle itself does with changed bytes may take any memory
     if data.draw(st.booleans()):
         del message[data.draw(st.integers(0, len(message) - 1)) :]

@@ -135,11 +135,11 @@ class PythonEngine:
                 reach(place + 1 + index)
             if index in verdicts:
                 condition_class, _, message = verdicts[index].partition("\n")
-                outcomes.append(python.failure(wire.verdict_error("", int(name), condition_class, message)))
+                outcomes.append(python.failure(wire.verdict_error("", name, condition_class, message)))
             elif job.program is None:
                 outcomes.append(job.failure)
             else:
-                outcomes.append(_evaluate(job.program, int(name), call, interrupts))
+                outcomes.append(_evaluate(job.program, name, call, interrupts))
                 if interrupts.struck:
                     flush()
                     raise TaskInterrupted(index)
