@@ -44,5 +44,7 @@ class Backoff:
 
     def reset(self) -> bool:
         """An attempt succeeded; returns whether that is news."""
-        was, self._pause_s, self._due_s = self.active, 0.0, float("inf")
-        return was
+        if not self._pause_s:
+            return False
+        self._pause_s, self._due_s = 0.0, float("inf")
+        return True

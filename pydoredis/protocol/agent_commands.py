@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
@@ -92,8 +92,7 @@ class Take:
     begin: str
 
 
-@dataclass(frozen=True, slots=True)
-class TakenTask:
+class TakenTask(NamedTuple):
     """A task that `Take` took.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydoredis.protocol.parts import Apart
 
@@ -11,9 +11,9 @@ Codec = Literal["r", "cloudpickle"]
 """The language of a job's body: an R expression, or a Python callable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A run of iterations of one job, as it was taken off a queue.
+class Task(NamedTuple):
+    """A run of iterations of one job, as it was taken off a queue. (A tuple, like all that is made for each
+    task: thousands of them are made a second.)
 
     Attributes:
         job: The job's ID, verbatim; malformed tasks of foreign clients bring odd ones, even the empty string.

@@ -91,7 +91,7 @@ def decode_task(payload: bytes) -> Task:
         iterations = tuple(map(int, names))
     except ValueError:
         raise RemoteProtocolError(f"not a task: iterations named {names[:3]!r}") from None
-    if iterations and not -_LIMIT < min(iterations) <= max(iterations) < _LIMIT:
+    if iterations and not (min(iterations) > -_LIMIT and max(iterations) < _LIMIT):
         raise RemoteProtocolError("not a task: R has no integers for its iterations' numbers")
     return Task(job.text, iterations, payload)
 
@@ -350,7 +350,4 @@ def _fields(payload: bytes, what: str) -> dict[str, Outline]:
         raise RemoteProtocolError(f"not a {what}: {error}") from error
     if shape.names is None or shape.children is None:
         raise RemoteProtocolError(f"not a {what}: not a list with names")
-    fields: dict[str, Outline] = {}
-    for name, child in zip(shape.names, shape.children, strict=True):
-        fields.setdefault(name, child)
-    return fields
+    return dict(zip(reversed(shape.names), reversed(shape.children), strict=True))

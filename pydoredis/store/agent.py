@@ -86,7 +86,7 @@ def _scripts() -> Mapping[str, Script]:
 
 
 def _has_large(command: commands.Publish) -> bool:
-    return any(len(result) >= LARGE_RESULT for _, result in command.results)
+    return max([len(result) for _, result in command.results]) >= LARGE_RESULT
 
 
 class AgentWire:

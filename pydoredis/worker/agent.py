@@ -229,9 +229,10 @@ class _Loop:
         """Do what the core says; returns what it is to be told of that at once."""
         happened: list[events.Event] = []
         for instruction in todo:
+            if isinstance(instruction, instructions.Hand):  # most are: this takes less time than a match
+                self._pool.hand(instruction.executor, instruction.lease)
+                continue
             match instruction:
-                case instructions.Hand(executor, lease):
-                    self._pool.hand(executor, lease)
                 case instructions.Ask(number, commands):
                     self._ask(number, commands)
                 case instructions.Log(level, text):

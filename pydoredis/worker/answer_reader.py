@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from pydoredis.worker.core import events
 from pydoredis.worker.executor_handle import ExecutorHandle
 from pydoredis.worker.frames import Failed, FrameError, FromExecutor, Interrupted, Request, Result
 from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.value_requests import ValueRequests
+
+_ENDS: Final = (Result, Failed, Interrupted)
+"""What says that a task has ended."""
 
 
 class AnswerReader:
@@ -55,7 +59,7 @@ class AnswerReader:
         Raises:
             FrameError: If it does not fit what the executor has been given.
         """
-        if isinstance(answer, Result | Failed | Interrupted):
+        if isinstance(answer, _ENDS):
             for line in handle.output.end_of_task(answer.task):
                 self._printed(line)
         elif isinstance(answer, Request):

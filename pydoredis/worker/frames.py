@@ -156,8 +156,7 @@ class Ready:
     engine: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A task was run in so many seconds; `message` is ready to be published."""
 
     task: int

@@ -57,7 +57,8 @@ class Dispatch:
 
     def hand_out(self, now_s: float) -> None:
         """Hand waiting tasks to executors, in their order. A job without room holds up no other."""
-        if not self._shelves.count(State.WAITING):
+        waiting = self._shelves.count(State.WAITING)
+        if not waiting:
             return
         open_: dict[Codec, list[Executor]] = {}
         full: set[int] = set()
@@ -74,7 +75,11 @@ class Dispatch:
             executor = self._choose(open_[codec], job, now_s) if job.whole else None
             if executor is None:
                 full.add(job.number)
+                waiting -= job.tasks[State.WAITING]
+                if waiting <= 0:
+                    return  # what is left is all of jobs without room
             else:
+                waiting -= 1
                 executor.put(lease, job.durations.expected_s, now_s)
                 self._do(Hand(executor.number, lease))
 

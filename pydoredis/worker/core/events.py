@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pydoredis.protocol.agent_commands import Bytes
 from pydoredis.worker.core.jobs import LoadedJob
@@ -36,8 +36,7 @@ class Ready:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """The first task in an executor's pipe was answered, after so many seconds."""
 
     executor: int

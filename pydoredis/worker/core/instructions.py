@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pydoredis.protocol.agent_commands import Command
 from pydoredis.protocol.messages import Codec
@@ -22,8 +22,7 @@ class Hire:
     codec: Codec
 
 
-@dataclass(frozen=True, slots=True)
-class Hand:
+class Hand(NamedTuple):
     """Send a task to an executor."""
 
     executor: int

@@ -96,7 +96,9 @@ class Intake:
                 continue
             in_pipe = fitting(PIPE_AHEAD_S, expected_s)
             running = sum(1 for each in executors if each.leases and each.leases[0].job is job)
-            wanted = going_on * (in_pipe + job.durations.per_executor) - (job.held - running)
+            wanted = going_on * (in_pipe + job.durations.per_executor) - (
+                job.tasks[State.WAITING] + job.tasks[State.RUNNING] - running
+            )
             # In batches that are worth a request: half of what may wait.
             if wanted > 0 and 2 * wanted >= going_on * job.durations.per_executor:
                 ahead[job.key] = min(wanted, left)

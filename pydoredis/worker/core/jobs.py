@@ -18,6 +18,10 @@ KEPT_BYTES = 128 * 1024 * 1024
 used last stays, whatever its size; those of jobs that are over go."""
 
 
+STATES = 10
+"""How many states a lease may have."""
+
+
 @dataclass(eq=False)
 class LoadedJob:
     """A job environment as it was found in Redis.
@@ -28,7 +32,7 @@ class LoadedJob:
         environment: The environment.
         fetched: How many bytes of its pieces are here.
         durations: How long its tasks take here.
-        held: How many tasks of it wait for an executor or are in the pipe of one.
+        tasks: By state of leases (`State`), from WAITING on: how many tasks of it the agent has.
     """
 
     number: int
@@ -36,7 +40,7 @@ class LoadedJob:
     environment: JobEnvironment
     fetched: int = 0
     durations: Durations = field(default_factory=Durations)
-    held: int = 0
+    tasks: list[int] = field(default_factory=lambda: [0] * STATES)
 
     @property
     def whole(self) -> bool:
@@ -52,6 +56,7 @@ class LoadedJobs:
         self._numbers = itertools.count(1)
         self._by_key: OrderedDict[str, LoadedJob] = OrderedDict()
         self._recorded: dict[tuple[QueueKeys, str], None] = {}
+        self._last_recorded: tuple[str, QueueKeys] | None = None
 
     def lengths(self) -> dict[str, int]:
         """Lengths in bytes of the environments that are known, by key."""
@@ -98,7 +103,9 @@ class LoadedJobs:
 
     def record(self, keys: QueueKeys, job: str) -> None:
         """A task of this job was taken."""
-        self._recorded[keys, job] = None
+        if (job, keys) != self._last_recorded:
+            self._last_recorded = job, keys
+            self._recorded[keys, job] = None
 
     @property
     def recorded(self) -> list[tuple[QueueKeys, str]]:
@@ -108,6 +115,7 @@ class LoadedJobs:
     def end(self, keys: QueueKeys, job: str) -> None:
         """This job is over."""
         self._recorded.pop((keys, job), None)
+        self._last_recorded = None
 
     def _size_bytes(self) -> int:
         return sum(job.environment.size for job in self._by_key.values())

@@ -7,7 +7,6 @@ places cannot be written down. Its methods are the transitions that there are.
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -57,9 +56,6 @@ _NEXT: Final = {
 }
 
 
-_HELD: Final = (State.WAITING, State.RUNNING)
-
-
 @dataclass(frozen=True, slots=True)
 class Death:
     """An executor died while a task ran, or a signal that is not ours interrupted it.
@@ -102,16 +98,17 @@ class Lease(Claim):
     shelves: Shelves = field(kw_only=True)
     job: LoadedJob | None = None
     state: State = State.SEEN
+    crashed: bool = False
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     kept: list[tuple[int, Bytes]] = field(default_factory=list)
-    deaths: int = 0
-    crashed: bool = False
-    expected_s: float = 0.0
-    result: Bytes = b""
-    death: Death | None = None
-    due_s: float = 0.0
-    end: End = "head"
-    quiet: bool = False
+    # What most leases never have is not set for each: an agent makes thousands of them a second.
+    deaths: int = field(default=0, init=False)
+    expected_s: float = field(default=0.0, init=False)
+    result: Bytes = field(default=b"", init=False)
+    death: Death | None = field(default=None, init=False)
+    due_s: float = field(default=0.0, init=False)
+    end: End = field(default="head", init=False)
+    quiet: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.shelves.add(self)
@@ -134,59 +131,53 @@ class Lease(Claim):
 
     def see(self) -> None:
         """It was set aside, and is marked now."""
-        self._move(State.SEEN)
+        self.shelves.move(self, State.SEEN)
 
     def wait(self, *, first: bool = False) -> None:
         """It waits for an executor, behind all others or before them."""
-        self._move(State.WAITING)
+        self.shelves.move(self, State.WAITING)
         if first:
             self.shelves.move_to_front(self)
 
     def hand(self, expected_s: float) -> None:
         """It is handed to an executor."""
         self.expected_s = expected_s
-        self._move(State.RUNNING)
+        self.shelves.move(self, State.RUNNING)
 
     def fall(self, iteration: int | None, cause: str) -> None:
         """An executor died on it."""
         self.deaths += 1
         self.death = Death(self.deaths, iteration, cause)
-        self._move(State.FALLEN)
+        self.shelves.move(self, State.FALLEN)
 
     def delay(self, due_s: float) -> None:
         """It is tried again at `due_s` (monotonic)."""
         self.due_s = due_s
-        self._move(State.DELAYED)
+        self.shelves.move(self, State.DELAYED)
 
     def answer(self, result: Bytes) -> None:
         """Its result is there."""
         self.result = result
-        self._move(State.ANSWERED)
+        self.shelves.move(self, State.ANSWERED)
 
     def give_back(self, end: End, *, quiet: bool = False) -> None:
         """It is to be put back on its queue."""
         self.end, self.quiet = end, quiet
-        self._move(State.RETURNING)
+        self.shelves.move(self, State.RETURNING)
 
     def drop(self) -> None:
         """Its job is over."""
-        self._move(State.DROPPED)
+        self.shelves.move(self, State.DROPPED)
 
     def finish(self) -> None:
         """Redis has confirmed that it ended."""
-        self._move(State.ENDED)
+        self.shelves.move(self, State.ENDED)
         self.result = b""
 
     def cancel(self) -> None:
         """Its job was cancelled."""
         self.cancelled = True
         self.shelves.some_cancelled = True
-
-    def _move(self, state: State) -> None:
-        if state not in _NEXT[self.state]:
-            raise AssertionError(f"task {self.block}: {self.state.name} → {state.name}")
-        self.shelves.move(self, state)
-        self.state = state
 
 
 class Shelves:
@@ -198,7 +189,7 @@ class Shelves:
 
     def __init__(self) -> None:
         self.some_cancelled = False
-        self._shelves: list[OrderedDict[int, Lease]] = [OrderedDict() for _ in State]
+        self._shelves: list[dict[int, Lease]] = [{} for _ in State]
 
     def add(self, lease: Lease) -> None:
         """Hold a task that was taken."""
@@ -207,16 +198,21 @@ class Shelves:
     def move(self, lease: Lease, state: State) -> None:
         """Put a lease on the shelf of its next state; one that ended is forgotten."""
         before, number = lease.state, lease.number
+        if state not in _NEXT[before]:
+            raise AssertionError(f"task {lease.block}: {before.name} → {state.name}")
+        lease.state = state
         del self._shelves[before][number]
         if state is not State.ENDED:
             self._shelves[state][number] = lease
         job = lease.job
-        if job is not None and (state in _HELD) is not (before in _HELD):
-            job.held += 1 if state in _HELD else -1
+        if job is not None:
+            job.tasks[before] -= 1
+            job.tasks[state] += 1
 
     def move_to_front(self, lease: Lease) -> None:
         """Put a lease before the others on its shelf."""
-        self._shelves[lease.state].move_to_end(lease.number, last=False)
+        shelf = self._shelves[lease.state]
+        self._shelves[lease.state] = {lease.number: lease, **shelf}
 
     def __getitem__(self, state: State) -> list[Lease]:
         """Those in one state, in order."""

@@ -145,6 +145,10 @@ def parts(leases: Sequence[Lease]) -> Iterable[list[Lease]]:
 
 def _by_queue(leases: Iterable[Lease]) -> Iterable[list[Lease]]:
     found: dict[QueueKeys, list[Lease]] = {}
+    keys: QueueKeys | None = None
     for lease in leases:
-        found.setdefault(lease.keys, []).append(lease)
+        if lease.keys is not keys:
+            keys = lease.keys
+            group = found.setdefault(keys, [])
+        group.append(lease)
     return found.values()

@@ -57,8 +57,9 @@ def test_a_job_knows_how_many_of_its_tasks_wait_or_run() -> None:
     counts = []
     for step in steps:
         step()
-        counts.append(one.job.held)
-    assert counts == [1, 1, 1, 1, 0, 0, 1, 0, 0]
+        counts.append((one.job.tasks[State.WAITING], one.job.tasks[State.RUNNING]))
+    waits, runs, neither = (1, 0), (0, 1), (0, 0)
+    assert counts == [waits, runs, waits, runs, neither, neither, waits, neither, neither]
 
 
 def test_tasks_are_handed_out_in_the_order_in_which_they_were_taken() -> None:
