@@ -100,7 +100,7 @@ class ThreadFeed(Feed):
         self._wake = wake
         self._changed = threading.Condition()
         # All that follows is changed under this condition.
-        self._read: list[Any] = []
+        self._read: deque[Any] = deque()
         self._ahead = 0  # how many steps may lie in `_read`
         self._missing = 0  # how many steps whoever waits wants to be woken for; 0: nobody waits
         self._closed = False
@@ -121,11 +121,13 @@ class ThreadFeed(Feed):
         """See `Feed.take`."""
         while True:
             with self._changed:
-                steps, self._read = self._read, []
-                ended, failure = self._ended, self._failure
+                # No more than is taken: what lies here makes no room for the thread.
+                wanted = min(size - len(self._ready), len(self._read))
+                steps = [self._read.popleft() for _ in range(wanted)]
+                ended, failure = self._ended and not self._read, self._failure
                 self._changed.notify()
             self._issue(steps)
-            if failure is not None and not self._ready:
+            if failure is not None and ended and not self._ready:
                 raise failure
             self.exhausted = ended and failure is None and len(self._ready) <= size
             missing = least - len(self._ready)
