@@ -1,4 +1,4 @@
-"""Python jobs: no-op tasks beside RQ, Celery, Dask, joblib and a bare loop; latency; chunks; memory.
+"""Python jobs: no-op tasks beside RQ, Celery, huey, Dramatiq, Dask and joblib; latency; chunks; memory.
 
     python -m benchmarks.python_jobs [--rounds 3] [--share 1.0] [--no-peers]
 
@@ -40,10 +40,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MB = 1024 * 1024
 
 
-def checked(run: Run, tasks: int) -> float:
+def checked(run: Run, tasks: int, length_s: float = 0.0) -> float:
     """Seconds that the tasks take, all of whose values are right."""
     began = time.perf_counter()
-    values = run(tasks)
+    values = run(tasks, length_s)
     seconds = time.perf_counter() - began
     if len(values) != tasks or sum(values) != sum(range(tasks)):
         raise SystemExit(f"wrong values: {len(values)} of {tasks}, sum {sum(values)}")
@@ -180,7 +180,12 @@ def long_loops(iterations: int) -> Table:
 
 def as_run(loop: Foreach[Any, Any]) -> Run:
     """The loop, whose number of iterations is settled."""
-    return lambda _: loop.dopar(lambda x: x)
+
+    def run(tasks: int, seconds: float = 0.0) -> list[Any]:
+        values: list[Any] = loop.dopar(lambda x: x)
+        return values
+
+    return run
 
 
 def automatic(iterations: int, rounds: int) -> Table:
