@@ -11,7 +11,6 @@ import ast
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,30 +51,28 @@ def main() -> int:
         for name in names:
             print(_title(name))
         return 0
-    found: dict[str, Any] = conditions() if options.json else {}
-    figures, failed = run_all(names)
-    if options.json:
-        report.write(options.json, found | {"benchmarks": figures})
-    if failed:
+    figures: dict[str, Any] = {}
+    found = conditions() | {"benchmarks": figures} if options.json else {}
+    for name in names:
+        # Seen at once even in a pipe, where the tables of the children would overtake it.
+        print(_title(name), flush=True)
+        if (of_module := run(name)) is not None:
+            figures[name] = of_module
+        if options.json:
+            # At once: all of them take long, and may be interrupted.
+            report.write(options.json, found)
+    if failed := [name for name in names if name not in figures]:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def run_all(names: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """The figures of each, and the names of those that failed."""
-    figures, failed = {}, []
+def run(name: str) -> dict[str, Any] | None:
+    """The figures of a benchmark; None if it fails."""
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            # Seen at once even in a pipe, where the tables of the children would overtake it.
-            print(_title(name), flush=True)
-            file = Path(scratch) / f"{name}.json"
-            # In a process of its own, so that none measures what another left in memory.
-            command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(file)]
-            if subprocess.run(command).returncode:
-                failed.append(name)
-            else:
-                figures[name] = report.read(file)
-    return figures, failed
+        file = Path(scratch) / "figures.json"
+        # In a process of its own, so that none measures what another left in memory.
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(file)]
+        return None if subprocess.run(command).returncode else report.read(file)
 
 
 def _title(name: str) -> str:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.cost_model [--share 1.0]
 
-Processor time of coordinator, agent, Redis and executors, over loops of Python with chunk sizes 1 and 100:
+Processor time of coordinator, agent, Redis and executors, over loops of Python with chunk sizes 1 and 1,000:
 what a chunk shares is the cost of a task, what it does not share is that of an iteration. Needs Linux.
 """
 
@@ -24,9 +24,9 @@ from pydoredis.server import EmbeddedServer
 from tests.peers.processes import descendants
 
 WORKERS = 2
-CHUNK = 100
+CHUNK = 1000
 TASKS = 20_000
-ITERATIONS = 1_000_000
+ITERATIONS = 500_000
 PROCESSES = ("coordinator", "agent", "Redis", "executors, all together")
 
 
@@ -72,7 +72,7 @@ def main() -> None:
             chunked, chunked_rate = costs.of_iterations(max(1000, int(ITERATIONS * options.share)), CHUNK)
             add_wall_times(figures, queue, options.share)
     figures.add("tasks, chunk size 1", single_rate, "1/s")
-    figures.add(f"iterations, chunk size {CHUNK}", chunked_rate, "1/s")
+    figures.add(f"iterations, chunk size {CHUNK:,}", chunked_rate, "1/s")
     table = Table(title=f"processor time, {WORKERS} executors", title_justify="left")
     for column in ("of", "a task, µs", "each iteration of it, µs"):
         table.add_column(column, justify="right" if column != "of" else "left")

@@ -1,6 +1,6 @@
 """What a task costs against its length: chunk sizes of ours, and RQ, Dask and joblib beside them.
 
-    python -m benchmarks.task_length [--rounds 3] [--share 1.0]
+    python -m benchmarks.task_length [--rounds 3] [--share 1.0] [--no-peers]
 
 Bodies use the processor for 0 µs to 100 ms, on two workers of each system. The figure is the time of a worker
 that a task takes: two workers, times the seconds of the loop, by the number of tasks. What exceeds the length
@@ -24,7 +24,7 @@ from benchmarks.python_systems import OURS, PEERS, WORKERS, System, pydoredis_po
 from pydoredis.server import EmbeddedServer
 
 LENGTHS_S = {"0 µs": 0.0, "100 µs": 1e-4, "1 ms": 1e-3, "10 ms": 1e-2, "100 ms": 1e-1}
-LOOP_S = 2.0
+LOOP_S = 1.0
 """Bodies of a loop take about so long, if the system is quick enough for that."""
 
 ONE_BY_ONE = replace(OURS, name="pydoredis, chunk_size=1")
@@ -58,10 +58,12 @@ def main() -> None:
     arguments = report.parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=3, help="runs of each system; the best counts")
     arguments.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
+    arguments.add_argument("--no-peers", action="store_true", help="measure ours only")
     options = arguments.parse_args()
+    systems = [system for system in SYSTEMS if not (options.no_peers and system in PEERS)]
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(options.rounds):
-        for system in SYSTEMS:
+        for system in systems:
             if system.is_installed():
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                     runs[system.name].append(process.submit(measure, system, options.share).result())
@@ -70,7 +72,7 @@ def main() -> None:
     table.add_column("system")
     for name in LENGTHS_S:
         table.add_column(name, justify="right")
-    for system in SYSTEMS:
+    for system in systems:
         if system.name not in runs:
             table.add_row(system.name, NOT_INSTALLED)
             continue
