@@ -75,6 +75,8 @@ bench: $(READY)
 	@$(BIN)/python -c 'import celery, distributed, dramatiq, huey, joblib, rdata, rds2py, rq' 2>/dev/null || \
 	    $(BIN)/pip install --quiet -e '.[bench]'
 	$(BIN)/python -m benchmarks --json $(BENCH_JSON)
+	$(BIN)/python -m benchmarks.plots $(BENCH_JSON)
+	$(BIN)/python -m benchmarks.tables $(BENCH_JSON)
 
 BASE ?= HEAD~1
 bench-compare: $(READY)
