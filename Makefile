@@ -6,7 +6,7 @@
 #   make integration   workers, R peers and Redis as containers, and what happens when one is lost
 #   make bare     `make demo` and `make test` in a container with nothing but what the README names
 #   make chaos    loops on a pool that is never left in peace (CHAOS_ARGS="--seed 1 --minutes 3")
-#   make bench    all benchmarks, a table each
+#   make bench    all benchmarks, a table each; their figures to BENCH_JSON; plots and tables in docs from these
 #   make bench-compare BASE=COMMIT   loops of that commit and of this checkout in turn, as ratios
 #   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
 #   make lint | types | format | setup | clean | distclean
@@ -69,8 +69,14 @@ format: $(READY)
 chaos: $(READY)
 	$(BIN)/python -m tests.faults.chaos $(CHAOS_ARGS)
 
+# The figures go where those of the docs are: `git diff` shows what has changed, `git restore` takes it back.
+BENCH_JSON ?= benchmarks/results/latest.json
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	@$(BIN)/python -c 'import celery, distributed, dramatiq, huey, joblib, rdata, rds2py, rq' 2>/dev/null || \
+	    $(BIN)/pip install --quiet -e '.[bench]'
+	$(BIN)/python -m benchmarks --json $(BENCH_JSON)
+	$(BIN)/python -m benchmarks.plots $(BENCH_JSON)
+	$(BIN)/python -m benchmarks.tables $(BENCH_JSON)
 
 BASE ?= HEAD~1
 bench-compare: $(READY)

@@ -9,7 +9,6 @@ uvloop is measured where it is installed.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import asyncio
 import importlib
@@ -30,6 +29,7 @@ import redis.asyncio
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from pydoredis.server import EmbeddedServer
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.waker import Waker
@@ -238,7 +238,14 @@ def lines_of_code(tree: ast.AST) -> int:
     return len(lines)
 
 
-def compare(ways: Sequence[Way], batch: Sequence[Command], times: int, rounds: int, title: str) -> Table:
+def compare(
+    ways: Sequence[Way],
+    batch: Sequence[Command],
+    times: int,
+    rounds: int,
+    title: str,
+    found: report.Figures,
+) -> Table:
     """Let the ways take turns."""
     latency: dict[str, list[float]] = {way.name: [] for way in ways}
     processor: dict[str, list[float]] = {way.name: [] for way in ways}
@@ -262,25 +269,27 @@ def compare(ways: Sequence[Way], batch: Sequence[Command], times: int, rounds: i
             ratio = statistics.median(mine / first for mine, first in zip(own, best, strict=True))
             cells += [f"{statistics.median(own):,.0f}", f"{ratio:.2f}"]
         table.add_row(way.name, *cells)
+        found.add(f"{title}, wake-up to reply: {way.name}", statistics.median(latency[way.name]), "µs")
+        found.add(f"{title}, processor of a batch: {way.name}", statistics.median(processor[way.name]), "µs")
     return table
 
 
 def main() -> None:
     """Print both tables."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = report.parser(__doc__)
     arguments.add_argument("--batches", type=int, default=2000, help="batches of small commands in a round")
     arguments.add_argument("--rounds", type=int, default=7, help="rounds of which the medians are told")
     options = arguments.parse_args()
     kinds: list[Callable[[str], Way]] = [ByLink, ByThread, ByAsyncio]
     if importlib.util.find_spec("uvloop"):
         kinds.append(ByUvloop)
-    console = Console()
+    console, found = Console(), report.Figures()
     with EmbeddedServer(password="") as server:
         ways = [kind(f"redis://127.0.0.1:{server.port}/0") for kind in kinds]
         try:
-            console.print(compare(ways, SMALL, options.batches, options.rounds, "4 small commands"))
+            console.print(compare(ways, SMALL, options.batches, options.rounds, "4 small commands", found))
             few = max(10, options.batches // 20)
-            console.print(compare(ways, LARGE, few, options.rounds, "1 MB there and back"))
+            console.print(compare(ways, LARGE, few, options.rounds, "1 MB there and back", found))
         finally:
             for way in ways:
                 way.close()
@@ -289,6 +298,7 @@ def main() -> None:
     worker = Path(__file__).parent.parent / "pydoredis" / "worker"
     whole = {name: lines_of_code(ast.parse((worker / name).read_text("utf-8"))) for name in LINK_MODULES}
     console.print(f"Lines of code: {bare}, bare; the link, with all that can happen to it: {whole}")
+    found.write(options.json)
 
 
 if __name__ == "__main__":

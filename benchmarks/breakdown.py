@@ -18,6 +18,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from benchmarks.feeding import Material, feed, from_python, from_r
 from benchmarks.pools import our_workers
 from pydoredis.server import EmbeddedServer
@@ -39,6 +40,7 @@ class Options(argparse.Namespace):
     batch: int
     batches: int
     idle: float
+    json: Path | None
 
 
 def processor_s(pid: int) -> float:
@@ -100,7 +102,14 @@ class Pool:
         return [processor_s(pid) for pid in self._pids]
 
 
-def report(kind: str, client: redis.Redis, material: Material, engine: Engine, options: Options) -> None:
+def show(
+    kind: str,
+    client: redis.Redis,
+    material: Material,
+    engine: Engine,
+    options: Options,
+    figures: report.Figures,
+) -> None:
     """Print the tables of one kind of executor."""
     with our_workers(client.connection_pool.connection_kwargs["port"], WORKERS, kind) as (process,):
         pool = Pool(client, process.pid)
@@ -111,6 +120,7 @@ def report(kind: str, client: redis.Redis, material: Material, engine: Engine, o
         for _ in range(options.batches):
             feed(client, material, options.batch)
             memory.append(pool.memory_mb())
+    figures.add(f"{kind}, prepared tasks", rate, "1/s")
     evaluation = evaluation_us(engine, material, options.tasks)
     agent, executors = used[0], sum(used[1:])
     parts = Table(
@@ -125,6 +135,7 @@ def report(kind: str, client: redis.Redis, material: Material, engine: Engine, o
         ("Redis, with the feeding", server),
     ):
         parts.add_row(name, f"{value:.1f}")
+        figures.add(f"{kind}, processor time of a task: {name}", value, "µs")
     sizes = Table(title=f"{kind}: memory in MB, and use when idle", title_justify="left")
     sizes.add_column("process")
     for n in range(len(memory)):
@@ -133,6 +144,10 @@ def report(kind: str, client: redis.Redis, material: Material, engine: Engine, o
     for n, share in enumerate(idle):
         name = f"executor {n}" if n else "agent"
         sizes.add_row(name, *(f"{look[n]:.1f}" for look in memory), f"{share * 100:.2f}")
+        figures.add(
+            f"{kind}, memory after {options.batches * options.batch:,} tasks: {name}", memory[-1][n], "MB"
+        )
+        figures.add(f"{kind}, processor when idle: {name}", share * 100, "%")
     console = Console()
     console.print(parts)
     console.print(sizes)
@@ -140,16 +155,18 @@ def report(kind: str, client: redis.Redis, material: Material, engine: Engine, o
 
 def main() -> None:
     """Print all tables."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = report.parser(__doc__)
     arguments.add_argument("--tasks", type=int, default=20_000, help="tasks to take the times of")
     arguments.add_argument("--batch", type=int, default=100_000, help="tasks between two looks at memory")
     arguments.add_argument("--batches", type=int, default=3, help="looks at memory after the first")
     arguments.add_argument("--idle", type=float, default=20, help="seconds to look at an idle worker")
     options = arguments.parse_args(namespace=Options())
+    figures = report.Figures()
     with EmbeddedServer(password="") as server, redis.Redis(port=server.port) as client:
         r_engine = REngine(embedded.start(), lambda _: (b"", b""), "R")
-        report("rpy2", client, from_r(client, server.port), r_engine, options)
-        report("cloudpickle", client, from_python(), PythonEngine(), options)
+        show("rpy2", client, from_r(client, server.port), r_engine, options, figures)
+        show("cloudpickle", client, from_python(), PythonEngine(), options, figures)
+    figures.write(options.json)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Machines are slower or faster from one minute to the next. So only ratios count,
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -21,6 +20,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks import report
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(__file__).with_name("loops.py")
@@ -65,17 +66,14 @@ def measured(base: Path, here: Path, runs: int) -> dict[str, list[tuple[float, f
 
 def _figures(tree: Path) -> dict[str, float]:
     """What `benchmarks.loops` says of the package in a directory."""
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--json"],
-        cwd=tree,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    # The packages of that tree, and the benchmarks of this one.
+    environment = {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{ROOT}"}
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "figures.json"
+        command = [sys.executable, str(SCRIPT), "--json", str(file)]
+        subprocess.run(command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, check=True)
+        found = report.read(file)
+    return {f"{name}, {figure['unit']}": figure["value"] for name, figure in found.items()}
 
 
 def _install(checkout: Path, packages: Path) -> None:

@@ -7,7 +7,6 @@ Each task is of a job that is over: whoever takes it drops it, and needs no exec
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import statistics
@@ -19,6 +18,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from pydoredis.protocol import envelope_templates
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.worker.agent import Agent
@@ -27,22 +27,33 @@ from tests.redis_process import RedisProcess
 QUEUE = "BENCH"
 PAUSE_S = 0.05
 """Between tasks: longer than agents rest that were told of one in vain."""
+COLUMNS = {
+    "asked of Redis": "commands",
+    "Redis's processor": "ms",
+    "until taken, median": "ms",
+    "until taken, 99 %": "ms",
+}
+"""What is measured, and its unit."""
 
 
 def main() -> int:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser, figures = report.parser(__doc__), report.Figures()
     parser.add_argument("--agents", type=int, nargs="+", default=[1, 50, 200])
     parser.add_argument("--tasks", type=int, default=200)
     options = parser.parse_args()
     table = Table(title="A task for idle agents", title_justify="left")
     table.add_column("agents")
-    for column in ("commands", "Redis, ms of processor", "until taken, ms, median", "99 %"):
-        table.add_column(column, justify="right")
+    for what, unit in COLUMNS.items():
+        table.add_column(f"{what}, {unit}", justify="right")
     for number in options.agents:
         with RedisProcess() as server, agents(server.url, number), server.client() as client:
-            table.add_row(str(number), *(f"{value:.2f}" for value in measured(client, options.tasks)))
+            found = measured(client, options.tasks)
+        table.add_row(str(number), *(f"{value:.2f}" for value in found))
+        for (what, unit), value in zip(COLUMNS.items(), found, strict=True):
+            figures.add(f"a task for idle agents, {what}: {number}", value, unit)
     Console(width=110).print(table)
+    figures.write(options.json)
     return 0
 
 

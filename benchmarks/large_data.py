@@ -8,7 +8,6 @@ doRedis and are left out where it is not installed.
 
 from __future__ import annotations
 
-import argparse
 import pickle
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from benchmarks.loops import MB, once_s
 from benchmarks.pools import QUEUE, our_workers, r_workers, run_r
 from pydoredis.queue import Queue
@@ -77,7 +77,7 @@ def of_python(port: int, exported: int, result: int) -> dict[str, float]:
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser, figures = report.parser(__doc__), report.Figures()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--megabytes", type=int, default=100, help="exported; results have a tenth each")
@@ -106,7 +106,10 @@ def main() -> None:
         table.add_column(column, justify="right" if column else "left")
     for name, found in least.items():
         table.add_row(name, *(f"{found[what]:.2f}" for what in ("export", "results", "floor")))
+        for what, seconds in found.items():
+            figures.add(f"{options.megabytes} MB, {what}: {name}", seconds, "s")
     Console(width=110).print(table)
+    figures.write(options.json)
 
 
 if __name__ == "__main__":

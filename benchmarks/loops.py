@@ -1,14 +1,12 @@
 """Loops of Python on a pool of two workers: a lone iteration, many, large data; beside bare Redis commands.
 
-    python -m benchmarks.loops [--json]
+    python -m benchmarks.loops [--json FILE]
 
 Uses the public interface alone, so that `benchmarks.compare` can run it on other versions, too.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import time
@@ -19,6 +17,7 @@ import numpy as np
 import redis
 
 import pydoredis as dr
+from benchmarks import report
 from pydoredis.server import EmbeddedServer
 
 WORKERS = 2
@@ -28,40 +27,38 @@ MB = 1_000_000
 
 def main() -> None:
     """Print the figures, by name."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="as one JSON object")
-    options = parser.parse_args()
+    options = report.parser(__doc__).parse_args()
     with EmbeddedServer(password="") as server:
         queue = dr.Queue(QUEUE, f"redis://127.0.0.1:{server.port}/0")
         with queue.start_local_workers(WORKERS, codec="cloudpickle") as pool:
             found = measured(queue, server.port, pool.pids[0])
-    if options.json:
-        print(json.dumps(found))
-        return
-    for name, value in found.items():
-        print(f"{name:40} {value:12,.3f}")
+    for name, value, unit in found:
+        print(f"{name:40} {value:12,.3f} {unit}")
+    found.write(options.json)
 
 
-def measured(queue: dr.Queue, port: int, agent: int) -> dict[str, float]:
+def measured(queue: dr.Queue, port: int, agent: int) -> report.Figures:
     """All figures."""
-    found: dict[str, float] = {}
+    found = report.Figures()
     with redis.Redis(port=port) as client:
-        found["bare push, pop, push, pop, ms"] = 1e3 * bare_round_trip(client)
+        found.add("bare push, pop, push, pop", 1e3 * bare_round_trip(client), "ms")
     for _ in range(50):
         assert queue.foreach(i=[1]).dopar(same) == [1]
     before_s = processor_s(agent)
-    found["loop of one iteration, ms"] = 1e3 * median_s(lambda: queue.foreach(i=[1]).dopar(same), 400)
-    found["agent's processor for it, ms"] = 1e3 * (processor_s(agent) - before_s) / 400
+    lone_s = median_s(lambda: queue.foreach(i=[1]).dopar(same), 400)
+    found.add("loop of one iteration", 1e3 * lone_s, "ms")
+    found.add("agent's processor for it", 1e3 * (processor_s(agent) - before_s) / 400, "ms")
     n = 20_000
-    found["tasks of one iteration, 1/s"] = n / once_s(lambda: queue.foreach(i=range(n)).dopar(same))
+    rate = n / once_s(lambda: queue.foreach(i=range(n)).dopar(same))
+    found.add("tasks of one iteration", rate, "1/s")
     n = 300_000
     automatic = queue.foreach(i=range(n), chunk_size="auto")
-    found["iterations, chunk size auto, 1/s"] = n / once_s(lambda: automatic.dopar(same))
+    found.add("iterations, chunk size auto", n / once_s(lambda: automatic.dopar(same)), "1/s")
     x = np.random.default_rng(1).random(100 * MB // 8)
     loop = queue.foreach(i=range(8))
-    found["100 MB exported to 8 tasks, s"] = median_s(lambda: loop.dopar(lambda i: float(x[i])), 3)
+    found.add("100 MB exported to 8 tasks", median_s(lambda: loop.dopar(lambda i: float(x[i])), 3), "s")
     size = 10 * MB // 8
-    found["8 results of 10 MB, s"] = median_s(lambda: loop.dopar(lambda i: np.full(size, float(i))), 3)
+    found.add("8 results of 10 MB", median_s(lambda: loop.dopar(lambda i: np.full(size, float(i))), 3), "s")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Python jobs: no-op tasks beside RQ, Celery, Dask, joblib and a bare loop; latency; chunks; memory.
+"""Python jobs: no-op tasks beside RQ, Celery, huey, Dramatiq, Dask and joblib; latency; chunks; memory.
 
     python -m benchmarks.python_jobs [--rounds 3] [--share 1.0] [--no-peers]
 
@@ -8,7 +8,6 @@ are from one run on one machine, so their ratios mean more than they do. Each sy
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import multiprocessing
 import os
@@ -23,7 +22,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import NOT_INSTALLED
+from benchmarks import NOT_INSTALLED, report
 from benchmarks.python_systems import OURS, PEERS, WORKERS, Run, System
 from pydoredis.loops.foreach import Foreach
 from pydoredis.queue import Queue
@@ -40,10 +39,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MB = 1024 * 1024
 
 
-def checked(run: Run, tasks: int) -> float:
+def checked(run: Run, tasks: int, length_s: float = 0.0) -> float:
     """Seconds that the tasks take, all of whose values are right."""
     began = time.perf_counter()
-    values = run(tasks)
+    values = run(tasks, length_s)
     seconds = time.perf_counter() - began
     if len(values) != tasks or sum(values) != sum(range(tasks)):
         raise SystemExit(f"wrong values: {len(values)} of {tasks}, sum {sum(values)}")
@@ -60,7 +59,7 @@ def measure(system: System, share: float) -> tuple[float, float]:
     return rate, statistics.median(lone)
 
 
-def beside_peers(rounds: int, share: float, *, with_peers: bool) -> Table:
+def beside_peers(rounds: int, share: float, figures: report.Figures, *, with_peers: bool) -> Table:
     """No-op tasks one by one.
 
     Each round measures every system, so that all get their share of a machine's quiet and busy times; the
@@ -68,14 +67,14 @@ def beside_peers(rounds: int, share: float, *, with_peers: bool) -> Table:
     """
     systems = [OURS, *(PEERS if with_peers else ())]
     installed = [system for system in systems if system.is_installed()]
-    figures: dict[str, list[tuple[float, float]]] = {system.name: [] for system in installed}
+    found: dict[str, list[tuple[float, float]]] = {system.name: [] for system in installed}
     for _ in range(rounds):
         for system in installed:
             # In a process of its own: Celery keeps to the first server that it has seen.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                figures[system.name].append(process.submit(measure, system, share).result())
+                found[system.name].append(process.submit(measure, system, share).result())
     best = {
-        name: (max(rate for rate, _ in all_), min(lone for _, lone in all_)) for name, all_ in figures.items()
+        name: (max(rate for rate, _ in all_), min(lone for _, lone in all_)) for name, all_ in found.items()
     }
     table = Table(
         title=f"no-op tasks, one iteration each, {WORKERS} worker processes, best of {rounds}",
@@ -91,6 +90,8 @@ def beside_peers(rounds: int, share: float, *, with_peers: bool) -> Table:
             table.add_row(system.name, NOT_INSTALLED)
             continue
         rate, lone = best[system.name]
+        figures.add(f"no-op tasks: {system.name}", rate, "1/s")
+        figures.add(f"a lone task: {system.name}", lone * 1e3, "ms")
         table.add_row(
             system.name,
             *(f"{rate:,.0f}", f"{our_rate / rate:.1f}"),
@@ -138,7 +139,7 @@ def endless() -> Iterator[int]:
     yield from itertools.count()
 
 
-def long_loops(iterations: int) -> Table:
+def long_loops(iterations: int, figures: report.Figures) -> Table:
     """Loops over a generator: pace, and peaks of memory at several stages."""
     table = Table(
         title=f"{iterations:,} no-op iterations from a generator, combine '+'",
@@ -170,6 +171,10 @@ def long_loops(iterations: int) -> Table:
         if value != sum(range(iterations)):
             raise SystemExit(f"wrong value: {value}")
         peaks = [watch.peaks[share] for share in STAGES]
+        kind = f"chunk size {chunk_size}, {'in order' if inorder else 'in any order'}"
+        figures.add(f"a long loop: {kind}", iterations / seconds, "1/s")
+        figures.add(f"a long loop, growth of the coordinator: {kind}", (peaks[-1][0] - before) / _MB, "MB")
+        figures.add(f"a long loop, peak of Redis: {kind}", peaks[-1][1] / _MB, "MB")
         table.add_row(
             *(str(chunk_size), "yes" if inorder else "no", f"{iterations / seconds:,.0f}"),
             f"{before / _MB:.1f}",
@@ -180,10 +185,15 @@ def long_loops(iterations: int) -> Table:
 
 def as_run(loop: Foreach[Any, Any]) -> Run:
     """The loop, whose number of iterations is settled."""
-    return lambda _: loop.dopar(lambda x: x)
+
+    def run(tasks: int, seconds: float = 0.0) -> list[Any]:
+        values: list[Any] = loop.dopar(lambda x: x)
+        return values
+
+    return run
 
 
-def automatic(iterations: int, rounds: int) -> Table:
+def automatic(iterations: int, rounds: int, figures: report.Figures) -> Table:
     """The pace with chunks of a measured size, from the first iteration on."""
     table = Table(title=f"{iterations:,} no-op iterations of a range, chunk_size='auto', best of {rounds}")
     table.add_column("in order")
@@ -195,20 +205,23 @@ def automatic(iterations: int, rounds: int) -> Table:
                 loop = queue.foreach(x=range(iterations), inorder=inorder, chunk_size="auto")
                 seconds = [checked(as_run(loop), iterations) for _ in range(rounds)]
         table.add_row("yes" if inorder else "no", f"{iterations / min(seconds):,.0f}")
+        order = "in order" if inorder else "in any order"
+        figures.add(f"iterations, chunk size auto: {order}", iterations / min(seconds), "1/s")
     return table
 
 
 def main() -> None:
     """Print the tables."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = report.parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=3, help="runs of each system; the best counts")
     arguments.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
     arguments.add_argument("--no-peers", action="store_true", help="measure ours only")
     options = arguments.parse_args()
-    console = Console(width=120)
-    console.print(beside_peers(options.rounds, options.share, with_peers=not options.no_peers))
-    console.print(automatic(int(500_000 * options.share), options.rounds))
-    console.print(long_loops(int(1_000_000 * options.share)))
+    console, figures = Console(width=120), report.Figures()
+    console.print(beside_peers(options.rounds, options.share, figures, with_peers=not options.no_peers))
+    console.print(automatic(int(500_000 * options.share), options.rounds, figures))
+    console.print(long_loops(int(1_000_000 * options.share), figures))
+    figures.write(options.json)
 
 
 if __name__ == "__main__":

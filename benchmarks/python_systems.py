@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import multiprocessing
 import os
 import subprocess
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import redis
 
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
 
 WORKERS = 2
 
-Run = Callable[[int], Sequence[int]]
-"""Runs so many tasks, each of which returns its number, and collects what they return."""
+RESULT_TIMEOUT_S = 600
 
 START_TIMEOUT_S = 60.0
+
+
+class Run(Protocol):
+    """Runs so many tasks, each of which computes for `seconds` and returns its number; their values."""
+
+    def __call__(self, tasks: int, seconds: float = 0.0) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +62,35 @@ class System:
         return importlib.util.find_spec(self.module) is not None
 
 
-def same(number: int) -> int:
-    """The task that everybody runs."""
+def same(number: int, seconds: float = 0.0) -> int:
+    """The task that everybody runs: it uses so many seconds of processor time."""
+    if seconds:
+        end_s = time.thread_time() + seconds
+        while time.thread_time() < end_s:
+            pass
     return number
+
+
+def calls(tasks: int, seconds: float) -> Iterator[tuple[int] | tuple[int, float]]:
+    """The arguments of each task. A no-op task has its number alone, as little as a task can have."""
+    for number in range(tasks):
+        yield (number, seconds) if seconds else (number,)
 
 
 # --- ours, and the least that a queue in Redis costs ------------------------------------------------------
 
 
 @contextlib.contextmanager
-def pydoredis_pool(url: str) -> Iterator[Run]:
+def pydoredis_pool(url: str, chunk_size: int | Literal["auto"] = 1) -> Iterator[Run]:
     """One agent with two executors."""
-    queue = Queue("BENCH", url, chunk_size=1)
+    queue = Queue("BENCH", url, chunk_size=chunk_size)
+
+    def run(tasks: int, seconds: float = 0.0) -> Sequence[int]:
+        loop = queue.foreach(x=range(tasks))
+        return loop.dopar((lambda x: same(x, seconds)) if seconds else (lambda x: x))
+
     with queue.start_local_workers(WORKERS, codec="cloudpickle"):
-        yield lambda tasks: queue.foreach(x=range(tasks)).dopar(lambda x: x)
+        yield run
 
 
 @contextlib.contextmanager
@@ -81,9 +102,9 @@ def bare_loop(url: str) -> Iterator[Run]:
         process.start()
     with redis.Redis.from_url(url) as client:
 
-        def run(tasks: int) -> list[int]:
-            for number in range(tasks):
-                client.lpush("tasks", number)
+        def run(tasks: int, seconds: float = 0.0) -> list[int]:
+            for call in calls(tasks, seconds):
+                client.lpush("tasks", json.dumps(call))
             return [int(_popped(client, "results")) for _ in range(tasks)]
 
         try:
@@ -97,7 +118,7 @@ def bare_loop(url: str) -> Iterator[Run]:
 def _pop_and_push(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         while True:
-            client.lpush("results", _popped(client, "tasks"))
+            client.lpush("results", same(*json.loads(_popped(client, "tasks"))))
 
 
 def _popped(client: redis.Redis, key: str) -> bytes:
@@ -128,8 +149,8 @@ def rq_workers(url: str) -> Iterator[Run]:
     with redis.Redis.from_url(url, socket_timeout=None) as client, _processes([command] * WORKERS):
         queue = RQueue("bench", connection=client)
 
-        def run(tasks: int) -> list[Any]:
-            data = [RQueue.prepare_data(same, (number,), result_ttl=3600) for number in range(tasks)]
+        def run(tasks: int, seconds: float = 0.0) -> list[Any]:
+            data = [RQueue.prepare_data(same, call, result_ttl=3600) for call in calls(tasks, seconds)]
             jobs = queue.enqueue_many(data)
             # Jobs end nearly in order: when the last one has, nothing else has to be waited for.
             return [_rq_value(job) for job in reversed(jobs)]
@@ -139,7 +160,7 @@ def rq_workers(url: str) -> Iterator[Run]:
 
 
 def _rq_value(job: Job) -> Any:
-    return job.latest_result(timeout=600).return_value
+    return job.latest_result(timeout=RESULT_TIMEOUT_S).return_value
 
 
 @contextlib.contextmanager
@@ -157,10 +178,52 @@ def celery_workers(url: str) -> Iterator[Run]:
     ]
     with _processes([command]):
 
-        def run(tasks: int) -> Any:
+        def run(tasks: int, seconds: float = 0.0) -> Any:
             if tasks == 1:
-                return [task.delay(0).get()]
-            return group(task.s(number) for number in range(tasks)).apply_async().join_native()
+                return [task.delay(*call).get() for call in calls(tasks, seconds)]
+            return group(task.s(*call) for call in calls(tasks, seconds)).apply_async().join_native()
+
+        run(10)
+        yield run
+
+
+@contextlib.contextmanager
+def huey_consumer(url: str) -> Iterator[Run]:
+    """A consumer of two processes; results are waited for with a blocking command."""
+    os.environ["BENCHMARK_URL"] = url
+    from benchmarks.huey_app import task
+
+    command = [
+        *("-m", "huey.bin.huey_consumer", "benchmarks.huey_app.app", "--quiet", "--no-periodic"),
+        *("--worker-type", "process", "--workers", str(WORKERS)),
+    ]
+    with _processes([command]):
+
+        def run(tasks: int, seconds: float = 0.0) -> list[Any]:
+            results = [task(*call) for call in calls(tasks, seconds)]
+            # Tasks end nearly in order: when the last one has, hardly any other has to be waited for.
+            return [result.get(blocking=True, timeout=RESULT_TIMEOUT_S) for result in reversed(results)]
+
+        run(10)
+        yield run
+
+
+@contextlib.contextmanager
+def dramatiq_workers(url: str) -> Iterator[Run]:
+    """Two processes of eight threads each, as many as by default; Redis as broker and backend of results."""
+    os.environ["BENCHMARK_URL"] = url
+    from benchmarks.dramatiq_app import task
+
+    command = [
+        *("-m", "dramatiq", "benchmarks.dramatiq_app", "--skip-logging"),
+        *("--processes", str(WORKERS), "--threads", "8"),
+    ]
+    with _processes([command]):
+
+        def run(tasks: int, seconds: float = 0.0) -> list[Any]:
+            messages = [task.send(*call) for call in calls(tasks, seconds)]
+            timeout_ms = 1000 * RESULT_TIMEOUT_S
+            return [message.get_result(block=True, timeout=timeout_ms) for message in reversed(messages)]
 
         run(10)
         yield run
@@ -179,7 +242,11 @@ def dask_cluster(url: str) -> Iterator[Run]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield lambda tasks: client.gather(client.map(same, range(tasks), pure=False))
+
+        def run(tasks: int, seconds: float = 0.0) -> Any:
+            return client.gather(client.map(same, *zip(*calls(tasks, seconds), strict=True), pure=False))
+
+        yield run
 
 
 @contextlib.contextmanager
@@ -190,7 +257,11 @@ def joblib_pool(url: str) -> Iterator[Run]:
 
     try:
         with Parallel(n_jobs=WORKERS, backend="loky", batch_size=1, pre_dispatch="all") as parallel:
-            yield lambda tasks: parallel(delayed(same)(number) for number in range(tasks))
+
+            def run(tasks: int, seconds: float = 0.0) -> Any:
+                return parallel(delayed(same)(*call) for call in calls(tasks, seconds))
+
+            yield run
     finally:
         # Else this process would wait for them at its end, for ever.
         get_reusable_executor().shutdown(wait=True)
@@ -223,6 +294,16 @@ PEERS = (
     System("bare redis-py loop", "redis", "LPUSH, BRPOP; no pipelines, no safety", bare_loop, 10_000),
     System("RQ", "rq", "SimpleWorker (no fork per job), enqueue_many", rq_workers, 1_000),
     System("Celery", "celery", "prefork 2, prefetch 64, events and gossip off", celery_workers, 2_000),
+    System(
+        "huey", "huey", "RedisHuey, 2 processes, results announced, no periodic tasks", huey_consumer, 2_000
+    ),
+    System(
+        "Dramatiq",
+        "dramatiq",
+        "2 processes of 8 threads (its default), Redis broker and results",
+        dramatiq_workers,
+        2_000,
+    ),
     System(
         "Dask distributed",
         "distributed",

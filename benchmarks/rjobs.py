@@ -8,12 +8,11 @@ machine, so their ratios mean more than they do.
 
 from __future__ import annotations
 
-import argparse
-
 import redis
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from benchmarks.feeding import feed, from_r
 from benchmarks.pools import QUEUE, our_workers, r_workers, run_r
 from pydoredis.server import EmbeddedServer
@@ -39,12 +38,12 @@ def coordinate(port: int, tasks: int, singles: int) -> dict[str, float]:
 
 def main() -> None:
     """Print the tables."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = report.parser(__doc__)
     arguments.add_argument("--tasks", type=int, default=1000, help="iterations of the R loop")
     arguments.add_argument("--fed", type=int, default=20000, help="prepared tasks for the agent alone")
     arguments.add_argument("--singles", type=int, default=20, help="loops of one iteration")
     options = arguments.parse_args()
-    console = Console()
+    console, figures = Console(), report.Figures()
     table = Table(title=f"R coordinator, {options.tasks} no-op iterations, chunk size 1, two workers")
     for column in ("workers", "tasks/s", "ratio", "one-iteration job, ms"):
         table.add_column(column, justify="left" if column == "workers" else "right")
@@ -57,11 +56,15 @@ def main() -> None:
             with r_workers(port, 2):
                 base = coordinate(port, min(options.tasks, 200), options.singles)
             base_rate = min(options.tasks, 200) / base["seconds"]
+            figures.add("tasks: R, doRedis", base_rate, "1/s")
+            figures.add("loop of one iteration: R, doRedis", base["single"] * 1e3, "ms")
             table.add_row("R, doRedis 3.0.2", f"{base_rate:.1f}", "1", f"{base['single'] * 1e3:.1f}")
             for engine in ("rpy2", "rscript"):
                 with our_workers(port, 2, engine):
                     ours = coordinate(port, options.tasks, options.singles)
                 rate = options.tasks / ours["seconds"]
+                figures.add(f"tasks: pydoredis, {engine}", rate, "1/s")
+                figures.add(f"loop of one iteration: pydoredis, {engine}", ours["single"] * 1e3, "ms")
                 row = (f"{rate:,.0f}", f"{rate / base_rate:.0f}", f"{ours['single'] * 1e3:.2f}")
                 table.add_row(f"pydoredis, {engine}", *row)
             material = from_r(client, port)
@@ -69,9 +72,11 @@ def main() -> None:
                 with our_workers(port, 2, engine):
                     feed(client, material, 2000)
                     seconds = feed(client, material, options.fed)
+                figures.add(f"prepared tasks: pydoredis, {engine}", options.fed / seconds, "1/s")
                 fed.add_row(engine, f"{options.fed / seconds:,.0f}")
     console.print(table)
     console.print(fed)
+    figures.write(options.json)
 
 
 if __name__ == "__main__":

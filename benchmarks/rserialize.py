@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import NOT_INSTALLED
+from benchmarks import NOT_INSTALLED, report
 
 VALUES = {
     "double": "80 MB double",
@@ -199,9 +199,20 @@ def show(figures: dict[str, Figures], names: list[str]) -> None:
         Console(width=150).print(table)
 
 
+def report_of(figures: dict[str, Figures]) -> report.Figures:
+    """The same as data."""
+    found = report.Figures()
+    for library, by_value in figures.items():
+        for name, both in by_value.items():
+            for direction, took in zip(("read", "write"), both, strict=True):
+                if took:
+                    found.add(f"{direction} {VALUES[name]}: {LIBRARIES[library]}", took, "ms")
+    return found
+
+
 def main() -> None:
     """Measure all libraries and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = report.parser(__doc__)
     parser.add_argument("--repeat", type=int, default=7, help="runs of which the median is taken")
     parser.add_argument("--only", default=",".join(VALUES), help="values to measure, with commas")
     parser.add_argument("--library", choices=USES, help=argparse.SUPPRESS)
@@ -222,6 +233,7 @@ def main() -> None:
             figures[library] = {name: measure_apart(library, folder, name, options.repeat) for name in names}
         print(f"message: {(folder / 'message.rds').stat().st_size} bytes")
     show(figures, names)
+    report_of(figures).write(options.json)
 
 
 if __name__ == "__main__":

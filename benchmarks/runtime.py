@@ -8,7 +8,6 @@ rpy2-robjects and are left out without it. Medians; each figure is of at least 3
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import statistics
 import time
@@ -19,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import report
 from rinterop import values
 from rinterop.runtime import RuntimeUnavailableError, start
 
@@ -117,16 +117,17 @@ def of_robjects(array: np.ndarray[Any, Any], texts: tuple[str, ...]) -> Row | No
 
 def main() -> None:
     """Print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = report.parser(__doc__)
     arguments.add_argument("--seconds", type=float, default=1.0, help="for each figure")
-    seconds = arguments.parse_args().seconds
-    console = Console()
+    options = arguments.parse_args()
+    console, found = Console(), report.Figures()
     array = np.arange(1e6)
     texts = tuple(f"text {n}" for n in range(100_000))
     try:
         version = start().version
     except RuntimeUnavailableError as exc:
         console.print(f"left out: {exc}")
+        found.write(options.json)
         return
     rows: dict[str, Row | None] = {
         "rinterop.runtime": of_runtime(array, texts, convert=False),
@@ -145,10 +146,16 @@ def main() -> None:
         for row in there.values():
             row.get(task, str)()
         for name, row in there.items():
-            figures[name].append(f"{median_us(row[task], seconds):,.1f}" if task in row else "–")
+            if task not in row:
+                figures[name].append("–")
+                continue
+            taken_us = median_us(row[task], options.seconds)
+            figures[name].append(f"{taken_us:,.1f}")
+            found.add(f"{task}: {name}", taken_us, "µs")
     for name in there:
         table.add_row(name, *figures[name])
     console.print(table)
+    found.write(options.json)
 
 
 if __name__ == "__main__":
