@@ -103,7 +103,7 @@ class JobEnvironment:
     """
 
     codec: Codec
-    payload: bytes
+    payload: bytes | memoryview
     ours: bool = False
     limits: Limits = NO_LIMITS
     needs_python: str = ""

@@ -6,6 +6,8 @@ the agent has closed it, or has died, and nobody maps it any more.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import fcntl
 import mmap
 import os
@@ -40,7 +42,7 @@ class EnvironmentFile:
         os.posix_fallocate(self._fd, 0, size)
         self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
 
-    def write(self, at: int, content: Bytes) -> None:
+    def write(self, at: int, content: Bytes | memoryview) -> None:
         """Put bytes at an offset."""
         left = memoryview(content)
         while left:
@@ -63,7 +65,7 @@ class _Heap:
     def __init__(self, size: int) -> None:
         self.content = bytearray(size)
 
-    def write(self, at: int, content: Bytes) -> None:
+    def write(self, at: int, content: Bytes | memoryview) -> None:
         """Put bytes at an offset."""
         self.content[at : at + len(content)] = content
 
@@ -72,12 +74,10 @@ class _Heap:
 
 
 class EnvironmentFiles:
-    """Those that executors of this agent use."""
+    """Those of the jobs that this agent knows; each goes when its job is forgotten and no executor has it."""
 
     def __init__(self) -> None:
-        self._by_job: weakref.WeakValueDictionary[int, EnvironmentFile] = weakref.WeakValueDictionary()
-        # Put together from pieces: these are the only copy, so they stay while the job is known.
-        self._assembled: weakref.WeakKeyDictionary[LoadedJob, EnvironmentFile | _Heap] = (
+        self._files: weakref.WeakKeyDictionary[LoadedJob, EnvironmentFile | _Heap] = (
             weakref.WeakKeyDictionary()
         )
         self._possible = _is_possible()
@@ -98,9 +98,9 @@ class EnvironmentFiles:
         assert about is not None
         if first == 0:
             size = about.whole_size
-            self._assembled[job] = EnvironmentFile(size) if self._possible else _Heap(size)
-            self._assembled[job].write(0, about.stream)
-        target = self._assembled[job]
+            self._files[job] = EnvironmentFile(size) if self._possible else _Heap(size)
+            self._files[job].write(0, about.stream)
+        target = self._files[job]
         target.write(about.offset + first, content)
         if first + len(content) == about.size:
             target.write(about.offset + about.size, about.tail)
@@ -108,27 +108,30 @@ class EnvironmentFiles:
 
     def of(self, job: LoadedJob) -> EnvironmentFile | None:
         """The job's environment in shared memory; None if it has to go through the pipe."""
-        if job.environment.apart is not None:
-            found = self._assembled.get(job)
-            return found if isinstance(found, EnvironmentFile) else None
-        payload = job.environment.payload
-        if len(payload) < LEAST_BYTES or not self._possible:
-            return None
-        file = self._by_job.get(job.number)
-        if file is None:
-            try:
-                file = EnvironmentFile(len(payload))
-                file.write(0, payload)
-                file.seal()
-            except OSError:
-                return None
-            self._by_job[job.number] = file
-        return file
+        found = self._files.get(job)
+        if found is None and self._possible and len(job.environment.payload) >= LEAST_BYTES:
+            with contextlib.suppress(OSError):
+                found = self._files[job] = _moved(job)
+        return found if isinstance(found, EnvironmentFile) else None
 
-    def content(self, job: LoadedJob) -> Bytes:
+    def content(self, job: LoadedJob) -> Bytes | memoryview:
         """The job's environment, for the pipe."""
-        found = self._assembled.get(job)
+        found = self._files.get(job)
         return found.content if isinstance(found, _Heap) else job.environment.payload
+
+
+def _moved(job: LoadedJob) -> EnvironmentFile:
+    """A job's environment in a file, and no more beside it.
+
+    Raises:
+        OSError: If the system has no room for it.
+    """
+    environment = job.environment
+    file = EnvironmentFile(len(environment.payload))
+    file.write(0, environment.payload)
+    file.seal()
+    job.environment = dataclasses.replace(environment, payload=memoryview(mapped(file.path)).toreadonly())
+    return file
 
 
 def mapped(path: str) -> mmap.mmap:

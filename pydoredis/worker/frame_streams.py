@@ -56,7 +56,7 @@ _NO_ROOM: Final = memoryview(b"")
 _MOST_PIECES: Final = 64  # at a time; systems take at least 16, Linux 1,024
 
 
-def pack(kind: Kind, token: int, *head: object, body: Bytes = b"") -> list[Bytes]:
+def pack(kind: Kind, token: int, *head: object, body: Bytes | memoryview = b"") -> list[Bytes | memoryview]:
     """The bytes of one frame, a large body apart from the rest."""
     form = _FRONTS[kind]
     front = form.pack(kind, token, form.size - _HEADER.size + len(body), *head)
@@ -148,7 +148,7 @@ class Outgoing:
         """Whether some have to wait still."""
         return bool(self._waiting)
 
-    def add(self, pieces: Sequence[Bytes], owner: int = 0) -> None:
+    def add(self, pieces: Sequence[Bytes | memoryview], owner: int = 0) -> None:
         """Line them up; `owner` is for `withdraw`."""
         self._waiting.extend(pieces)
         self._owners.extend([owner] * len(pieces))

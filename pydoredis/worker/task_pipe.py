@@ -100,7 +100,7 @@ class TaskPipe:
         self.post(Kind.ANSWER, number, status.value, body=value)
         self.flush()
 
-    def post(self, kind: Kind, number: int, *head: object, body: Bytes = b"") -> None:
+    def post(self, kind: Kind, number: int, *head: object, body: Bytes | memoryview = b"") -> None:
         """Line up a frame that no recall takes back."""
         self._outgoing.add(pack(kind, number, *head, body=body))
 

@@ -160,6 +160,12 @@ def test_without_room_it_goes_through_the_pipe(monkeypatch: pytest.MonkeyPatch) 
     assert file is not None
     assert shared.of(job) is file
     assert shared.of(small) is None
-    del file
+    assert isinstance(job.environment.payload, memoryview), "there is one copy, and it is in the file"
+    assert (shared.content(job), job.environment.size) == (bytes(LEAST_BYTES), LEAST_BYTES)
+    path = file.path
+    del file, job
+    assert not Path(path).exists() or "pydoredis" not in os.readlink(path)
     monkeypatch.setattr("os.memfd_create", full)
-    assert shared.of(job) is None
+    another = LoadedJob(3, "key", JobEnvironment("r", bytes(LEAST_BYTES)))
+    assert shared.of(another) is None
+    assert shared.content(another) == bytes(LEAST_BYTES)
