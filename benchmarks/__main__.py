@@ -28,6 +28,7 @@ MODULES = (
     "runtime",
     "agent_link",
     "idle_agents",
+    "scale",
     "large_data",
     "rserialize",
 )

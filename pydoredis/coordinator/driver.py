@@ -429,6 +429,9 @@ class Driver:
         suspects = ledger.suspects(marks.running, MAX_SUSPECTS)
         queued = store.queued([block.payload for block in suspects])
         found = [block for block, is_queued in zip(suspects, queued, strict=True) if is_queued]
+        if ledger.is_searching:
+            # Who answered while the marks were read has none any more: it is not lost, its result is there.
+            self._collect_all()
         lost = ledger.examine(Sighting(marks.running, suspects, found))
         if lost:
             log.warning("job %s: %d lost tasks are submitted again", self.job, len(lost))
@@ -436,6 +439,12 @@ class Driver:
         if ledger.is_searching:
             # The task may be on its way just now, so the second look comes soon.
             self._check_due_s = time.monotonic() + min(RECHECK_S, self.options.ftinterval_s)
+
+    def _collect_all(self) -> None:
+        """Take in all results that are there."""
+        while batch := self._exchange():
+            self._take_in(batch)
+        self._read = 0
 
     def _bury(self, span: Span, tag: str) -> None:
         """A worker seems to have died with a task: do with it what the ledger says."""

@@ -3,10 +3,14 @@
 -- KEYS  1 over (the jobs, by when they ended)  2 agents  3 live  4 count  5 queue
 -- ARGV  1 what keys of environments begin with  2 of results  3 of what agents say of themselves  4 of tasks set aside
 --       5 of records of batches  6 how long jobs stay in `over`, s  7 how many jobs to look at, at most
---       8 the first of them, by rank; empty: any
+--       8 the first of them, by rank; empty: any  9 how many of the agents sweep, if there are more
+--       10 a random number below 1, or 0: who leaves the sweep to others is told of no job
 --
 -- Returns the number of jobs that it looked at, and those that still are over. One whose environment is back
 -- lives: its coordinator in R has submitted it again, and it is taken off the list.
+if ARGV[10] * redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[9]) then
+    return {0, {}}
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1] - ARGV[6])
 local jobs, over
 if ARGV[8] == '' then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -193,7 +194,8 @@ class AgentWire:
         return self._script("leave_queues", keys, (agent,))
 
     def _sweep(self, command: commands.Sweep) -> Words:
-        script, keys, arguments = sweep_call(_scripts()["sweep"], command.keys, most=SWEPT_JOBS)
+        sweep, lot = _scripts()["sweep"], random.random()
+        script, keys, arguments = sweep_call(sweep, command.keys, most=SWEPT_JOBS, lot=lot)
         return ("EVALSHA", script.sha, len(keys), *keys, *arguments)
 
     # --- tasks --------------------------------------------------------------------------------------------

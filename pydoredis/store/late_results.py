@@ -23,6 +23,10 @@ CANCELLED_TTL_S = 3600
 OVER_TTL_S = 24 * 3600
 """How long what comes late of a job is swept away."""
 
+SWEEPERS = 10
+"""Where more agents than that are on a queue, so many of them sweep in the time in which each one asks to. A
+sweep looks at every agent: a thousand that all did so used 7 % of a core of Redis with nothing to do."""
+
 _PAGE = 500
 
 
@@ -62,7 +66,9 @@ class SweepingStore(Store):
                 return over
 
 
-def sweep_call(script: Script, keys: QueueKeys, *, most: int, first: int | None = None) -> Call:
+def sweep_call(
+    script: Script, keys: QueueKeys, *, most: int, first: int | None = None, lot: float | None = None
+) -> Call:
     """The call of `sweep.lua` for one queue.
 
     Args:
@@ -70,7 +76,10 @@ def sweep_call(script: Script, keys: QueueKeys, *, most: int, first: int | None 
         keys: The queue.
         most: How many jobs that are over to look at.
         first: The first of them, by rank; None for any.
+        lot: A random number below 1, of one of the agents that all sweep alike: with a small one it sweeps,
+            with another it leaves that to others where there are many (`SWEEPERS`). None: sweep.
     """
     found = (keys.over, keys.agents, keys.live, keys.count, keys.queue)
     prefixes = (keys.env(""), keys.out(""), keys.agent(""), keys.aside(""), keys.batch(""))
-    return script, found, (*prefixes, OVER_TTL_S, most, "" if first is None else first)
+    rank = "" if first is None else first
+    return script, found, (*prefixes, OVER_TTL_S, most, rank, SWEEPERS, f"{lot or 0:.9f}")

@@ -21,8 +21,10 @@ import redis
 
 import pydoredis as dr
 from pydoredis.coordinator import staffing
-from pydoredis.coordinator.driver import Driver
+from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.errors import JobCancelled, JobTimeout, LocalProtocolError, NoWorkers, TaskError
+from pydoredis.protocol.codec import Arguments, Item
+from pydoredis.protocol.python import Program, PythonCodec, encode_result
 from pydoredis.queue import Queue
 from pydoredis.server import find_server
 from pydoredis.settings import cpu_count
@@ -39,6 +41,55 @@ pytestmark = pytest.mark.usefixtures("clean")
 def client(server: RedisProcess) -> Iterator[redis.Redis]:
     with server.client() as made:
         yield made
+
+
+def test_a_task_that_was_answered_during_a_second_look_is_not_lost(
+    server: RedisProcess, queue: Queue
+) -> None:
+    """The first look came between the queue and the marks, the second between the marks and the result."""
+    got: list[Item] = []
+    nobodys = Queue("NOBODY", server.url)
+    codec = PythonCodec(Program(abs))
+    options = DriverOptions(total=1)
+    driver = Driver(
+        nobodys.connection, nobodys.keys, codec, OneCall(), lambda given: given, got.append, options
+    )
+    driver.begin()
+    with server.client() as client:
+        assert client.lpop("NOBODY")
+        driver._check()
+        result = encode_result([1], [("ok", 7)])
+        client.lpush(nobodys.keys.out(driver.job), result)
+        driver._check()
+        assert not client.exists("NOBODY"), "it was not submitted again"
+        driver.step()
+        assert got == [(1, True, 7)]
+        assert driver.finished
+        driver.end()
+        nobodys.remove()
+
+
+class OneCall:
+    """A job's only iteration."""
+
+    failure = None
+
+    def is_at_hand(self) -> bool:
+        return True
+
+    def steps(self) -> Iterator[int]:
+        return iter([1])
+
+    def issue(self, step: int) -> Arguments:
+        return (step,), {}
+
+    def add(self, number: int, value: Any) -> None: ...
+
+    def add_failure(self, number: int, error: BaseException) -> None: ...
+
+    def skip(self, number: int) -> None: ...
+
+    def result(self) -> None: ...
 
 
 class TestSources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import random
 
 import pytest
 import redis
@@ -17,6 +18,7 @@ from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Task
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.agent import LARGE_RESULT
+from pydoredis.store.late_results import SWEEPERS, SweepingStore
 from tests.agent_store import HERE, JOB, KEYS, AgentStore, make_claim
 from tests.worker import test_executor_python as python_codec
 
@@ -145,6 +147,31 @@ class TestMembership:
             assert redis_client.get("Q.count") == b"2"
             assert redis_client.lrange("Q", 0, -1) == [b"just text"], "what it had set aside is back"
         assert redis_client.hkeys(KEYS.agents) == [b"agent"]
+
+    @pytest.mark.parametrize(
+        ("agents", "lot", "sweeps"),
+        [(SWEEPERS, 0.999, True), (1000, 0.0099, True), (1000, 0.0101, False), (1000, 1e-12, True)],
+    )
+    def test_of_many_agents_few_sweep(
+        self,
+        store: AgentStore,
+        redis_client: redis.Redis,
+        monkeypatch: pytest.MonkeyPatch,
+        agents: int,
+        lot: float,
+        sweeps: bool,
+    ) -> None:
+        monkeypatch.setattr(random, "random", lambda: lot)
+        store.announce(open=True)
+        redis_client.hset(KEYS.agents, mapping={f"dead {n}": 1 for n in range(agents - 1)})
+        store.execute(commands.Sweep(KEYS))
+        assert redis_client.hlen(KEYS.agents) == (1 if sweeps else agents)
+
+    def test_a_coordinator_always_sweeps(self, redis_url: str, redis_client: redis.Redis) -> None:
+        redis_client.hset(KEYS.agents, mapping={f"dead {n}": 1 for n in range(1000)})
+        with contextlib.closing(SweepingStore(ConnectionSettings(redis_url))) as coordinator:
+            coordinator.sweep(KEYS)
+        assert not redis_client.exists(KEYS.agents)
 
     def test_nothing_on_a_queue_that_is_not_open(self, store: AgentStore, redis_client: redis.Redis) -> None:
         assert store.announce() == commands.Announced(open=False, agents=1)
