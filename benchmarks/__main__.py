@@ -16,6 +16,7 @@ MODULES = (
     "runtime",
     "agent_link",
     "idle_agents",
+    "start_up",
     "large_data",
     "rserialize",
 )
