@@ -114,12 +114,18 @@ def test_no_module_of_the_worker_is_long() -> None:
     ("modules", "without"),
     [
         ("pydoredis", "redis, numpy, rinterop"),
-        ("pydoredis.cli", "redis, numpy, rinterop"),
+        (
+            "rinterop, rinterop.runtime.locate",
+            "numpy, rinterop.values, rinterop.serialize, importlib.metadata",
+        ),
+        ("pydoredis.cli", "redis, numpy, rinterop, rich, asyncio"),
         (
             "pydoredis.worker.executor, pydoredis.worker.engines.python, pydoredis.shared_values",
-            "redis, pydoredis.worker.core, rinterop.convert",
+            "redis, pydoredis.worker.core, pydoredis.settings, rinterop.convert, asyncio, importlib.metadata",
         ),
-        ("pydoredis.worker.agent", "rinterop.convert, pydoredis.coordinator, cloudpickle"),
+        # Before executors are started, and after that.
+        ("pydoredis.worker.agent", "redis, numpy, rinterop.values, pydoredis.store, pydoredis.worker.core"),
+        ("pydoredis.worker.loop", "rinterop.convert, pydoredis.coordinator, cloudpickle"),
     ],
 )
 def test_what_starts_often_loads_little(modules: str, without: str) -> None:
