@@ -17,6 +17,7 @@ MODULES = (
     "agent_link",
     "idle_agents",
     "start_up",
+    "threads",
     "large_data",
     "rserialize",
 )

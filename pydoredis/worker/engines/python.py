@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
+import numpy.random  # noqa: F401 - NumPy loads it late; every iteration is seeded, so the first need not wait
 
 import rinterop
 from pydoredis import pickles
