@@ -29,13 +29,16 @@ _OWN_VARIABLE: Final = {
 _MODULES: Final = {"pyarrow": ("cpu_count", "set_cpu_count")}
 """Modules with threads that threadpoolctl does not know: what reads the number, and what sets it."""
 
+_PROCESSORS: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""More threads than that OpenBLAS does not start with, whatever the environment says."""
+
 
 class LibraryThreads:
     """Looks at the libraries of this process, and changes how many threads they use.
 
     The usual number is the one that the environment says; where it says none, what a library used when it was
-    found. `read` tells what differs from that, so that a library that is loaded later is no difference. What
-    it tells first is nothing, without a look: no body has run yet.
+    found. `read` tells what differs from that, so that a library that is loaded later is no difference. The
+    first time it need not look where the environment has a limit: no body has run yet.
     """
 
     def __init__(self) -> None:
@@ -46,7 +49,7 @@ class LibraryThreads:
 
     def read(self) -> Limits:
         """How many threads libraries use that do not use the usual number."""
-        if not self._modules:
+        if not self._modules and self._environment.get(GENERAL):
             self._modules = len(sys.modules)
             return {}
         found = {name: read() for name, (read, _) in self._all().items()}
@@ -67,9 +70,9 @@ class LibraryThreads:
         found: dict[str, tuple[Callable[[], int], Callable[[int], object]]] = {}
         for library in self._libraries:
             found[library.filepath] = (library.get_num_threads, library.set_num_threads)
-            self._note(
-                library.filepath, _OWN_VARIABLE.get(library.internal_api, GENERAL), library.num_threads
-            )
+            variable = _OWN_VARIABLE.get(library.internal_api, GENERAL)
+            most = _PROCESSORS if library.internal_api == "openblas" else None
+            self._note(library.filepath, variable, library.num_threads, most)
         for name, (read, write) in _MODULES.items():
             module = sys.modules.get(name)
             if hasattr(module, write):  # it may be under way
@@ -83,8 +86,9 @@ class LibraryThreads:
 
         self._libraries = ThreadpoolController().lib_controllers
 
-    def _note(self, name: str, variable: str, threads: int) -> None:
+    def _note(self, name: str, variable: str, threads: int, most: int | None = None) -> None:
         """Note how many threads a library usually uses, if it is new: its limit, or else so many."""
         if name not in self._usual:
             limit = self._environment.get(variable) or self._environment.get(GENERAL, "")
-            self._usual[name] = int(limit) if limit.isdecimal() and int(limit) else threads
+            usual = int(limit) if limit.isdecimal() and int(limit) else threads
+            self._usual[name] = usual if most is None else min(usual, most)
