@@ -41,7 +41,7 @@ def blas() -> list[int]:
 
 
 def arrow() -> int:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped,unused-ignore]
 
     return int(pyarrow.cpu_count())
 
@@ -163,7 +163,7 @@ def test_also_of_a_library_that_the_job_itself_has_loaded() -> None:
         return arrow()
 
     def again() -> int:
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped,unused-ignore]
 
         pyarrow.set_cpu_count(4)
         return arrow()
@@ -182,7 +182,7 @@ def test_without_a_limit_the_number_at_first_sight_is_the_usual_one() -> None:
     pytest.importorskip("pyarrow")
 
     def change() -> int:
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped,unused-ignore]
 
         pyarrow.set_cpu_count(4)
         return arrow()
