@@ -29,6 +29,8 @@ MODULES = (
     "agent_link",
     "idle_agents",
     "scale",
+    "start_up",
+    "threads",
     "large_data",
     "rserialize",
 )

@@ -7,6 +7,7 @@ Each task is of a job that is over: whoever takes it drops it, and needs no exec
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import statistics
@@ -99,6 +100,7 @@ def _processor_s(client: redis.Redis) -> float:
 @contextmanager
 def agents(url: str, number: int) -> Iterator[None]:
     """So many agents, each in a process of its own, without executors."""
+    importlib.import_module("pydoredis.worker.loop")  # once here, and not in each of them
     children = []
     for _ in range(number):
         child = os.fork()

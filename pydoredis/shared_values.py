@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import rinterop
 from pydoredis.errors import LocalProtocolError, RemoteProtocolError, StoreUnavailable
 from pydoredis.protocol.wire import MAX_MESSAGE
-from pydoredis.registered import connection_or_registered
-from pydoredis.settings import ConnectionSettings
+
+if TYPE_CHECKING:
+    from pydoredis.settings import ConnectionSettings
 
 
 def redis_set(key: str, value: object, *, connection: ConnectionSettings | None = None) -> None:
@@ -117,7 +118,9 @@ def _store(connection: ConnectionSettings | None) -> Iterator[Values]:
     if connection is None and _in_body is not None:
         yield _in_body
         return
-    from pydoredis.store import Store  # executors, which have no connection, start without a Redis client
+    # Imported late: executors have no connection, and start without what it needs.
+    from pydoredis.registered import connection_or_registered
+    from pydoredis.store import Store
 
     store = Store(connection_or_registered(connection))
     try:

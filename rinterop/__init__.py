@@ -10,43 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from rinterop import values
-from rinterop.errors import (
-    ConversionError,
-    DecodeError,
-    EncodeError,
-    ExpansionError,
-    RError,
-    RJump,
-    RWarning,
-    SerializeError,
-    UnexpectedEnd,
-)
-from rinterop.serialize.reader import loads
-from rinterop.serialize.speed import accelerated, acceleration
-from rinterop.serialize.writer import dumps
-from rinterop.values import (
-    NA,
-    NULL,
-    Altrep,
-    Call,
-    Character,
-    Closure,
-    Complex,
-    Double,
-    Environment,
-    Expression,
-    Integer,
-    List,
-    Logical,
-    PairList,
-    Raw,
-    RValue,
-    Symbol,
-)
-
 if TYPE_CHECKING:
-    from rinterop import runtime
+    from rinterop import runtime, values
     from rinterop.convert import (
         Factor,
         NA_character_,
@@ -63,7 +28,40 @@ if TYPE_CHECKING:
         to_r,
         unregister,
     )
+    from rinterop.errors import (
+        ConversionError,
+        DecodeError,
+        EncodeError,
+        ExpansionError,
+        RError,
+        RJump,
+        RWarning,
+        SerializeError,
+        UnexpectedEnd,
+    )
     from rinterop.serialize.files import read_rda, read_rds, write_rda, write_rds
+    from rinterop.serialize.reader import loads
+    from rinterop.serialize.speed import accelerated, acceleration
+    from rinterop.serialize.writer import dumps
+    from rinterop.values import (
+        NA,
+        NULL,
+        Altrep,
+        Call,
+        Character,
+        Closure,
+        Complex,
+        Double,
+        Environment,
+        Expression,
+        Integer,
+        List,
+        Logical,
+        PairList,
+        Raw,
+        RValue,
+        Symbol,
+    )
 
 __all__ = [
     "NA",
@@ -118,7 +116,8 @@ __all__ = [
     "write_rds",
 ]
 
-# Imported when they are first used: who reads messages alone, as workers do, starts in half the time.
+# Imported when they are first used. Who looks for R needs no NumPy, and who reads messages no conversion.
+_ROOMS = ("errors", "runtime", "serialize", "values")
 _MODULES = {
     "convert": (
         *(
@@ -133,14 +132,25 @@ _MODULES = {
         ),
         *("is_na", "register_to_python", "register_to_r", "to_python", "to_r", "unregister"),
     ),
+    "errors": (
+        *("ConversionError", "DecodeError", "EncodeError", "ExpansionError", "RError", "RJump", "RWarning"),
+        *("SerializeError", "UnexpectedEnd"),
+    ),
     "serialize.files": ("read_rda", "read_rds", "write_rda", "write_rds"),
+    "serialize.reader": ("loads",),
+    "serialize.speed": ("accelerated", "acceleration"),
+    "serialize.writer": ("dumps",),
+    "values": (
+        *("NA", "NULL", "Altrep", "Call", "Character", "Closure", "Complex", "Double", "Environment"),
+        *("Expression", "Integer", "List", "Logical", "PairList", "Raw", "RValue", "Symbol"),
+    ),
 }
 _LATER = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "runtime":
-        return importlib.import_module("rinterop.runtime")
+    if name in _ROOMS:
+        return importlib.import_module(f"rinterop.{name}")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"rinterop.{_LATER[name]}"), name)

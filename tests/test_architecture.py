@@ -114,15 +114,34 @@ def test_no_module_of_the_worker_is_long() -> None:
     ("modules", "without"),
     [
         ("pydoredis", "redis, numpy, rinterop"),
-        ("pydoredis.cli", "redis, numpy, rinterop"),
+        (
+            "rinterop, rinterop.runtime.locate",
+            "numpy, rinterop.values, rinterop.serialize, importlib.metadata",
+        ),
+        ("pydoredis.cli", "redis, numpy, rinterop, rich, asyncio"),
         (
             "pydoredis.worker.executor, pydoredis.worker.engines.python, pydoredis.shared_values",
-            "redis, pydoredis.worker.core, rinterop.convert",
+            "redis, pydoredis.worker.core, pydoredis.settings, rinterop.convert, asyncio, importlib.metadata",
         ),
-        ("pydoredis.worker.agent", "rinterop.convert, pydoredis.coordinator, cloudpickle"),
+        # Before executors are started, and after that.
+        ("pydoredis.worker.agent", "redis, numpy, rinterop.values, pydoredis.store, pydoredis.worker.core"),
+        ("pydoredis.worker.loop", "rinterop.convert, pydoredis.coordinator, cloudpickle"),
     ],
 )
 def test_what_starts_often_loads_little(modules: str, without: str) -> None:
     program = f"import sys, {modules}; print(*{{*{without.split(', ')!r}}} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_worker_is_started_without_what_its_options_do_not_need() -> None:
+    program = """
+import sys
+from pydoredis.worker.agent import Agent
+Agent.run = lambda _: print(*{"pydantic", "rich", "redis", "numpy", "asyncio"} & {*sys.modules}) or sys.exit()
+sys.argv = ["pydoredis", "worker", *"-q Q -q P -n 2 --linger 1.5 --codec cloudpickle".split()]
+from pydoredis.cli import main
+main()
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

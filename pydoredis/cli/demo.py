@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
 from pydoredis.cli.output import to_json
 from pydoredis.errors import EvaluatorError, StoreUnavailable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from pydoredis.demo.jobs import Report
     from pydoredis.demo.pool import Pool
 
@@ -34,6 +34,8 @@ def demo(
     replayed. Without R there is only the Python job. Nothing else on this machine is touched.
     """
     # Imported late, here and below: the other commands need none of it.
+    from rich.console import Console
+
     from pydoredis.coordinator.interrupts import noticed_interrupts
     from pydoredis.demo.pool import Pool
     from pydoredis.worker.engines import choose_r_engine
@@ -80,6 +82,8 @@ def _reports(pool: Pool, workers: int, engine: str | None, replay: bool) -> Iter
 
 
 def _table(reports: list[Report]) -> Table:
+    from rich.table import Table
+
     from pydoredis.demo.jobs import POINTS, TASKS
 
     table = Table(title=f"π from {TASKS} tasks of {POINTS} random points, on {platform.node()}")

@@ -7,7 +7,7 @@ is read at import time. `docs/settings.md` is the table for users.
 
 from pydoredis.settings.connection import ConnectionSettings
 from pydoredis.settings.file import ConfigFile
+from pydoredis.settings.processors import cpu_count
 from pydoredis.settings.worker import WorkerSettings, environment_name
-from pydoredis.settings.worker_table import cpu_count
 
 __all__ = ["ConfigFile", "ConnectionSettings", "WorkerSettings", "cpu_count", "environment_name"]

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydoredis.errors import ConfigError
 from pydoredis.settings.file import ConfigFile
+from pydoredis.settings.processors import cpu_count
 from pydoredis.settings.setting import settings_of
-from pydoredis.settings.worker_table import WorkerTable, cpu_count
+from pydoredis.settings.worker_table import WorkerTable
 
 
 @dataclass(frozen=True, kw_only=True)

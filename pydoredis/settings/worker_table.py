@@ -6,9 +6,6 @@ The option of `pydoredis worker`, the environment variable, the key in the file,
 
 from __future__ import annotations
 
-import contextlib
-import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,22 +21,12 @@ from pydoredis.settings.parsers import (
     queue_names,
     whole_or_none,
 )
+from pydoredis.settings.processors import cpu_count
 from pydoredis.settings.setting import declare, settings_of
 
 Codec = Literal["auto", "r", "cloudpickle"]
 REngine = Literal["auto", "rpy2", "rscript"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-def cpu_count() -> int:
-    """How many processors this process may use: its affinity, and a container's quota where one is set."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        # A container limited to 2 of 64 processors still sees 64; the limit stands in its cgroup (v2).
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            processors = min(processors, math.ceil(int(quota) / int(period)))
-    return max(processors, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +166,8 @@ class WorkerTable:
             "How many threads libraries (BLAS, OpenMP, data.table, polars ...) may use in each worker "
             "process; 0 for as many as they like.",
             default="its share of the processors",
-            details="The share is at least 1. Sets `OMP_NUM_THREADS` and its like, unless they are set.",
+            details="The share is at least 1. Sets `OMP_NUM_THREADS` and its like, unless they are set: see "
+            "[operations](operations.md#threads).",
         ),
     )
 

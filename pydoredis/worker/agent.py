@@ -1,44 +1,22 @@
 """The agent: one process per machine that takes tasks, has them run, and publishes results.
 
-The core decides (`pydoredis.worker.core`); this is the loop around it. The loop waits for everything at once:
-what executors say and print, what Redis says, what the threads for bodies' own requests say, a signal, a
-point in time. It never waits for anything else, so an executor's death is seen at once even while Redis
-hangs.
+It starts executors before it loads the rest of itself (`pydoredis.worker.loop`): on a second processor they
+load what they need at the same time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import platform
-import secrets
-import selectors
-import time
-from collections.abc import Sequence
-from datetime import datetime
 
-import rinterop
-from pydoredis._version import __version__
 from pydoredis.errors import EvaluatorError
-from pydoredis.protocol.agent_commands import Command, RefusedError
-from pydoredis.protocol.keys import QueueKeys, check_queue_name, format_begin, tag_host
-from pydoredis.protocol.presence import Presence
-from pydoredis.settings import ConnectionSettings, WorkerSettings
-from pydoredis.store import Store
-from pydoredis.store.agent import AgentWire
-from pydoredis.worker import link_events
-from pydoredis.worker.core import WorkerCore, events, instructions
-from pydoredis.worker.engines import selection
-from pydoredis.worker.executor_pool import ExecutorPool
-from pydoredis.worker.link import Link
+from pydoredis.protocol.keys import QueueKeys, check_queue_name
+from pydoredis.settings import ConnectionSettings, WorkerSettings, cpu_count
+from pydoredis.worker.engines.selection import Selection
+from pydoredis.worker.launch import Launcher
 from pydoredis.worker.report import Report
-from pydoredis.worker.signals import Signals, Wakeup
-from pydoredis.worker.task_output import OutputLine
 
 log = logging.getLogger(__name__)
-
-_REPORT_PAUSE_S = 0.05
 
 
 class Agent:
@@ -83,11 +61,24 @@ class Agent:
             ConfigError: If Redis does not let us in, or this machine cannot run what was asked for.
             EvaluatorError: If executors cannot be started.
         """
-        with contextlib.closing(Store(self._connection)) as store:
-            version = store.check()
-        served = selection.choose(self._settings.codec, self._settings.r_engine)
+        settings = self._settings
         with contextlib.ExitStack() as stack:
-            loop = _Loop(self._connection, self._settings, self._queues, served, self._report, stack)
+            selection = stack.enter_context(contextlib.closing(Selection(settings.codec, settings.r_engine)))
+            likely = selection.likely
+            launcher = stack.enter_context(
+                contextlib.closing(Launcher(likely.r_engine, settings.threads_each))
+            )
+            if not self._on_demand:
+                # One processor is for this process.
+                launcher.start_ahead(likely.codecs[0], min(settings.workers, max(1, cpu_count() - 1)))
+            from pydoredis.store import Store
+            from pydoredis.worker.loop import Loop
+
+            with contextlib.closing(Store(self._connection)) as store:
+                version = store.check()
+            served = selection.result()
+            launcher.change_r_engine(served.r_engine)
+            loop = Loop(self._connection, settings, self._queues, served, launcher, self._report, stack)
             stop = loop.run(version, on_demand=self._on_demand)
         self.undelivered = stop.undelivered
         if stop.failure:
@@ -95,175 +86,3 @@ class Agent:
             raise EvaluatorError(stop.codec, stop.failure, stop.status, stop.output)
         log.info("left queue %s", ", ".join(self._settings.queues))
         return loop.signal
-
-
-class _Loop:
-    """One run of an agent.
-
-    Args:
-        connection: Which Redis.
-        settings: How to behave.
-        queues: The queues that are served.
-        served: What can be run here.
-        report: Where to say that we are ready, and what bodies print.
-        stack: Closes, at the end, what is opened here.
-    """
-
-    def __init__(
-        self,
-        connection: ConnectionSettings,
-        settings: WorkerSettings,
-        queues: Sequence[QueueKeys],
-        served: selection.Served,
-        report: Report,
-        stack: contextlib.ExitStack,
-    ) -> None:
-        self._connection = connection
-        self._settings = settings
-        self._report = report
-        presence = Presence(
-            *(secrets.token_hex(8), tag_host(platform.node()), os.getpid(), settings.workers),
-            *(served.codecs, served.python, served.r_version, __version__),
-        )
-        self._wire = AgentWire(presence.id, presence.host, selection.lists(queues, served.codecs))
-        self._core = WorkerCore(
-            *(settings, queues, presence, served.refusal, connection.safe_url),
-            lambda: format_begin(datetime.now()),
-        )
-        self._selector = stack.enter_context(selectors.DefaultSelector())
-        self._wakeup = stack.enter_context(contextlib.closing(Wakeup(self._selector)))
-        self._signals = stack.enter_context(Signals(self._wakeup))
-        self._pool = stack.enter_context(
-            contextlib.closing(
-                ExecutorPool(
-                    *(self._selector, self._wakeup.wake, connection, served.r_engine),
-                    *(settings.threads_each, self._printed),
-                )
-            )
-        )
-        self._link = stack.enter_context(
-            contextlib.closing(Link(connection, self._wire.scripts(), self._selector, self._wakeup.wake))
-        )
-        self._asked: Sequence[Command] = ()
-        self._lengths: list[int] = []
-        self._stop: instructions.Stop | None = None
-
-    @property
-    def signal(self) -> int:
-        """The signal that came last; 0 if none did."""
-        return self._signals.last
-
-    def run(self, version: str, *, on_demand: bool) -> instructions.Stop:
-        """Wait, tell the core, carry out what it says, until it says stop."""
-        self._version = version
-        todo = self._core.start(time.monotonic(), on_demand=on_demand)
-        while True:
-            happened = self._carry_out(todo)
-            if self._stop is not None:
-                return self._stop
-            if not happened:
-                happened = self._wait()
-            todo = self._core.receive(happened, time.monotonic())
-
-    # --- waiting ------------------------------------------------------------------------------------------
-
-    def _wait(self) -> list[events.Event]:
-        """Wait until something happens, or until something is due; returns what has happened."""
-        now_s = time.monotonic()
-        due_s = min(self._core.due_s(now_s), self._link.due_s, self._pool.due_s)
-        if self._report.pending:
-            due_s = min(due_s, now_s + _REPORT_PAUSE_S)
-        timeout_s = None if due_s == float("inf") else max(0.0, due_s - now_s)
-        happened: list[events.Event] = []
-        heard: list[link_events.Event] = []
-        for key, mask in self._selector.select(timeout_s):
-            if key.data is self._link:
-                heard += self._link.ready(mask)
-            elif key.data is self._wakeup:
-                self._wakeup.clear()
-                self._pool.look_at_all()
-            else:
-                self._pool.ready(key, mask)
-        happened += self._signals.collect()
-        happened += self._pool.collect(time.monotonic())
-        heard += self._link.tick(time.monotonic())
-        for event in heard:
-            happened += self._translated(event)
-        self._report.flush()
-        return happened
-
-    def _translated(self, event: link_events.Event) -> list[events.Event]:
-        """What the link says, as the core knows it."""
-        match event:
-            case link_events.Connected():
-                return [events.Connected(event.run_id, event.tracking)]
-            case link_events.Replied():
-                return [events.Replied(event.batch, self._replies(event.replies))]
-            case link_events.Invalidated():
-                keys = event.keys
-                names = None if keys is None else [key.decode("utf-8", "replace") for key in keys]
-                return [events.Changed(names)]
-            case link_events.Lost():
-                return [events.Lost(event.reason)]
-
-    def _replies(self, replies: Sequence[object]) -> list[object]:
-        """The reply to each command of the request that is under way."""
-        values: list[object] = []
-        start = 0
-        for command, length in zip(self._asked, self._lengths, strict=True):
-            try:
-                values.append(self._wire.decode(command, replies[start : start + length]))
-            except RefusedError as error:
-                values.append(error)
-            start += length
-        return values
-
-    def _printed(self, line: OutputLine) -> None:
-        line.log()
-        if line.source is not None:
-            self._report.printed(line.source.job, line.iteration, line.text)
-
-    # --- carrying out -------------------------------------------------------------------------------------
-
-    def _carry_out(self, todo: Sequence[instructions.Instruction]) -> list[events.Event]:
-        """Do what the core says; returns what it is to be told of that at once."""
-        happened: list[events.Event] = []
-        for instruction in todo:
-            if isinstance(instruction, instructions.Hand):  # most are: this takes less time than a match
-                self._pool.hand(instruction.executor, instruction.lease)
-                continue
-            match instruction:
-                case instructions.Ask(number, commands):
-                    self._ask(number, commands)
-                case instructions.Log(level, text):
-                    log.log(level, "%s", text)
-                case instructions.Reconnect(reason):
-                    self._link.reconnect(reason)
-                case instructions.Serving():
-                    self._say_up()
-                case instructions.Stop():
-                    self._stop = instruction
-                case _:
-                    event = self._pool.carry_out(instruction)
-                    if event is not None:
-                        happened.append(event)
-        self._pool.flush()
-        return happened
-
-    def _ask(self, number: int, commands: Sequence[Command]) -> None:
-        """Send a request, unless the connection was lost just now: the core hears of that, and repeats it."""
-        if not self._link.idle:
-            return
-        self._asked = commands
-        words = [self._wire.encode(command) for command in commands]
-        self._lengths = [len(each) for each in words]
-        self._link.send(number, [command for each in words for command in each])
-
-    def _say_up(self) -> None:
-        log.info(
-            "up: %d workers (%s) on queue %s, Redis %s at %s%s",
-            *(self._settings.workers, self._core.engine_text, ", ".join(self._settings.queues)),
-            *(self._version, self._connection.safe_url),
-            "" if rinterop.accelerated else f"; serialization {rinterop.acceleration}",
-        )
-        self._report.ready(self._settings.workers)

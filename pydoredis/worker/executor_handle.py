@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydoredis.protocol.messages import Codec
-from pydoredis.worker import engines
 from pydoredis.worker.core import events
 from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.environment_files import EnvironmentFiles
@@ -28,15 +26,12 @@ from pydoredis.worker.frames import (
     Result,
     decode,
 )
-from pydoredis.worker.process import Process
+from pydoredis.worker.launch import Launcher
 from pydoredis.worker.task_output import OutputLine, TaskOutput
 from pydoredis.worker.task_pipe import TaskPipe
 
-_PIPE_SIZE = 1 << 20
 _MOST_READS = 64
 """More than are needed for what a pipe holds."""
-
-_F_SETPIPE_SZ = 1031  # Linux; fcntl names it only from Python 3.10 on some builds
 
 
 @dataclass(frozen=True)
@@ -44,13 +39,11 @@ class Setup:
     """How the executors of an agent are started.
 
     Attributes:
-        r_engine: How R runs.
-        threads: How many threads libraries may use in each; 0 for as many as they like.
+        launcher: Starts their processes.
         files: Large job environments, for all of them.
     """
 
-    r_engine: engines.REngine
-    threads: int = 0
+    launcher: Launcher
     files: EnvironmentFiles = field(default_factory=EnvironmentFiles)
 
 
@@ -73,30 +66,18 @@ class ExecutorHandle:
     """
 
     def __init__(self, number: int, codec: Codec, setup: Setup) -> None:
+        launched = setup.launcher.launch(codec)
         self.number = number
-        self.output = TaskOutput()
+        self.process = launched.process
+        self.output = TaskOutput(launched.output)
+        self.answer_fd = launched.answer_fd
         self.killed_for: str | None = None
         self._ready = False
         self._frames = FrameBuffer()
         self._place_seen: int | None = None
         self._place_seen_s = time.monotonic()
-        their_in, task_fd = os.pipe()
-        self.answer_fd, their_out = os.pipe()
-        self._tasks = TaskPipe(task_fd, setup.files)
-        for fd in (task_fd, self.answer_fd):
-            # Big values in fewer pieces; a limit for pipes may forbid it, and the default works.
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
-        printed = self.output.pipe.theirs
-        theirs = engines.Descriptors(their_in, their_out, printed, self._tasks.starts.theirs)
-        command, environment = engines.command(codec, setup.r_engine, theirs, threads=setup.threads)
-        try:
-            self.process = Process(command, environment, printed, theirs)
-        finally:
-            for fd in theirs:
-                os.close(fd)
-        for fd in (task_fd, self.answer_fd):
-            os.set_blocking(fd, False)
+        self._tasks = TaskPipe(launched.task_fd, setup.files)
+        self._tasks.starts.use(launched.starts)
         self._tasks.post(Kind.CUT, 0, body=self.output.pipe.cut)
         self._tasks.flush()
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from pydoredis.protocol.messages import Codec
 from pydoredis.settings import ConnectionSettings
-from pydoredis.worker import engines
 from pydoredis.worker.answer_reader import AnswerReader
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.environment_files import EnvironmentFiles
 from pydoredis.worker.executor_handle import ExecutorHandle, Setup
 from pydoredis.worker.frames import FrameError
+from pydoredis.worker.launch import Launcher
 from pydoredis.worker.pipe_watch import PipeWatch
 from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.value_requests import ValueRequests
@@ -40,8 +40,7 @@ class ExecutorPool:
         selector: The loop's.
         wake: Ends the wait of the loop, from any thread.
         connection: Where values of bodies are.
-        r_engine: How R runs.
-        threads: How many threads libraries may use in each executor; 0 for as many as they like.
+        launcher: Starts executors.
         printed: Called with each line that executors print.
     """
 
@@ -50,12 +49,11 @@ class ExecutorPool:
         selector: selectors.BaseSelector,
         wake: Callable[[], None],
         connection: ConnectionSettings,
-        r_engine: engines.REngine,
-        threads: int,
+        launcher: Launcher,
         printed: Callable[[OutputLine], None],
     ) -> None:
         self._watch = PipeWatch(selector)
-        self._setup = Setup(r_engine, threads)
+        self._setup = Setup(launcher)
         self._handles: dict[int, ExecutorHandle] = {}
         self._values = ValueRequests(connection, wake)
         self._answers = AnswerReader(self._values, printed)

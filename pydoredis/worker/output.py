@@ -8,7 +8,6 @@ does not matter how far the executor is ahead of whoever reads.
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +46,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        self.cut = b" %b\n" % secrets.token_hex(8).encode()
+        self.cut = b" %b\n" % os.urandom(8).hex().encode()
         self._fd, self.theirs = named_pipe()
         os.utime(self.theirs, (0, 0))
         self.ended = False

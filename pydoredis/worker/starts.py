@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import os
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydoredis.worker.frames import TOKEN, FrameError
 from pydoredis.worker.output import named_pipe
@@ -24,18 +24,51 @@ _READ_SIZE: Final = 1 << 20
 """As much as any pipe holds."""
 
 
-class Starts:
-    """The agent's side; never blocks.
+class Ends(NamedTuple):
+    """The ends of a pipe of tokens.
 
     Attributes:
-        theirs: The executor's end, to be closed here once it has been started.
+        reading: The agent reads from it, without blocking.
+        writing: The agent writes to it, without blocking.
+        theirs: The executor reads from it; to be closed here once the executor has been started.
     """
 
-    def __init__(self) -> None:
-        self._reading, self._writing, self.theirs = _twice_opened()
-        os.set_blocking(self._writing, False)
+    reading: int
+    writing: int
+    theirs: int
+
+
+def open_ends() -> Ends:
+    """A new pipe.
+
+    Raises:
+        OSError: If none can be made.
+    """
+    ends = Ends(*_twice_opened())
+    os.set_blocking(ends.writing, False)
+    return ends
+
+
+class Starts:
+    """The agent's side of a pipe of tokens; never blocks. Tokens wait here until there is a pipe.
+
+    Attributes:
+        theirs: The executor's end of the pipe.
+
+    Args:
+        ends: The pipe; `use` may bring it later.
+    """
+
+    def __init__(self, ends: Ends | None = None) -> None:
+        self._reading = self._writing = self.theirs = -1
         self._given: deque[int] = deque()  # in the pipe, or taken by the executor and not answered yet
         self._waiting: deque[int] = deque()  # for room in the pipe
+        if ends is not None:
+            self.use(ends)
+
+    def use(self, ends: Ends) -> None:
+        """Tokens go into this pipe."""
+        self._reading, self._writing, self.theirs = ends
 
     def give(self, number: int) -> None:
         """The executor may begin this task, after those that were given before; `write` tells it."""
@@ -94,7 +127,9 @@ class Starts:
     def close(self) -> None:
         """Let go of it."""
         self.dismiss()
-        os.close(self._reading)
+        if self._reading >= 0:
+            os.close(self._reading)
+            self._reading = -1
 
 
 def _twice_opened() -> tuple[int, ...]:

@@ -112,10 +112,13 @@ class TaskOutput:
     Attributes:
         pipe: Where it comes from.
         tail: The last lines, for the report of the executor's death.
+
+    Args:
+        pipe: Where it comes from.
     """
 
-    def __init__(self) -> None:
-        self.pipe = Output()
+    def __init__(self, pipe: Output) -> None:
+        self.pipe = pipe
         self.tail: deque[OutputLine] = deque(maxlen=_KEPT_LINES)
         self._places = Places()
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 from rinterop.install_hints import pip_install, pip_install_extra
@@ -133,6 +133,8 @@ def rpy2_version() -> tuple[int, ...] | None:
     """Version of rpy2's interface to R, or None if it is not installed."""
     if util.find_spec("rpy2") is None:
         return None
+    from importlib import metadata  # takes as long to load as all else here
+
     for name in ("rpy2-rinterface", "rpy2"):
         try:
             return _numbers(metadata.version(name))
@@ -177,34 +179,59 @@ def misfit(cause: BaseException) -> RuntimeUnavailableError:
     )
 
 
+class Probe:
+    """Tries in a process of its own whether R can be embedded: loads rpy2 and R's library, takes 0.2 s.
+
+    Raises:
+        RuntimeUnavailableError: If it cannot be, as far as files and version numbers tell.
+    """
+
+    def __init__(self) -> None:
+        problem = static_problem()
+        if problem is not None:
+            raise problem
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "import rpy2.rinterface_lib.openrlib"],
+            env={**os.environ, **front_end_environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def result(self) -> str:
+        """Wait until it has ended.
+
+        Returns:
+            A line that names the versions.
+
+        Raises:
+            RuntimeUnavailableError: If R cannot be embedded; says what the user can do.
+        """
+        try:
+            _, said = self._process.communicate(timeout=_PROBE_TIMEOUT_S)
+        except subprocess.TimeoutExpired as exc:
+            raise misfit(exc) from exc
+        finally:
+            self.close()
+        if self._process.returncode != 0:
+            lines = said.decode("utf-8", "replace").strip().splitlines()
+            raise misfit(RuntimeError(lines[-1] if lines else f"exit status {self._process.returncode}"))
+        r, rpy2 = find_r(), rpy2_version()
+        return f"R {_text(r.version if r else ())} through rpy2-rinterface {_text(rpy2 or ())}"
+
+    def close(self) -> None:
+        """End the process, if it still runs."""
+        with self._process:
+            self._process.kill()
+
+
 def check() -> str:
-    """Whether R can be embedded, tried in a process of its own: loads rpy2 and R's library, takes 0.2 s.
+    """Whether R can be embedded; see `Probe`, whose errors it raises.
 
     Returns:
         A line that names the versions.
-
-    Raises:
-        RuntimeUnavailableError: With what the user can do.
     """
-    problem = static_problem()
-    if problem is not None:
-        raise problem
-    try:
-        probe = subprocess.run(
-            [sys.executable, "-c", "import rpy2.rinterface_lib.openrlib"],
-            env={**os.environ, **front_end_environment()},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PROBE_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise misfit(exc) from exc
-    if probe.returncode != 0:
-        lines = probe.stderr.strip().splitlines()
-        raise misfit(RuntimeError(lines[-1] if lines else f"exit status {probe.returncode}"))
-    r, rpy2 = find_r(), rpy2_version()
-    return f"R {_text(r.version if r else ())} through rpy2-rinterface {_text(rpy2 or ())}"
+    return Probe().result()
 
 
 def available() -> bool:

@@ -18,7 +18,7 @@ from pydoredis.worker import engines
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
 from pydoredis.worker.frames import Answer, Frame, Kind, Operation, Request, decode
 from pydoredis.worker.output import Line, Output
-from pydoredis.worker.starts import Starts
+from pydoredis.worker.starts import Starts, open_ends
 
 TIMEOUT_S = 30.0
 
@@ -96,7 +96,7 @@ class Executor:
         their_in, self._to = os.pipe()
         self._from, their_out = os.pipe()
         self.output = Output()
-        self.starts = Starts()
+        self.starts = Starts(open_ends())
         theirs = engines.Descriptors(their_in, their_out, self.output.theirs, self.starts.theirs)
         command, variables = engines.command(codec, r_engine, theirs)
         self.process = subprocess.Popen(

@@ -26,7 +26,8 @@ from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.core.lease import Lease, Shelves
 from pydoredis.worker.executor_handle import ExecutorHandle, Setup
 from pydoredis.worker.frames import FrameError, Kind
-from pydoredis.worker.starts import Starts
+from pydoredis.worker.launch import Launcher
+from pydoredis.worker.starts import Starts, open_ends
 from tests.worker import test_executor_python as python
 from tests.worker.executor_process import TIMEOUT_S, Executor, peer, wait_until
 
@@ -49,7 +50,7 @@ def left_in(fd: int) -> int:
 
 @pytest.fixture
 def starts() -> Iterator[Starts]:
-    made = Starts()
+    made = Starts(open_ends())
     yield made
     made.close()
     os.close(made.theirs)
@@ -157,7 +158,7 @@ class Pool:
         self._begun = directory / "begun"
         environment = peer().make(f"job({NOTE})") if self._in_r else python.environment(note)
         self.job = LoadedJob(1, KEYS.env("J"), JobEnvironment(self.codec, environment))
-        setup = Setup(R_ENGINES.get(engine, "rpy2"))
+        setup = Setup(Launcher(R_ENGINES.get(engine, "rpy2")))
         self.handles = [ExecutorHandle(number, self.codec, setup) for number in range(size)]
         self.results: list[Lease] = []
         self._ready: set[int] = set()

@@ -22,6 +22,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+import threadpoolctl
 
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.worker.engines import process_state
@@ -84,6 +85,7 @@ def change(directory: str) -> None:
     np.set_printoptions(precision=1)
     socket.setdefaulttimeout(77)
     tempfile.tempdir = directory
+    threadpoolctl.threadpool_limits(9)
 
 
 def environment(body: Any, **program: Any) -> bytes:

@@ -1,6 +1,6 @@
 """The core of an agent: it is told what happened, and says what to do.
 
-It knows no client, no clock, no pipe and no process. Its agent (`pydoredis.worker.agent`) waits for events,
+It knows no client, no clock, no pipe and no process. Its agent (`pydoredis.worker.loop`) waits for events,
 brings them here with the time, carries out the instructions that come back, and sees to it that the core is
 called again at `due_s` if nothing happens before.
 """

@@ -35,47 +35,82 @@ class Choice:
     reason: str
 
 
-def choose_r_engine(wanted: str = "auto", *, probe: bool = True) -> Choice:
-    """The R engine for this machine; R is not loaded here.
+class REngineChoice:
+    """Chooses the R engine for this machine; R is not loaded here.
 
-    `auto` is `rpy2` if it works, else `rscript`. With `probe`, whether rpy2 works is tried in a process
-    (0.2 s); else it is judged by version numbers (0.05 s).
+    `auto` is `rpy2` if it works, else `rscript`. Files and version numbers tell at once what is likely. A
+    process finds out meanwhile whether rpy2 works.
+
+    Attributes:
+        likely: The engine, unless that process finds that rpy2 does not work.
+
+    Args:
+        wanted: `auto`, or the name of an engine.
 
     Raises:
         EvaluatorError: If there is no R, or not what was asked for; the message says what to do.
         ConfigError: If `wanted` is not the name of an engine, or an Rscript is named that is none.
     """
-    if wanted not in ("auto", "rpy2", "rscript"):
-        raise ConfigError("r-engine", wanted, "auto, rpy2 or rscript")
-    misnamed = locate.misnamed_rscript()
-    if misnamed:
-        raise ConfigError(locate.RSCRIPT_VARIABLE, misnamed, "an Rscript that can be run, or not set")
-    r = locate.find_r()
-    if r is None:
-        raise EvaluatorError("rscript", str(locate.no_r()))
-    problem: RuntimeUnavailableError | None = None
-    if wanted != "rscript":
-        try:
-            return Choice("rpy2", _embedding(probe))
-        except RuntimeUnavailableError as exc:
-            problem = exc
-        if wanted == "rpy2":
+
+    def __init__(self, wanted: str = "auto") -> None:
+        if wanted not in ("auto", "rpy2", "rscript"):
+            raise ConfigError("r-engine", wanted, "auto, rpy2 or rscript")
+        misnamed = locate.misnamed_rscript()
+        if misnamed:
+            raise ConfigError(locate.RSCRIPT_VARIABLE, misnamed, "an Rscript that can be run, or not set")
+        r = locate.find_r()
+        if r is None:
+            raise EvaluatorError("rscript", str(locate.no_r()))
+        self._r = r
+        self._wanted = wanted
+        self._probe: locate.Probe | None = None
+        self._rscript: Choice | None = None
+        if wanted == "rscript":
+            self._rscript = self._use_rscript(None)
+        else:
+            try:
+                self._probe = locate.Probe()
+            except RuntimeUnavailableError as problem:
+                self._rscript = self._use_rscript(problem)
+        self.likely: REngine = "rpy2" if self._probe else "rscript"
+
+    def result(self) -> Choice:
+        """The engine, for certain; waits for the process.
+
+        Raises:
+            EvaluatorError: If R cannot run as it was asked for; the message says what to do.
+        """
+        if self._probe is not None:
+            try:
+                return Choice("rpy2", self._probe.result())
+            except RuntimeUnavailableError as problem:
+                return self._use_rscript(problem)
+        assert self._rscript is not None
+        return self._rscript
+
+    def close(self) -> None:
+        """Nobody wants to know any more: end the process."""
+        if self._probe is not None:
+            self._probe.close()
+
+    def _use_rscript(self, problem: RuntimeUnavailableError | None) -> Choice:
+        """What `Rscript` does in place of rpy2, with which there is a problem."""
+        r = self._r
+        if problem is not None and self._wanted == "rpy2":
             raise EvaluatorError("rpy2", str(problem)) from problem
-    if r.rscript is None:
-        missing = RuntimeUnavailableError(f"the R in {r.home} has no Rscript", "set PYDOREDIS_RSCRIPT to one")
-        raise EvaluatorError("rscript", str(missing))
-    version = ".".join(map(str, r.version)) or "of unknown version"
-    because = f"; not embedded, because {problem}" if problem else ""
-    return Choice("rscript", f"R {version} as {r.rscript}{because}")
+        if r.rscript is None:
+            missing = RuntimeUnavailableError(
+                f"the R in {r.home} has no Rscript", "set PYDOREDIS_RSCRIPT to one"
+            )
+            raise EvaluatorError("rscript", str(missing))
+        version = ".".join(map(str, r.version)) or "of unknown version"
+        because = f"; not embedded, because {problem}" if problem else ""
+        return Choice("rscript", f"R {version} as {r.rscript}{because}")
 
 
-def _embedding(probe: bool) -> str:
-    if probe:
-        return locate.check()
-    problem = locate.static_problem()
-    if problem is not None:
-        raise problem
-    return "R through rpy2"
+def choose_r_engine(wanted: str = "auto") -> Choice:
+    """The R engine for this machine; see `REngineChoice`, whose errors it raises."""
+    return REngineChoice(wanted).result()
 
 
 class Descriptors(NamedTuple):

@@ -25,6 +25,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pydoredis.worker.engines.library_threads import LibraryThreads
+
 State: TypeAlias = Mapping[str, Any]
 """Values of all facets, by their names."""
 
@@ -185,6 +187,8 @@ def _set_print_options(saved: dict[str, Any]) -> None:
     np.set_printoptions(**saved)
 
 
+_library_threads = LibraryThreads()
+
 FACETS: dict[str, Facet] = {
     "directory": (_directory, os.chdir),
     "umask": (_umask, os.umask),
@@ -204,6 +208,7 @@ FACETS: dict[str, Facet] = {
     "NumPy's errors": (lambda: (np.geterr(), np.geterrcall()), _set_numpy_errors),
     "NumPy's printing": (np.get_printoptions, _set_print_options),
     "socket timeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
+    "threads of libraries": (_library_threads.read, _library_threads.write),
     "temporary directory": (lambda: tempfile.tempdir, lambda saved: setattr(tempfile, "tempdir", saved)),
 }
 if sys.platform == "linux":

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
+import numpy.random  # noqa: F401 - NumPy loads it late; every iteration is seeded, so the first need not wait
 
 import rinterop
 from pydoredis import pickles
@@ -156,9 +157,9 @@ class PythonEngine:
 
     def _switch_to(self, job: Job | None) -> None:
         """Leave the process as the next job has left it, or as it was in the beginning."""
-        now = process_state.capture()
+        now = self._initial_state
         if self._current is not None:
-            self._current.state = now
+            self._current.state = now = process_state.capture()
             self._current.globals.__exit__()
         process_state.change(now, job.state if job and job.state else self._initial_state)
         if job is not None:

@@ -6,14 +6,17 @@ import logging
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydoredis.errors import EvaluatorError
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Codec, JobEnvironment
 from pydoredis.protocol.presence import minor_version
-from pydoredis.store.agent import Lists
 from pydoredis.worker import engines
 from rinterop.runtime import locate
+
+if TYPE_CHECKING:
+    from pydoredis.store.agent import Lists
 
 log = logging.getLogger(__name__)
 
@@ -43,28 +46,67 @@ class Served:
         return None
 
 
-def choose(codec: str, r_engine: str) -> Served:
-    """What `--codec` and `--r-engine` come to here.
+class Selection:
+    """What `--codec` and `--r-engine` come to here: what is likely at once, what is certain later.
+
+    Attributes:
+        likely: What is served, unless it turns out that R does not run as it should.
 
     Raises:
         EvaluatorError: If R was asked for and cannot run here; the message says what to do.
+        ConfigError: If a setting is wrong.
     """
-    if codec == "cloudpickle":
-        return Served(("cloudpickle",), "rscript")
-    try:
-        choice = engines.choose_r_engine(r_engine)
-    except EvaluatorError as error:
-        if codec == "r" or r_engine != "auto":
-            raise
+
+    def __init__(self, codec: str, r_engine: str) -> None:
+        self._codec = codec
+        self._wanted = r_engine
+        self._choice: engines.REngineChoice | None = None
+        self.likely = Served(("cloudpickle",), "rscript")
+        if codec != "cloudpickle":
+            try:
+                self._choice = engines.REngineChoice(r_engine)
+            except EvaluatorError as error:
+                self._do_without_r(error)
+            else:
+                self.likely = self._with_r(self._choice.likely)
+
+    def result(self) -> Served:
+        """What is served, for certain; may wait 0.2 s. The log says how R runs, or why it does not.
+
+        Raises:
+            EvaluatorError: If R was asked for and cannot run here; the message says what to do.
+        """
+        if self._choice is None:
+            return self.likely
+        try:
+            choice = self._choice.result()
+        except EvaluatorError as error:
+            return self._do_without_r(error)
+        log.info("R engine %s: %s", choice.engine, choice.reason)
+        return self._with_r(choice.engine)
+
+    def close(self) -> None:
+        """Nobody wants to know any more."""
+        if self._choice is not None:
+            self._choice.close()
+
+    def _with_r(self, engine: engines.REngine) -> Served:
+        return Served(("r",) if self._codec == "r" else ("r", "cloudpickle"), engine, _r_version())
+
+    def _do_without_r(self, error: EvaluatorError) -> Served:
+        if self._codec == "r" or self._wanted != "auto":
+            raise error
         log.warning(
             "R jobs are not served, only Python jobs: %s. In R, getDoParWorkers() counts this worker all the "
             "same. (--codec cloudpickle: this is meant; --codec r: it is an error)",
             error,
         )
         return Served(("cloudpickle",), "rscript")
-    log.info("R engine %s: %s", choice.engine, choice.reason)
-    codecs: tuple[Codec, ...] = ("r",) if codec == "r" else ("r", "cloudpickle")
-    return Served(codecs, choice.engine, _r_version())
+
+
+def choose(codec: str, r_engine: str) -> Served:
+    """What is served here; see `Selection`, whose errors it raises."""
+    return Selection(codec, r_engine).result()
 
 
 def _r_version() -> str:
