@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import staffing
 from pydoredis.coordinator.calls import Calls
-from pydoredis.coordinator.feeding import Bind, Feed, InlineFeed, ThreadFeed
+from pydoredis.coordinator.feeding import Bind, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
+from pydoredis.coordinator.sending import Sender
 from pydoredis.coordinator.staffing import Need, Shortage, StaffWatch, shortage
 from pydoredis.coordinator.window import Window
 from pydoredis.errors import (
@@ -29,16 +30,12 @@ from pydoredis.errors import (
     StoreUnavailable,
     WorkerCrashed,
 )
-from pydoredis.protocol.codec import Arguments, Declined, Item, JobCodec
-from pydoredis.protocol.envelope_peek import head_of
+from pydoredis.protocol.codec import Declined, Item, JobCodec
 from pydoredis.protocol.keys import QueueKeys, Span
 from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore, Report
 from pydoredis.store.waker import Waker
-
-FILL_S = 0.01
-"""Seconds of taking arguments from an iterator before results are looked at again."""
 
 SLICE_S = 1.0
 """Longest wait for a result before the driver looks whether there is something else to do."""
@@ -119,16 +116,13 @@ class Driver:
         self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
         self._is_at_hand = calls.is_at_hand()
-        self._failure: Exception | None = None  # when the job began: of an iterator, or in pickling
-        self._feed: Feed = (
-            InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
-        )
+        feed = InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
+        self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
         self._has_looked = False  # for results
         self._unsent: list[bytes] = []
-        self._head: bytes | None = None  # what all messages of the job begin with
         self._read = 0  # results that were read and not yet removed
         self._outcomes: list[Item] = []  # for the sink
         self._batch = 32
@@ -151,11 +145,12 @@ class Driver:
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
         """
-        first = self._first_tasks()
+        # Iterations that one may have to wait for are not waited for here.
+        first = self._sender.first() if self._is_at_hand else []
         workers = None
         while workers is None:
             self.job = new_job_id()
-            payloads = self._encoded(first)
+            payloads = self._sender.messages(self.job, first)
             self._store = JobStore(self.connection, self.keys, self.job, self._environment)
             try:
                 workers = self._store.open(payloads, if_workers=self.options.private, report=report)
@@ -164,7 +159,7 @@ class Driver:
                 self.waker.close()
                 raise
         for arguments, payload in zip(first, payloads, strict=False):
-            self._enter(arguments, payload)
+            self._sender.enter(arguments, payload)
         now_s = time.monotonic()
         self._window.workers = workers
         self._check_due_s = now_s + self.options.ftinterval_s
@@ -182,7 +177,7 @@ class Driver:
     @property
     def exhausted(self) -> bool:
         """Whether all iterations were sent."""
-        return self._feed.exhausted
+        return self._sender.exhausted
 
     @property
     def finished(self) -> bool:
@@ -202,10 +197,8 @@ class Driver:
         if left_s <= 0:
             raise JobTimeout(self.job, self.options.timeout_s or 0.0, self._state())
         timeout_s = min(timeout_s, left_s)
-        if self._failure is not None:
-            raise self._failure
         # Users' code, in iterators and in the sink, is called outside of what is tried again without Redis.
-        has_more = self._fill()
+        has_more = self._sender.fill(self.job, self._unsent)
         try:
             self._communicate(timeout_s, has_more)
         except StoreUnavailable as error:
@@ -242,8 +235,8 @@ class Driver:
         self._close(cancelled=True)
 
     def _close(self, *, cancelled: bool) -> None:
-        self._feed.close()
-        head = self._head if self.ledger.leaves_messages else None
+        self._sender.close()
+        head = self._sender.head if self.ledger.leaves_messages else None
         deadline_s = time.monotonic() + (CANCEL_PATIENCE_S if cancelled else END_PATIENCE_S)
         pause = Backoff()
         try:
@@ -265,70 +258,6 @@ class Driver:
         """Wait until the time is over, or the waker is used."""
         if select.select([self.waker], [], [], seconds)[0]:
             self.waker.clear()
-
-    # --- sending ------------------------------------------------------------------------------------------
-
-    def _first_tasks(self) -> list[list[Arguments]]:
-        """Arguments of the tasks that go out as the job begins; none if one may have to wait for them."""
-        tasks: list[list[Arguments]] = []
-        try:
-            while self._is_at_hand and len(tasks) < self._window.room(0, 0, 0) and not self._feed.exhausted:
-                if arguments := self._feed.take(self._window.chunk(self._remaining()), 1):
-                    tasks.append(arguments)
-        except Exception as error:
-            self._failure = error
-        return tasks
-
-    def _encoded(self, tasks: Sequence[list[Arguments]]) -> list[bytes]:
-        """Their messages. Should one be impossible, `step` says so: the job has begun by then."""
-        payloads: list[bytes] = []
-        number = 1
-        try:
-            for arguments in tasks:
-                payloads.append(self.codec.encode_task(self.job, number, arguments))
-                number += len(arguments)
-        except Exception as error:
-            self._failure = error
-        return payloads
-
-    def _fill(self) -> bool:
-        """Make tasks while there is room and time; whether more could be made at once."""
-        deadline_s = time.monotonic() + FILL_S
-        room = self._room()
-        self._feed.look_ahead(room * self._window.chunk(self._remaining()))
-        while room > 0 and not self._feed.exhausted:
-            size = self._window.chunk(self._remaining())
-            arguments = self._feed.take(size, self._least(size))
-            if not arguments:
-                return False
-            payload = self.codec.encode_task(self.job, self.ledger.submitted + 1, arguments)
-            self._enter(arguments, payload)
-            self._unsent.append(payload)
-            room -= 1
-            if time.monotonic() >= deadline_s:
-                return True
-        return False
-
-    def _enter(self, arguments: Sequence[Arguments], payload: bytes) -> None:
-        """Put a task into the books."""
-        self._head = self._head or head_of(payload)
-        self.ledger.submit(len(arguments), payload, time.monotonic())
-
-    def _least(self, size: int) -> int:
-        """How many iterations are worth a task: where we choose its size, fewer while workers are idle."""
-        is_idle = len(self.ledger) < max(1, self._window.workers)
-        return 1 if self.options.chunk_size is None and is_idle else size
-
-    def _room(self) -> int:
-        if self._feed.exhausted:
-            return 0
-        ledger = self.ledger
-        ahead = ledger.submitted + 1 - ledger.oldest
-        return self._window.room(len(ledger), ledger.payload_bytes, ahead)
-
-    def _remaining(self) -> int | None:
-        total = self.options.total
-        return None if total is None else max(0, total - self.ledger.submitted)
 
     # --- collecting ---------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import driver as driver_module
+from pydoredis.coordinator import sending
 from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.protocol.codec import Arguments, Item
 from pydoredis.settings import ConnectionSettings
@@ -27,7 +28,7 @@ _SHARED = (
     "sink",
     "options",
     "waker",
-    "_feed",
+    "_sender",
     "_store",
     "_window",
     "_staff_watch",
@@ -78,6 +79,7 @@ class Theatre:
         self.clock = _Clock()
         self.items: list[Item] = []
         replace(driver_module, "time", self.clock)
+        replace(sending, "time", self.clock)
         replace(driver_module, "new_job_id", lambda: JOB)
         replace(job_store, "uuid", SimpleNamespace(uuid4=lambda: "nothing"))
         replace(job_store, "_pool", lambda connection: self.stage.pool)
