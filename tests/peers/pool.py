@@ -84,12 +84,13 @@ class Pool:
 
     def add_r_worker(self) -> Peer:
         """One more R process that waits for tasks."""
-        return self._add(r_worker(self.url, [self.queue], name="R worker"), 1)
+        return self._add(lambda: r_worker(self.url, [self.queue], name="R worker"), 1)
 
     def add_agent(self, workers: int = 1, *, options: tuple[str, ...] = (), url: str = "") -> Peer:
         """One more agent of ours; `url`, if it reaches the server on a way of its own."""
-        peer = pydoredis_worker(url or self.url, [self.queue], workers=workers, options=options)
-        return self._add(peer, workers)
+        return self._add(
+            lambda: pydoredis_worker(url or self.url, [self.queue], workers=workers, options=options), workers
+        )
 
     def fill(self, kind: str) -> None:
         """Start the two workers of a pool in `POOLS`."""
@@ -102,8 +103,9 @@ class Pool:
                 else:
                     self.add_agent()
 
-    def _add(self, peer: Peer, workers: int) -> Peer:
-        before = self.count
+    def _add(self, start: Callable[[], Peer], workers: int) -> Peer:
+        before = self.count  # before the start: on a busy machine it may count itself sooner than we look
+        peer = start()
         self.peers.append(peer)
         self.wait_for(lambda: self.count >= before + workers or not peer.running, "workers are counted", 40)
         assert peer.running, peer.tail(30)
