@@ -148,7 +148,11 @@ class LocalWorkers:
                 self._process.kill()
                 self._process.wait()
         self._reader.join()
-        os.close(self._events)
+        _pools.discard(self)
+        with self._reading:
+            # The number is given to the next thing that this program opens, and nobody may read that.
+            events, self._events = self._events, -1
+            os.close(events)
         self._log.close()
 
     def __enter__(self) -> LocalWorkers:
@@ -187,18 +191,17 @@ class LocalWorkers:
     def show_output(self) -> bool:
         """Show what bodies have printed so far; whether that was the end of it."""
         with self._reading:
-            while True:
+            while self._events >= 0:
                 try:
                     data = os.read(self._events, _READ_SIZE)
                 except BlockingIOError:
                     return False
-                except OSError:  # stopped, and closed
-                    return True
                 if not data:
                     return True
                 *lines, self._unread = (self._unread + data).split(b"\n")
                 for line in lines:
                     self._take_event(json.loads(line))
+        return True  # stopped
 
     def _take_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "ready":
@@ -211,6 +214,8 @@ class LocalWorkers:
 
 
 _pools: weakref.WeakSet[LocalWorkers] = weakref.WeakSet()
+# What workers print is shown by the program that started them, and not by those that it forks.
+os.register_at_fork(after_in_child=_pools.clear)
 
 
 def show_output() -> None:

@@ -26,7 +26,7 @@ class Wakeup:
         selector.register(self._out, selectors.EVENT_READ, self)
 
     def wake(self) -> None:
-        """End the wait, from any thread."""
+        """End the wait, from any thread. Does nothing after `close`."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self.fd, b"\0")
 
@@ -39,7 +39,9 @@ class Wakeup:
         """Close the pipe."""
         self._selector.unregister(self._out)
         os.close(self._out)
-        os.close(self.fd)
+        # The number is given to the next thing that is opened here, and nobody may write to that.
+        fd, self.fd = self.fd, -1
+        os.close(fd)
 
 
 class Signals:

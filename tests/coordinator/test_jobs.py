@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import logging
+import os
 import queue as queues
 import signal
 import subprocess
@@ -20,6 +22,7 @@ import pytest
 import redis
 
 import pydoredis as dr
+from pydoredis import pool
 from pydoredis.coordinator import staffing
 from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.errors import JobCancelled, JobTimeout, LocalProtocolError, NoWorkers, TaskError
@@ -381,6 +384,28 @@ class TestLocalWorkers:
         command = [sys.executable, str(script / "main.py")]
         done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=60, check=False)
         assert done.stdout == f"[3] ['{elsewhere}']\n", done.stderr
+
+    def test_what_is_opened_after_they_were_stopped_is_not_read(self, server: RedisProcess) -> None:
+        """A connection, say, that gets the number of the descriptor that they had."""
+        queue = Queue("stopped", server.url)
+        workers = queue.start_local_workers(1, codec="cloudpickle")
+        number = workers._events
+        workers.stop()
+        pair = os.pipe()
+        reading, writing = (fcntl.fcntl(fd, fcntl.F_DUPFD, 500) for fd in pair)
+        for fd in pair:
+            os.close(fd)
+        os.set_blocking(reading, False)
+        os.dup2(reading, number)
+        try:
+            os.write(writing, b'{"event": "ready"}\nof others')
+            workers.show_output()
+            pool.show_output()
+            assert os.read(number, 100) == b'{"event": "ready"}\nof others'
+        finally:
+            for fd in (reading, writing, number):
+                os.close(fd)
+        queue.remove()
 
     def test_workers_that_die_say_so(self, server: RedisProcess, caplog: pytest.LogCaptureFixture) -> None:
         queue = Queue("dying", server.url)
