@@ -108,6 +108,10 @@ def test_each_token_is_met_once(starts: Starts) -> None:
         starts.write()
         if chance.random() < 0.5:
             recalled += starts.take_back()
+    number += 1
+    starts.give(number)
+    starts.write()
+    wait_until(lambda: number in begun)  # which gives the executor a turn, however busy the machine is
     starts.dismiss()
     thread.join()
     assert begun == sorted(begun)
