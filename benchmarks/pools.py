@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import redis
 
@@ -46,6 +46,18 @@ def our_workers(port: int, number: int, engine: str) -> Iterator[list[subprocess
         yield processes
 
 
+def end(processes: Collection[subprocess.Popen[bytes]], timeout_s: float) -> None:
+    """Tell processes to end, and wait for them.
+
+    Raises:
+        subprocess.TimeoutExpired: If one of them takes longer than that.
+    """
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(timeout_s)
+
+
 @contextlib.contextmanager
 def _pool(commands: list[list[str]], port: int, number: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     with redis.Redis(port=port) as client:
@@ -59,7 +71,4 @@ def _pool(commands: list[list[str]], port: int, number: int) -> Iterator[list[su
                 time.sleep(0.01)
             yield processes
         finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(30)
+            end(processes, 30)

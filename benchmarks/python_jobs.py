@@ -212,11 +212,7 @@ def automatic(iterations: int, rounds: int, figures: report.Figures) -> Table:
 
 def main() -> None:
     """Print the tables."""
-    arguments = report.parser(__doc__)
-    arguments.add_argument("--rounds", type=int, default=3, help="runs of each system; the best counts")
-    arguments.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
-    arguments.add_argument("--no-peers", action="store_true", help="measure ours only")
-    options = arguments.parse_args()
+    options = report.parser_beside_peers(__doc__).parse_args()
     console, figures = Console(width=120), report.Figures()
     console.print(beside_peers(options.rounds, options.share, figures, with_peers=not options.no_peers))
     console.print(automatic(int(500_000 * options.share), options.rounds, figures))

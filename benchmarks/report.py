@@ -49,6 +49,15 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def parser_beside_peers(documentation: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark that has the peers' systems beside ours."""
+    made = parser(documentation)
+    made.add_argument("--rounds", type=int, default=3, help="runs of each system; the best counts")
+    made.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
+    made.add_argument("--no-peers", action="store_true", help="measure ours only")
+    return made
+
+
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON object. Its lines are the same for the same content, so that commits show what changed."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from benchmarks.pools import QUEUE
+from benchmarks.pools import QUEUE, end
 from benchmarks.scale_figures import Figures, Options, Scene, used_bytes
 from benchmarks.simulated_agents import simulated_agents
 from tests.peers.processes import descendants
@@ -56,10 +56,7 @@ def real_agents(url: str, agents: int, executors: int) -> Iterator[list[subproce
     try:
         yield processes
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(60)
+        end(processes, 60)
 
 
 def memory(agent: int) -> Figures:

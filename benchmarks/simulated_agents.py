@@ -26,16 +26,15 @@ from datetime import datetime
 from pathlib import Path
 
 from pydoredis._version import __version__
-from pydoredis.protocol.agent_commands import Command, RefusedError
 from pydoredis.protocol.keys import QueueKeys, format_begin
 from pydoredis.protocol.presence import Presence
 from pydoredis.protocol.python import decode_task, encode_result
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store.agent import AgentWire
-from pydoredis.worker import link_events
 from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.engines import selection
+from pydoredis.worker.exchange import Exchange
 from pydoredis.worker.link import Link
 from pydoredis.worker.signals import Wakeup
 
@@ -132,21 +131,20 @@ class SimulatedAgent:
         wake: Callable[[], None],
         ran: Callable[[], None],
     ) -> None:
-        served = selection.choose("cloudpickle", "rscript")
+        served = selection.Selection("cloudpickle", "rscript").result()
         presence = Presence(
             *(secrets.token_hex(8), host, os.getpid(), settings.workers),
             *(served.codecs, served.python, served.r_version, __version__),
         )
         queues = [QueueKeys(name) for name in settings.queues]
-        self._wire = AgentWire(presence.id, host, selection.lists(queues, served.codecs))
+        wire = AgentWire(presence.id, host, selection.lists(queues, served.codecs))
         self._core = WorkerCore(
             *(settings, queues, presence, served.refusal, connection.safe_url),
             lambda: format_begin(datetime.now()),
         )
         self._executors = SimulatedExecutors(ran)
-        self.link = Link(connection, self._wire.scripts(), selector, wake)
-        self._asked: Sequence[Command] = ()
-        self._lengths: list[int] = []
+        self.link = Link(connection, wire.scripts(), selector, wake)
+        self._exchange = Exchange(wire, self.link)
 
     @property
     def due_s(self) -> float:
@@ -161,7 +159,7 @@ class SimulatedAgent:
         """Take note of what has happened, and do what follows; `mask`: what the selector says of the link."""
         heard = self.link.ready(mask) if mask else []
         heard += self.link.tick(time.monotonic())
-        happened = [self._translated(event) for event in heard]
+        happened = [*map(self._exchange.translated, heard)]
         happened += self._executors.collect(time.monotonic())
         self._carry_out(self._core.receive(happened, time.monotonic()))
 
@@ -171,41 +169,11 @@ class SimulatedAgent:
             happened: list[events.Event] = []
             for instruction in todo:
                 if isinstance(instruction, instructions.Ask):
-                    self._ask(instruction)
+                    self._exchange.ask(instruction.request, instruction.commands)
                 else:
                     happened += self._executors.carry_out(instruction, time.monotonic())
             happened += self._executors.collect(time.monotonic())
             todo = self._core.receive(happened, time.monotonic()) if happened else ()
-
-    # --- Redis, as in `pydoredis.worker.agent` ------------------------------------------------------------
-
-    def _ask(self, ask: instructions.Ask) -> None:
-        if not self.link.idle:
-            return
-        words = [self._wire.encode(command) for command in ask.commands]
-        self._asked, self._lengths = ask.commands, [len(each) for each in words]
-        self.link.send(ask.request, [command for each in words for command in each])
-
-    def _translated(self, event: link_events.Event) -> events.Event:
-        match event:
-            case link_events.Connected():
-                return events.Connected(event.run_id, event.tracking)
-            case link_events.Replied():
-                return events.Replied(event.batch, self._values(event.replies))
-            case link_events.Invalidated(keys):
-                return events.Changed(None if keys is None else [key.decode() for key in keys])
-            case link_events.Lost():
-                return events.Lost(event.reason)
-
-    def _values(self, replies: Sequence[object]) -> list[object]:
-        values: list[object] = []
-        left = iter(replies)
-        for command, length in zip(self._asked, self._lengths, strict=True):
-            try:
-                values.append(self._wire.decode(command, list(itertools.islice(left, length))))
-            except RefusedError as error:
-                values.append(error)
-        return values
 
 
 def serve(url: str, queue: str, agents: int, executors: int, tally: Path) -> None:

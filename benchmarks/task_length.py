@@ -55,11 +55,7 @@ def measure(system: System, share: float) -> dict[str, float]:
 
 def main() -> None:
     """Print a table."""
-    arguments = report.parser(__doc__)
-    arguments.add_argument("--rounds", type=int, default=3, help="runs of each system; the best counts")
-    arguments.add_argument("--share", type=float, default=1.0, help="do so much of everything, 0 to 1")
-    arguments.add_argument("--no-peers", action="store_true", help="measure ours only")
-    options = arguments.parse_args()
+    options = report.parser_beside_peers(__doc__).parse_args()
     systems = [system for system in SYSTEMS if not (options.no_peers and system in PEERS)]
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(options.rounds):

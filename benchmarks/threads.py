@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
+from benchmarks.pools import end
 from pydoredis.queue import Queue
 from pydoredis.server import EmbeddedServer
 from pydoredis.settings import cpu_count
@@ -86,8 +87,7 @@ def pool(url: str, name: str, executors: int, given: Sequence[str]) -> Iterator[
     try:
         yield Queue(name, url)
     finally:
-        process.terminate()
-        process.wait(30)
+        end([process], 30)
 
 
 def threads_of_blas() -> int:

@@ -76,8 +76,7 @@ class ExecutorHandle:
         self._frames = FrameBuffer()
         self._place_seen: int | None = None
         self._place_seen_s = time.monotonic()
-        self._tasks = TaskPipe(launched.task_fd, setup.files)
-        self._tasks.starts.use(launched.starts)
+        self._tasks = TaskPipe(launched.task_fd, launched.starts, setup.files)
         self._tasks.post(Kind.CUT, 0, body=self.output.pipe.cut)
         self._tasks.flush()
 

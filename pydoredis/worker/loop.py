@@ -20,7 +20,6 @@ from datetime import datetime
 
 import rinterop
 from pydoredis._version import __version__
-from pydoredis.protocol.agent_commands import Command, RefusedError
 from pydoredis.protocol.keys import QueueKeys, format_begin, tag_host
 from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings, WorkerSettings
@@ -28,6 +27,7 @@ from pydoredis.store.agent import AgentWire
 from pydoredis.worker import link_events
 from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.engines import selection
+from pydoredis.worker.exchange import Exchange
 from pydoredis.worker.executor_pool import ExecutorPool
 from pydoredis.worker.launch import Launcher
 from pydoredis.worker.link import Link
@@ -70,7 +70,7 @@ class Loop:
             *(secrets.token_hex(8), tag_host(platform.node()), os.getpid(), settings.workers),
             *(served.codecs, served.python, served.r_version, __version__),
         )
-        self._wire = AgentWire(presence.id, presence.host, selection.lists(queues, served.codecs))
+        wire = AgentWire(presence.id, presence.host, selection.lists(queues, served.codecs))
         self._core = WorkerCore(
             *(settings, queues, presence, served.refusal, connection.safe_url),
             lambda: format_begin(datetime.now()),
@@ -86,10 +86,9 @@ class Loop:
             )
         )
         self._link = stack.enter_context(
-            contextlib.closing(Link(connection, self._wire.scripts(), self._selector, self._wakeup.wake))
+            contextlib.closing(Link(connection, wire.scripts(), self._selector, self._wakeup.wake))
         )
-        self._asked: Sequence[Command] = ()
-        self._lengths: list[int] = []
+        self._exchange = Exchange(wire, self._link)
         self._stop: instructions.Stop | None = None
 
     @property
@@ -131,36 +130,9 @@ class Loop:
         happened += self._signals.collect()
         happened += self._pool.collect(time.monotonic())
         heard += self._link.tick(time.monotonic())
-        for event in heard:
-            happened += self._translated(event)
+        happened += map(self._exchange.translated, heard)
         self._report.flush()
         return happened
-
-    def _translated(self, event: link_events.Event) -> list[events.Event]:
-        """What the link says, as the core knows it."""
-        match event:
-            case link_events.Connected():
-                return [events.Connected(event.run_id, event.tracking)]
-            case link_events.Replied():
-                return [events.Replied(event.batch, self._replies(event.replies))]
-            case link_events.Invalidated():
-                keys = event.keys
-                names = None if keys is None else [key.decode("utf-8", "replace") for key in keys]
-                return [events.Changed(names)]
-            case link_events.Lost():
-                return [events.Lost(event.reason)]
-
-    def _replies(self, replies: Sequence[object]) -> list[object]:
-        """The reply to each command of the request that is under way."""
-        values: list[object] = []
-        start = 0
-        for command, length in zip(self._asked, self._lengths, strict=True):
-            try:
-                values.append(self._wire.decode(command, replies[start : start + length]))
-            except RefusedError as error:
-                values.append(error)
-            start += length
-        return values
 
     def _printed(self, line: OutputLine) -> None:
         line.log()
@@ -178,7 +150,7 @@ class Loop:
                 continue
             match instruction:
                 case instructions.Ask(number, commands):
-                    self._ask(number, commands)
+                    self._exchange.ask(number, commands)
                 case instructions.Log(level, text):
                     log.log(level, "%s", text)
                 case instructions.Reconnect(reason):
@@ -193,15 +165,6 @@ class Loop:
                         happened.append(event)
         self._pool.flush()
         return happened
-
-    def _ask(self, number: int, commands: Sequence[Command]) -> None:
-        """Send a request, unless the connection was lost just now: the core hears of that, and repeats it."""
-        if not self._link.idle:
-            return
-        self._asked = commands
-        words = [self._wire.encode(command) for command in commands]
-        self._lengths = [len(each) for each in words]
-        self._link.send(number, [command for each in words for command in each])
 
     def _say_up(self) -> None:
         log.info(

@@ -50,25 +50,19 @@ def open_ends() -> Ends:
 
 
 class Starts:
-    """The agent's side of a pipe of tokens; never blocks. Tokens wait here until there is a pipe.
+    """The agent's side of a pipe of tokens; never blocks.
 
     Attributes:
         theirs: The executor's end of the pipe.
 
     Args:
-        ends: The pipe; `use` may bring it later.
+        ends: The pipe.
     """
 
-    def __init__(self, ends: Ends | None = None) -> None:
-        self._reading = self._writing = self.theirs = -1
+    def __init__(self, ends: Ends) -> None:
+        self._reading, self._writing, self.theirs = ends
         self._given: deque[int] = deque()  # in the pipe, or taken by the executor and not answered yet
         self._waiting: deque[int] = deque()  # for room in the pipe
-        if ends is not None:
-            self.use(ends)
-
-    def use(self, ends: Ends) -> None:
-        """Tokens go into this pipe."""
-        self._reading, self._writing, self.theirs = ends
 
     def give(self, number: int) -> None:
         """The executor may begin this task, after those that were given before; `write` tells it."""
@@ -127,9 +121,7 @@ class Starts:
     def close(self) -> None:
         """Let go of it."""
         self.dismiss()
-        if self._reading >= 0:
-            os.close(self._reading)
-            self._reading = -1
+        os.close(self._reading)
 
 
 def _twice_opened() -> tuple[int, ...]:

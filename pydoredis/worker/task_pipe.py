@@ -12,7 +12,7 @@ from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.environment_files import EnvironmentFile, EnvironmentFiles
 from pydoredis.worker.frame_streams import Outgoing, pack
 from pydoredis.worker.frames import Answer, Bytes, FrameError, Kind
-from pydoredis.worker.starts import Starts
+from pydoredis.worker.starts import Ends, Starts
 
 KEPT_ENVIRONMENTS = 4
 KEPT_BYTES = 128 * 1024 * 1024
@@ -46,12 +46,13 @@ class TaskPipe:
 
     Args:
         fd: Where frames are to be written.
+        starts: The pipe of tokens.
         files: Large job environments, for all executors.
     """
 
-    def __init__(self, fd: int, files: EnvironmentFiles) -> None:
+    def __init__(self, fd: int, starts: Ends, files: EnvironmentFiles) -> None:
         self.fd = fd
-        self.starts = Starts()
+        self.starts = Starts(starts)
         self.leases: deque[Lease] = deque()
         self.numbers: deque[int] = deque()
         self._last_number = 0

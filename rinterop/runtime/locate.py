@@ -225,15 +225,6 @@ class Probe:
             self._process.kill()
 
 
-def check() -> str:
-    """Whether R can be embedded; see `Probe`, whose errors it raises.
-
-    Returns:
-        A line that names the versions.
-    """
-    return Probe().result()
-
-
 def available() -> bool:
     """Whether R can be embedded, as far as files and version numbers tell."""
     return static_problem() is None

@@ -152,7 +152,7 @@ def test_choice_without_r() -> None:
 
 def test_an_rscript_that_is_none(tmp_path: Path) -> None:
     """Not passed over in silence, not even where R could be had in another way."""
-    code = "from pydoredis.worker.engines import selection; selection.choose('auto', 'auto')"
+    code = "from pydoredis.worker.engines import selection; selection.Selection('auto', 'auto').result()"
     for name in (tmp_path / "no Rscript", tmp_path):
         done = python(code, PYDOREDIS_RSCRIPT=str(name))
         assert "ConfigError: PYDOREDIS_RSCRIPT" in done.stderr

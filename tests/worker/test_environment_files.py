@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,18 @@ def server() -> Iterator[RedisProcess]:
 def workers(server: RedisProcess) -> Iterator[LocalWorkers]:
     with Queue("Q", server.url).start_local_workers(2, codec="cloudpickle") as running:
         yield running
+
+
+def element_after_a_death(x: np.ndarray[Any, Any], mark: Path) -> Callable[[int], int]:
+    """A body that gives elements of an array; one iteration ends its executor unless the mark is there."""
+
+    def die_once(i: int) -> int:
+        if i == 3 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), 9)
+        return int(x[i])
+
+    return die_once
 
 
 def files(pid: int) -> list[str]:
@@ -107,15 +120,8 @@ def test_nothing_is_left(server: RedisProcess, workers: LocalWorkers) -> None:
 def test_an_executor_that_dies_is_replaced_by_one_that_has_it(
     server: RedisProcess, workers: LocalWorkers, tmp_path: Path
 ) -> None:
-    x, mark = np.arange(NUMBERS), tmp_path / "died"
-
-    def die_once(i: int) -> int:
-        if i == 3 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), 9)
-        return int(x[i])
-
-    assert Queue("Q", server.url).foreach(i=range(8)).dopar(die_once) == [*range(8)]
+    body = element_after_a_death(np.arange(NUMBERS), tmp_path / "died")
+    assert Queue("Q", server.url).foreach(i=range(8)).dopar(body) == [*range(8)]
 
 
 @pytest.mark.skipif(not has_r(), reason="no R")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.environment_files import EnvironmentFiles, mapped
 from tests.conftest import wait_until
 from tests.redis_process import RedisProcess, needs_server
+from tests.worker.test_environment_files import element_after_a_death
 
 pytestmark = needs_server
 
@@ -68,18 +70,9 @@ def test_more_than_redis_takes_as_a_value(server: RedisProcess, workers: LocalWo
     assert loop.dopar(lambda i: int(x[i * (len(x) // 4)])) == [i * (len(x) // 4) for i in range(4)]
 
 
-def test_an_executor_that_dies(
-    server: RedisProcess, workers: LocalWorkers, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    x, mark = np.arange(NUMBERS), tmp_path_factory.mktemp("died") / "mark"
-
-    def die_once(i: int) -> int:
-        if i == 3 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), 9)
-        return int(x[i])
-
-    assert Queue("Q", server.url).foreach(i=range(8)).dopar(die_once) == [*range(8)]
+def test_an_executor_that_dies(server: RedisProcess, workers: LocalWorkers, tmp_path: Path) -> None:
+    body = element_after_a_death(np.arange(NUMBERS), tmp_path / "died")
+    assert Queue("Q", server.url).foreach(i=range(8)).dopar(body) == [*range(8)]
 
 
 def test_a_job_that_is_removed(server: RedisProcess, client: redis.Redis) -> None:

@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from pydoredis.protocol import wire
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import JobEnvironment
+from pydoredis.worker.core.lease import State
 from pydoredis.worker.core.prefetch import Durations
 
 KEPT_JOBS = 8
 KEPT_BYTES = 128 * 1024 * 1024
 """How many environments an agent keeps, and of what size together, least recently used out. The one that was
 used last stays, whatever its size; those of jobs that are over go."""
-
-
-STATES = 10
-"""How many states a lease may have."""
 
 
 @dataclass(eq=False)
@@ -32,7 +29,8 @@ class LoadedJob:
         environment: The environment.
         fetched: How many bytes of its pieces are here.
         durations: How long its tasks take here.
-        tasks: By state of leases (`State`), from WAITING on: how many tasks of it the agent has.
+        tasks: How many tasks of it wait or run, by state (`lease.State`). In other states a task may not know
+            its job yet.
     """
 
     number: int
@@ -40,7 +38,7 @@ class LoadedJob:
     environment: JobEnvironment
     fetched: int = 0
     durations: Durations = field(default_factory=Durations)
-    tasks: list[int] = field(default_factory=lambda: [0] * STATES)
+    tasks: list[int] = field(default_factory=lambda: [0] * len(State))
 
     @property
     def whole(self) -> bool:
@@ -56,7 +54,6 @@ class LoadedJobs:
         self._numbers = itertools.count(1)
         self._by_key: OrderedDict[str, LoadedJob] = OrderedDict()
         self._recorded: dict[tuple[QueueKeys, str], None] = {}
-        self._last_recorded: tuple[str, QueueKeys] | None = None
 
     def lengths(self) -> dict[str, int]:
         """Lengths in bytes of the environments that are known, by key."""
@@ -103,9 +100,7 @@ class LoadedJobs:
 
     def record(self, keys: QueueKeys, job: str) -> None:
         """A task of this job was taken."""
-        if (job, keys) != self._last_recorded:
-            self._last_recorded = job, keys
-            self._recorded[keys, job] = None
+        self._recorded[keys, job] = None
 
     @property
     def recorded(self) -> list[tuple[QueueKeys, str]]:
@@ -115,7 +110,6 @@ class LoadedJobs:
     def end(self, keys: QueueKeys, job: str) -> None:
         """This job is over."""
         self._recorded.pop((keys, job), None)
-        self._last_recorded = None
 
     def _size_bytes(self) -> int:
         return sum(job.environment.size for job in self._by_key.values())

@@ -9,12 +9,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydoredis.protocol.agent_commands import Bytes, End
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.messages import Verdict
-from pydoredis.worker.core.jobs import LoadedJob
+
+if TYPE_CHECKING:
+    from pydoredis.worker.core.jobs import LoadedJob
 
 
 class State(enum.IntEnum):

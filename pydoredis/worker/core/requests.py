@@ -107,10 +107,9 @@ class Requests:
         """The next bytes of an environment for which tasks wait: no more in one request, which may have to
         tell that tasks are alive."""
         for job in self._jobs.partial:
+            about, at = job.environment.apart, job.fetched
             lease = next((lease for lease in self._shelves[State.WAITING] if lease.job is job), None)
-            if lease is not None and job.environment.apart is not None:
-                about = job.environment.apart
-                at = job.fetched
+            if about is not None and lease is not None:
                 place = about.place(at, MOST_FETCHED)
                 yield commands.FetchPiece(lease.keys, lease.task.job, job.key, about.name, at, *place)
                 return
@@ -145,10 +144,6 @@ def parts(leases: Sequence[Lease]) -> Iterable[list[Lease]]:
 
 def _by_queue(leases: Iterable[Lease]) -> Iterable[list[Lease]]:
     found: dict[QueueKeys, list[Lease]] = {}
-    keys: QueueKeys | None = None
     for lease in leases:
-        if lease.keys is not keys:
-            keys = lease.keys
-            group = found.setdefault(keys, [])
-        group.append(lease)
+        found.setdefault(lease.keys, []).append(lease)
     return found.values()

@@ -104,11 +104,6 @@ class Selection:
         return Served(("cloudpickle",), "rscript")
 
 
-def choose(codec: str, r_engine: str) -> Served:
-    """What is served here; see `Selection`, whose errors it raises."""
-    return Selection(codec, r_engine).result()
-
-
 def _r_version() -> str:
     r = locate.find_r()
     return ".".join(map(str, r.version)) if r else ""
