@@ -1,14 +1,16 @@
 """No machine keeps tasks to itself that another one has time for.
 
-A loop of long tasks takes about as long as it must, whatever ran before or runs beside it. All tasks sleep:
-the time that they take is theirs, not the machine's.
+The long tasks of these tests go on only when a given number of them runs at the same time. A machine that
+kept one of them in its pipe would leave the others waiting, however fast or slow this machine is.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -24,10 +26,8 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-SLACK = 1.15
-"""So much longer than it must may a loop take, and `OVERHEAD_S` for its beginning and its end."""
-
-OVERHEAD_S = 0.5
+MEETING_S = 60
+"""Tasks that have not met by then never will: what holds one of them waits for its own meeting."""
 
 
 @pytest.fixture
@@ -36,90 +36,94 @@ def server() -> Iterator[RedisProcess]:
         yield running
 
 
-def rest(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
+def meet(place: str, guests: int, name: int) -> bool:
+    """Return True as soon as `guests` tasks with this place run, False after a minute. No place: at once."""
+    if not place:
+        return True
+    Path(place, f"guest-{name}").touch()
+    end_s = time.monotonic() + MEETING_S
+    while len(list(Path(place).glob("guest-*"))) < guests:
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.005)
+    return True
 
 
-R_BODIES: dict[str, Any] = {"rest": "{ Sys.sleep(seconds); seconds }"}
+MEET_IN_R = f"""{{
+  if (nzchar(place)) {{
+    invisible(file.create(file.path(place, paste0("guest-", name))))
+    end <- Sys.time() + {MEETING_S}
+    while (length(list.files(place)) < guests && Sys.time() < end) Sys.sleep(0.005)
+    length(list.files(place)) >= guests
+  }} else TRUE
+}}"""
+
 CODECS = ["cloudpickle", pytest.param("r", marks=pytest.mark.needs_r)]
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+@contextmanager
+def machines(server: RedisProcess, count: int, codec: str = "cloudpickle") -> Iterator[Queue]:
+    """A queue with so many agents, of two executors each."""
+    with ExitStack() as stack:
+        agents = [
+            pydoredis_worker(server.url, ["jobs"], workers=2, options=("--codec", codec))
+            for _ in range(count)
+        ]
+        for agent in agents:
+            stack.callback(agent.close)
+        for agent in agents:
+            stack.callback(agent.terminate)
+        with server.client() as client:
+            wait_until(lambda: client.get("jobs.count") == b"%d" % (2 * count), "all are up", 60)
+        yield Queue("jobs", server.url)
 
 
-def shortest_s(limit_s: float, work: Callable[[], object], before: Callable[[], object]) -> float:
-    """The shortest of up to three times: other tests may be at work on this machine."""
-    times_s: list[float] = []
-    while len(times_s) < 3 and min(times_s, default=limit_s) >= limit_s:
-        before()
-        times_s.append(seconds(work))
-    return min(times_s)
+def loop(queue: Queue, places: list[str], guests: int) -> Any:
+    return queue.foreach(place=places, guests=[guests] * len(places), name=range(len(places)), chunk_size=1)
+
+
+def new_place(parent: Path, name: object) -> str:
+    place = parent / str(name)
+    place.mkdir()
+    return str(place)
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_long_tasks_after_short_ones(server: RedisProcess, codec: str) -> None:
-    """Four machines have fetched ahead for a loop of nothing; then come 32 tasks of 0.5 s for 8 workers."""
-    body: Any = rest if codec == "cloudpickle" else rexpr(R_BODIES["rest"])
-    agents = [pydoredis_worker(server.url, ["jobs"], workers=2, options=("--codec", codec)) for _ in range(4)]
-    try:
-        queue = Queue("jobs", server.url)
-        with server.client() as client:
-            wait_until(lambda: client.get("jobs.count") == b"8", "all are up", 60)
-        short = queue.foreach(seconds=[0.0] * 1000, chunk_size=1)
-        long = queue.foreach(seconds=[0.5] * 32, chunk_size=1)
-        limit_s = SLACK * 32 / 8 * 0.5 + OVERHEAD_S
-        assert shortest_s(limit_s, lambda: long.dopar(body), lambda: short.dopar(body)) < limit_s
-    finally:
-        for agent in agents:
-            agent.terminate()
-        for agent in agents:
-            agent.close()
+def test_long_tasks_after_short_ones(server: RedisProcess, tmp_path: Path, codec: str) -> None:
+    """Four machines have fetched ahead for a loop of nothing; then come eight long tasks for 8 workers."""
+    body: Any = meet if codec == "cloudpickle" else rexpr(MEET_IN_R)
+    with machines(server, 4, codec) as queue:
+        for attempt in range(3):
+            loop(queue, [""] * 1000, 8).dopar(body)
+            assert all(loop(queue, [new_place(tmp_path, attempt)] * 8, 8).dopar(body))
 
 
-def test_a_loop_whose_tasks_become_long_in_the_middle(server: RedisProcess) -> None:
-    agents = [
-        pydoredis_worker(server.url, ["jobs"], workers=2, options=("--codec", "cloudpickle"))
-        for _ in range(2)
-    ]
-    try:
-        queue = Queue("jobs", server.url)
-        with server.client() as client:
-            wait_until(lambda: client.get("jobs.count") == b"4", "all are up", 60)
-        queue.foreach(seconds=[0.0] * 40, chunk_size=1).dopar(rest)
-        loop = queue.foreach(seconds=[0.0001] * 1000 + [1.0] * 12, chunk_size=1)
-        few = queue.foreach(seconds=[0.0001] * 1000, chunk_size=1)
-        limit_s = SLACK * 12 / 4 * 1.0 + seconds(lambda: few.dopar(rest)) + OVERHEAD_S
-        assert shortest_s(limit_s, lambda: loop.dopar(rest), lambda: few.dopar(rest)) < limit_s
-    finally:
-        for agent in agents:
-            agent.terminate()
-        for agent in agents:
-            agent.close()
+def test_a_loop_whose_tasks_become_long_in_the_middle(server: RedisProcess, tmp_path: Path) -> None:
+    """The last tasks of a loop lie in the pipe of the machine that fetched them along with short ones."""
+    with machines(server, 2) as queue:
+        for attempt in range(3):
+            assert all(loop(queue, [""] * 1000 + [new_place(tmp_path, attempt)] * 4, 4).dopar(meet))
 
 
-def test_a_short_loop_beside_a_long_task(server: RedisProcess) -> None:
+def test_a_short_loop_beside_a_long_task(server: RedisProcess, tmp_path: Path) -> None:
     queue = Queue("jobs", server.url)
     with queue.start_local_workers(2, codec="cloudpickle"):
-        queue.foreach(seconds=[0.0] * 20).dopar(rest)
-        long = queue.foreach(seconds=[20.0]).submit(rest)
-        with server.client() as client:
-            wait_until(lambda: client.keys("jobs.start.*") and not client.llen("jobs"), "it runs")
-        assert seconds(lambda: queue.foreach(seconds=[0.0] * 200).dopar(rest)) < 2.0
+        loop(queue, [""] * 20, 0).dopar(meet)
+        place = new_place(tmp_path, "place")
+        long = loop(queue, [place], 2).submit(meet)
+        wait_until(lambda: any(Path(place).iterdir()), "it runs")
+        assert all(loop(queue, [""] * 200, 0).dopar(meet))
         assert long.status == "running"
-        long.cancel()
+        Path(place, "guest-last").touch()
+        assert long.result(MEETING_S) == [True]
 
 
-def test_long_and_short_tasks_in_one_loop(server: RedisProcess) -> None:
+def test_long_and_short_tasks_in_one_loop(server: RedisProcess, tmp_path: Path) -> None:
     queue = Queue("jobs", server.url)
     with queue.start_local_workers(2, codec="cloudpickle"):
-        queue.foreach(seconds=[0.0] * 20).dopar(rest)
-        loop = queue.foreach(seconds=[0.0] * 400 + [1.0, 0.0] * 6)
-        limit_s = SLACK * 3.0 + OVERHEAD_S
-        assert shortest_s(limit_s, lambda: loop.dopar(rest), lambda: None) < limit_s
+        for attempt in range(3):
+            place = new_place(tmp_path, attempt)
+            assert all(loop(queue, [""] * 400 + [place, "", place, ""], 2).dopar(meet))
 
 
 def test_loops_inside_of_a_body(server: RedisProcess) -> None:
@@ -132,4 +136,4 @@ def test_loops_inside_of_a_body(server: RedisProcess) -> None:
     queue = Queue("jobs", server.url)
     with queue.start_local_workers(2, codec="cloudpickle"):
         for _ in range(12):
-            assert queue.foreach(x=[1]).submit(outer).result(20) == [3]
+            assert queue.foreach(x=[1]).submit(outer).result(MEETING_S) == [3]

@@ -20,8 +20,8 @@ from tests.worker.agent_process import Job, executors, worker
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-NOTICED_S = 0.5
-"""How long after its death an executor is missed at the latest, on a machine that has nothing else to do."""
+NOTICED_S = 5
+"""An agent that waited for Redis would notice the death of an executor after its timeout, 10 s and more."""
 
 
 @pytest.fixture
@@ -53,11 +53,9 @@ def go_on(server: RedisProcess) -> None:
 
 
 def death_is_noticed(agent: Peer, pid: int) -> None:
-    """Kill an executor; the agent says so soon."""
+    """Kill an executor; the agent says so before it has given up any of its requests to Redis."""
     os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
-    wait_until(lambda: f"executor {pid} killed by SIGKILL" in agent.output, "its death is logged", 5)
-    assert time.monotonic() - began < 2 * NOTICED_S
+    wait_until(lambda: f"executor {pid} killed by SIGKILL" in agent.output, "its death is logged", NOTICED_S)
 
 
 def test_an_executor_dies_while_redis_hangs(server: RedisProcess, tmp_path: Path) -> None:
