@@ -18,7 +18,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-RPY2_INSTALL := $(BIN)/pip install --no-cache-dir -e '.[r]'
+# rpy2 by R's version: `r` or `r45`.
+RPY2_EXTRA = $$($(BIN)/python -c 'from rinterop.runtime.locate import rpy2_extra; print(rpy2_extra())')
+RPY2_INSTALL = $(BIN)/pip install --no-cache-dir -e ".[$(RPY2_EXTRA)]"
 # Tests have processes and Redis servers of their own, so several at a time get in each other's way no more than
 # the processors do; and many wait for something to expire. By file, but for some: see tests/schedule.py.
 PYTEST_ARGS ?= -n 4 --dist loadfile

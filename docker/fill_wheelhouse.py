@@ -27,8 +27,8 @@ else:
 REPOSITORY = Path(__file__).resolve().parent.parent
 WHEELHOUSE = REPOSITORY / "docker" / "wheelhouse"
 
-COMPILED = "r"
-"""The extra whose packages come as sources: rpy2 is compiled for one R, with these."""
+COMPILED = ("r", "r45")
+"""Extras whose packages come as sources: rpy2 is compiled for one R, with these."""
 COMPILED_WITH = ["cffi>=1.15.1", "wheel"]
 # What dependencies ask for on a Python older than the one that runs this (Debian 12 has 3.11.2).
 BACKPORTS = ["async-timeout>=4.0.3", "tomli>=2.0"]
@@ -41,7 +41,7 @@ def download(into: Path, *arguments: str) -> None:
     subprocess.run(command, check=True)
 
 
-def fill(python: str, extras: Sequence[str] = (COMPILED,), into: Path = WHEELHOUSE) -> None:
+def fill(python: str, extras: Sequence[str] = COMPILED[:1], into: Path = WHEELHOUSE) -> None:
     """Download it all, unless this has been done for the same requirements."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     project = settings["project"]
@@ -49,7 +49,7 @@ def fill(python: str, extras: Sequence[str] = (COMPILED,), into: Path = WHEELHOU
     sources = []
     for extra in extras:
         packages = project["optional-dependencies"][extra]
-        if extra == COMPILED:
+        if extra in COMPILED:
             sources += packages
             wheels += COMPILED_WITH
         else:
@@ -78,8 +78,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("--python", default="3.11", help="Python version of the images' base (default: 3.11)")
     parser.add_argument(
-        "--extra", action="append", help=f"an extra of the package, once for each (default: {COMPILED})"
+        "--extra", action="append", help=f"an extra of the package, once for each (default: {COMPILED[0]})"
     )
     parser.add_argument("--into", type=Path, default=WHEELHOUSE, help="folder (default: docker/wheelhouse)")
     options = parser.parse_args()
-    fill(options.python, options.extra or (COMPILED,), options.into)
+    fill(options.python, options.extra or COMPILED[:1], options.into)

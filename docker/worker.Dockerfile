@@ -21,13 +21,14 @@ FROM runtime AS wheelhouse
 RUN apt-get update -q \
     && apt-get install -y -q --no-install-recommends \
         gcc libc6-dev make python3-dev python3-venv \
-        libblas-dev libbz2-dev libicu-dev liblzma-dev libpcre2-dev libtirpc-dev zlib1g-dev
+        libblas-dev libbz2-dev libdeflate-dev libicu-dev liblzma-dev libpcre2-dev libtirpc-dev libzstd-dev zlib1g-dev
 WORKDIR /source
 # Dependencies first: they change less often than the sources.
 COPY docker/install docker/
 COPY docker/wheelhouse docker/wheelhouse
 COPY pyproject.toml ./
-RUN docker/install dependencies r
+# rpy2 by R's version: see pyproject.toml.
+RUN docker/install dependencies "$(Rscript -e 'cat(if (getRversion() >= "4.5") "r45" else "r")')"
 COPY . .
 RUN docker/install package
 

@@ -18,13 +18,17 @@ from pathlib import Path
 from rinterop.install_hints import pip_install, pip_install_extra
 from rinterop.runtime.base import RuntimeUnavailableError
 
-RPY2_RANGE = "rpy2-rinterface>=3.6.0,<3.6.6"
-"""Runs with every R from 4.2 to 4.6; later versions need R 4.5 (they link against its `R_getVar`)."""
+_R_4_5 = (4, 5)
+
+RPY2_RANGES = {"r": "rpy2-rinterface>=3.6.0,<3.6.6", "r45": "rpy2-rinterface>=3.6.6"}
+"""By extra of pydoredis. From 3.6.6 on it needs R 4.5, against whose `R_getVar` it links. Earlier ones run
+with every R from 4.2 on; for R 4.5 and later they cannot be compiled ("ABI mode"), which is slower."""
 
 RSCRIPT_VARIABLE = "PYDOREDIS_RSCRIPT"
 
 _NEEDS_R_4_5 = (3, 6, 6)
 _PROBE_TIMEOUT_S = 60.0
+_TRIAL = "from rpy2.rinterface_lib import openrlib; print(openrlib.cffi_mode.value)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
+def rpy2_extra() -> str:
+    """The extra of pydoredis that has the right rpy2 for this machine's R."""
+    r = find_r()
+    return "r45" if r is not None and r.version >= _R_4_5 else "r"
+
+
 def rpy2_version() -> tuple[int, ...] | None:
     """Version of rpy2's interface to R, or None if it is not installed."""
     if util.find_spec("rpy2") is None:
@@ -155,11 +165,10 @@ def static_problem() -> RuntimeUnavailableError | None:
         )
     rpy2 = rpy2_version()
     if rpy2 is None:
-        return RuntimeUnavailableError("rpy2 is not installed", pip_install_extra("r"))
-    if rpy2 >= _NEEDS_R_4_5 and r.version and r.version < (4, 5):
-        return RuntimeUnavailableError(
-            f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}", pip_install(RPY2_RANGE)
-        )
+        return RuntimeUnavailableError("rpy2 is not installed", pip_install_extra(rpy2_extra()))
+    if rpy2 >= _NEEDS_R_4_5 and r.version and r.version < _R_4_5:
+        problem = f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}"
+        return RuntimeUnavailableError(problem, pip_install(RPY2_RANGES["r"]))
     return None
 
 
@@ -175,7 +184,7 @@ def misfit(cause: BaseException) -> RuntimeUnavailableError:
     r, rpy2 = find_r(), rpy2_version()
     return RuntimeUnavailableError(
         f"rpy2-rinterface {_text(rpy2 or ())} does not work with R {_text(r.version if r else ())}: {cause}",
-        pip_install(RPY2_RANGE),
+        pip_install(RPY2_RANGES[rpy2_extra()]),
     )
 
 
@@ -191,10 +200,10 @@ class Probe:
         if problem is not None:
             raise problem
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "import rpy2.rinterface_lib.openrlib"],
+            [sys.executable, "-c", _TRIAL],
             env={**os.environ, **front_end_environment()},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
 
@@ -202,13 +211,14 @@ class Probe:
         """Wait until it has ended.
 
         Returns:
-            A line that names the versions.
+            A line that names the versions, and how rpy2 calls R: compiled for it ("API mode"), or not ("ABI
+            mode").
 
         Raises:
             RuntimeUnavailableError: If R cannot be embedded; says what the user can do.
         """
         try:
-            _, said = self._process.communicate(timeout=_PROBE_TIMEOUT_S)
+            mode, said = self._process.communicate(timeout=_PROBE_TIMEOUT_S)
         except subprocess.TimeoutExpired as exc:
             raise misfit(exc) from exc
         finally:
@@ -217,7 +227,8 @@ class Probe:
             lines = said.decode("utf-8", "replace").strip().splitlines()
             raise misfit(RuntimeError(lines[-1] if lines else f"exit status {self._process.returncode}"))
         r, rpy2 = find_r(), rpy2_version()
-        return f"R {_text(r.version if r else ())} through rpy2-rinterface {_text(rpy2 or ())}"
+        versions = f"R {_text(r.version if r else ())} through rpy2-rinterface {_text(rpy2 or ())}"
+        return f"{versions} in {mode.decode().strip()} mode"
 
     def close(self) -> None:
         """End the process, if it still runs."""

@@ -20,7 +20,7 @@ from rinterop.install_hints import pip_install_extra
 from rinterop.runtime import locate
 
 ROOT = Path(__file__).parent.parent.parent
-HOW_TO_INSTALL_IT = pip_install_extra("r")
+HOW_TO_INSTALL_IT = pip_install_extra(locate.rpy2_extra())
 
 
 @functools.cache
@@ -66,8 +66,7 @@ def test_the_advice_is_a_command_that_works_here() -> None:
     program, *arguments, requirement = shlex.split(HOW_TO_INSTALL_IT)
     assert Path(program).samefile(sys.executable)
     assert arguments == ["-m", "pip", "install", "-e"]
-    assert requirement.endswith("[r]")
-    assert Path(requirement.removesuffix("[r]")).samefile(ROOT)
+    assert Path(requirement.removesuffix(f"[{locate.rpy2_extra()}]")).samefile(ROOT)
 
 
 def test_no_r() -> None:
@@ -78,6 +77,44 @@ def test_no_r() -> None:
 @pytest.mark.needs_r
 def test_no_rpy2() -> None:
     assert python(PROBLEM).stdout == f"rpy2 is not installed ({HOW_TO_INSTALL_IT})\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "extra"), [("4.2.2", "r"), ("4.4.3", "r"), ("4.5.0", "r45"), ("5.0.1", "r45")]
+)
+def test_rpy2_by_the_version_of_r(tmp_path: Path, version: str, extra: str) -> None:
+    """A home of R as far as one looks at it."""
+    for folder in ("lib", "bin", "library/base"):
+        (tmp_path / "R" / folder).mkdir(parents=True)
+    (tmp_path / "R/lib/libR.so").touch()
+    (tmp_path / "R/library/base/DESCRIPTION").write_text(f"Package: base\nVersion: {version}\n")
+    home = str(tmp_path / "R")
+    assert python(PROBLEM, R_HOME=home).stdout == f"rpy2 is not installed ({pip_install_extra(extra)})\n"
+    broken = rpy2(tmp_path / "site", "3.6.5", "raise OSError('no R_getVar')")
+    code = """
+from rinterop.runtime import embedded, locate
+from rinterop.runtime.base import RuntimeUnavailableError
+try:
+    embedded.start()
+except RuntimeUnavailableError as exc:
+    print(exc)
+"""
+    assert f"pip install '{locate.RPY2_RANGES[extra]}'" in python(code, broken, R_HOME=home).stdout
+
+
+def test_the_ranges_are_those_of_the_extras() -> None:
+    """Of pyproject.toml, which the Makefile and the images go by."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for extra, requirement in locate.RPY2_RANGES.items():
+        assert f'{extra} = ["{requirement}"]' in text
+
+
+@pytest.mark.needs_r
+@pytest.mark.skipif(not locate.available(), reason="rpy2 does not work here")
+def test_the_mode_of_rpy2_is_named() -> None:
+    from rpy2.rinterface_lib import openrlib
+
+    assert locate.Probe().result().endswith(f" in {openrlib.cffi_mode.value} mode")
 
 
 @pytest.mark.needs_r
@@ -106,7 +143,7 @@ except RuntimeUnavailableError as exc:
 """
     done = python(code, folder)
     assert "symbol not found" in done.stdout, done
-    assert "pip install 'rpy2-rinterface>=3.6.0,<3.6.6'" in done.stdout
+    assert f"pip install '{locate.RPY2_RANGES[locate.rpy2_extra()]}'" in done.stdout
 
 
 @pytest.mark.needs_r
