@@ -20,7 +20,9 @@ def make_certificates(directory: Path) -> Path:
     """A certification authority of our own (ca.pem), and what it signed for 127.0.0.1 (cert.pem, key.pem)."""
     try:
         new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test authority")
-        openssl(*new, "-keyout", f"{directory}/ca.key", "-out", f"{directory}/ca.pem")
+        # Python asks for `keyUsage` from 3.13 on.
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        openssl(*new, *usage, "-keyout", f"{directory}/ca.key", "-out", f"{directory}/ca.pem")
     except FileNotFoundError:
         pytest.skip("openssl is not installed")
     request = ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost")

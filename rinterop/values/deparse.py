@@ -137,7 +137,9 @@ class _Printer(Calls):
             case Closure():
                 self._follow(*self._with_attributes(value, self._closure(value)))
             case S4():
-                self._follow(*self._new_object(value, ()))
+                # Of S7, say: not made by new(). R says so from 4.4 on; before, it wrote new(...) all the same.
+                is_s4 = value.gp & S4_BIT
+                self._follow(*(self._new_object(value, ()) if is_s4 else ("<object>",)))
             case Pairs():
                 inside = tuple(self._elements([cell.name for cell in value.cells], list(value)))
                 self._follow(

@@ -55,7 +55,7 @@ OBJECTS: dict[str, Any] = {
     "c(0.5, NA, NaN)": np.ma.array([0.5, 0, float("nan")], mask=[False, True, False]),
     "c('a', NA, '')": np.array(["a", NA, ""], object),
     "character()": np.array([], object),
-    "c(1i, NA)": np.ma.array([1j, 0], mask=[False, True]),
+    "c(1i, NA_complex_)": np.ma.array([1j, 0], mask=[False, True]),
     "list()": [],
     "list(1L, 'a', NULL, list(TRUE))": [1, "a", None, [True]],
     "setNames(list(), character())": {},

@@ -161,6 +161,8 @@ def test_what_has_no_code() -> None:
     assert deparse(v.list_(v.Environment(), v.GLOBAL_ENV, v.ExternalPointer(), v.WeakReference())) == [
         "list(<environment>, <environment>, <pointer: (nil)>, <weak reference>)"
     ]
+    of_s7 = v.S4(attributes=v.attributes_of(name=v.character("Rex"), **{"class": v.character("Dog")}))
+    assert deparse(v.list_(of_s7)) == ["list(<object>)"]
     assert deparse(v.MISSING_ARG) == [""]
     assert deparse(v.NULL) == ["NULL"]
 

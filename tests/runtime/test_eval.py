@@ -201,7 +201,7 @@ def test_errors() -> None:
         r.eval("invokeRestart('abort')")
     with pytest.raises(RError, match=r"infinite recursion|C stack"):
         r.eval("f <- function() f(); f()")
-    with pytest.raises(RError, match="C stack"):
+    with pytest.raises(RError, match=r"C stack|node stack"):
         r.eval("options(expressions = 500000); f()")
     assert r.eval("1L") == values.integer(1)
 

@@ -69,7 +69,15 @@ same_parts <- function(a, b, where, seen) {
   }
 }
 
+# The same for what releases of R make in their own ways: NA among complex numbers (4.4) and POSIXlt (4.3).
+of_any_r <- function(x) {
+  if (is.complex(x)) x[is.na(x) & !is.nan(x)] <- NA_complex_
+  if (inherits(x, "POSIXlt")) as.POSIXct(x) else x
+}
+
 same <- function(a, b, where, seen) {
+  a <- of_any_r(a)
+  b <- of_any_r(b)
   if (typeof(a) != typeof(b)) differ(where, "type", typeof(a), typeof(b))
   if (isS4(a) != isS4(b)) differ(where, "S4 bit", isS4(a), isS4(b))
   if (is.environment(a)) return(same_environment(a, b, where, seen))

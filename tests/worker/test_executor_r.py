@@ -357,7 +357,9 @@ def test_profile_is_read_as_by_rscript(engine: engines.REngine, tmp_path: Path) 
 
 def test_what_is_found_in_the_environment(engine: engines.REngine) -> None:
     """As in an R process: what R's front end sets, and what R itself does."""
-    code = "c(sort(names(Sys.getenv())), R.home('share'), R.home('include'), R.home('doc'), R.home())"
+    # SHLVL is the shell's that R's front end is.
+    names = "setdiff(sort(names(Sys.getenv())), 'SHLVL')"
+    code = f"c({names}, R.home('share'), R.home('include'), R.home('doc'), R.home())"
     with Executor("r", engine) as executor:
         found = run(executor, f"{{ x <- {code}; c(x, Sys.getenv('LD_LIBRARY_PATH')) }}", show="value[[1]]")
         assert run(executor, "file.exists(file.path(R.home('share'), 'licenses'))") == "list(`1` = TRUE)"

@@ -70,12 +70,17 @@ def test_same_values(results: dict[str, list[list[bytes]]], tmp_path: Path) -> N
     assert compared.stdout == ""
 
 
+def beginning(data: bytes) -> bytes:
+    """The first bytes of a message, without the version of the R that wrote it."""
+    return data[:6] + data[10:40]
+
+
 def test_same_bytes(results: dict[str, list[list[bytes]]]) -> None:
     """Where values have one form only, not even their bytes differ but for how the names are written."""
     for name in ("err_pass", "iter_multi", "rng_kinds"):
         expected = [base64.b64decode(r) for job in recordings()[name]["jobs"] for r in job["results"]]
         actual = [data for job in results[name] for data in job]
-        assert [data[:40] for data in actual] == [data[:40] for data in expected], name
+        assert list(map(beginning, actual)) == list(map(beginning, expected)), name
 
 
 def test_worker_init_runs_when_the_environment_is_complete(results: dict[str, list[list[bytes]]]) -> None:

@@ -7,6 +7,12 @@ messages <- function(folder, kind) {
   values[order(as.integer(names(values)))]
 }
 
+# The same for what releases of R make in their own ways: NA among complex numbers (4.4) and POSIXlt (4.3).
+of_any_r <- function(x) {
+  if (is.complex(x)) x[is.na(x) & !is.nan(x)] <- NA_complex_
+  if (inherits(x, "POSIXlt")) as.POSIXct(x) else x
+}
+
 # Environments are the same if their contents are; R compares addresses.
 plain <- function(x, seen = list()) {
   if (is.environment(x)) {
@@ -15,6 +21,7 @@ plain <- function(x, seen = list()) {
     content <- as.list(x, all.names = TRUE, sorted = TRUE)
     return(list("environment", lapply(content, plain, seen)))
   }
+  x <- of_any_r(x)
   if (is.list(x) && !is.pairlist(x)) {
     kept <- attributes(x)
     x <- lapply(unclass(x), plain, seen)
