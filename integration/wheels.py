@@ -125,8 +125,9 @@ def build_source(tools: Path) -> Path:
 
 def build_wheel(python: Path | str, source: Path, **switch: str) -> Path:
     """The wheel that a Python makes of the source distribution, as it is: not yet repaired."""
+    switches = {"PYDOREDIS_HELPER": "", "PYDOREDIS_PURE": "", **switch}  # whatever is set where we are
     with tempfile.TemporaryDirectory(prefix="pydoredis-wheel-", dir=WORK) as folder:
-        run(python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source, **switch)
+        run(python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source, **switches)
         (made,) = Path(folder).glob("*.whl")
         return Path(shutil.move(made, WORK / made.name))
 
