@@ -9,6 +9,7 @@
 #   make bench    all benchmarks, a table each; their figures to BENCH_JSON; plots and tables in docs from these
 #   make bench-compare BASE=COMMIT   loops of that commit and of this checkout in turn, as ratios
 #   make sanitize the compiled helper of rinterop under gcc's sanitizers, on damaged input (FUZZ_SECONDS=60)
+#   make wheels   what is published, into dist/: sdist, a wheel for each Python present, one without the helper; tried
 #   make lint | types | format | setup | clean | distclean
 #
 #   make test PYTEST_ARGS="-x -k store"    give pytest other arguments
@@ -30,7 +31,7 @@ CHAOS_ARGS ?= --seed 1 --minutes 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest integration bare format chaos bench bench-compare sanitize setup clean distclean
+.PHONY: demo test fast lint types pytest integration bare wheels format chaos bench bench-compare sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -63,6 +64,10 @@ integration: $(READY)
 # The README's two commands on a machine with nothing but what the README names.
 bare: $(READY)
 	$(BIN)/python -m integration.bare $(BARE_COMMANDS)
+
+# For the Pythons present (WHEELS_ARGS="--python 3.12 --no-container"). Uses none of what is in .venv.
+wheels: $(READY)
+	$(BIN)/python -m integration.wheels $(WHEELS_ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

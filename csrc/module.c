@@ -193,6 +193,12 @@ PyMODINIT_FUNC PyInit__speed(void)
         return NULL;
     }
     PyObject *module = PyModule_Create(&definition);
+#ifdef Py_GIL_DISABLED
+    /* Said, though it is what Python takes for granted: a free-threaded Python turns its lock on again. The
+     * writer borrows the parts of a value while it writes, and another thread may change an environment. */
+    if (module != NULL)
+        PyUnstable_Module_SetGIL(module, Py_MOD_GIL_USED);
+#endif
     if (module != NULL && PyModule_AddIntMacro(module, ABI)) {
         Py_DECREF(module);
         return NULL;
