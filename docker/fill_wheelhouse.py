@@ -19,6 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pip._vendor.packaging.requirements import Requirement
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -41,6 +43,12 @@ def download(into: Path, *arguments: str) -> None:
     subprocess.run(command, check=True)
 
 
+def is_for(requirement: str, python: str) -> bool:
+    """Whether a requirement concerns a version of Python. pip asks that of the one that it runs in."""
+    marker = Requirement(requirement).marker
+    return marker is None or marker.evaluate({"python_version": python, "python_full_version": f"{python}.0"})
+
+
 def fill(python: str, extras: Sequence[str] = COMPILED[:1], into: Path = WHEELHOUSE) -> None:
     """Download it all, unless this has been done for the same requirements."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
@@ -54,6 +62,7 @@ def fill(python: str, extras: Sequence[str] = COMPILED[:1], into: Path = WHEELHO
             wheels += COMPILED_WITH
         else:
             wheels += packages
+    wheels = [requirement for requirement in wheels if is_for(requirement, python)]
     stamp = hashlib.sha256(repr((python, wheels, sources)).encode()).hexdigest()
     stamped = into / "filled-with"
     if stamped.is_file() and stamped.read_text() == stamp:

@@ -21,8 +21,6 @@ RELEASE = "bookworm"
 PYTHON = "3.11"
 """Of that release."""
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
-PULLED_BASE = f"debian:{RELEASE}-slim"
-OWN_BASE = f"pydoredis/base:{RELEASE}"
 CRAN = "https://cloud.r-project.org"
 
 REDIS = "pydoredis/redis:integration"
@@ -70,34 +68,37 @@ def redis_image(version: str) -> str:
     return REDIS if version == OWN_REDIS else f"pydoredis/{version}:integration"
 
 
-def base() -> str:
-    """The name of an image of Debian; made if there is none.
+def base(release: str = RELEASE) -> str:
+    """The name of an image of a release of Debian; made if there is none.
 
     Raises:
         RuntimeError: If it can be neither pulled nor made; says why.
     """
-    for name in (PULLED_BASE, OWN_BASE):
+    of_registry, own = f"debian:{release}-slim", f"pydoredis/base:{release}"
+    for name in (of_registry, own):
         if has(name):
             return name
-    say(f"pulling {PULLED_BASE}")
+    say(f"pulling {of_registry}")
     try:
-        pulled = _docker("pull", "--quiet", PULLED_BASE, timeout_s=120)
+        pulled = _docker("pull", "--quiet", of_registry, timeout_s=120)
     except subprocess.TimeoutExpired:
         pulled = None
     if pulled is not None and pulled.returncode == 0:
-        return PULLED_BASE
-    _make_base()
-    return OWN_BASE
+        return of_registry
+    _make_base(release, own)
+    return own
 
 
-def _make_base() -> None:
+def _make_base(release: str, name: str) -> None:
     debootstrap = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if debootstrap is None or os.geteuid() != 0:
-        raise RuntimeError(f"{PULLED_BASE} cannot be pulled; to make it takes debootstrap (Debian) and root")
-    say(f"no registry: making {OWN_BASE} from {MIRROR}")
+        raise RuntimeError(
+            f"Debian {release} cannot be pulled; to make it takes debootstrap (Debian) and root"
+        )
+    say(f"no registry: making {name} from {MIRROR}")
     with tempfile.TemporaryDirectory(prefix="pydoredis-base-") as directory:
         root = Path(directory) / "root"
-        command = [debootstrap, "--variant=minbase", RELEASE, str(root), MIRROR]
+        command = [debootstrap, "--variant=minbase", release, str(root), MIRROR]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
@@ -110,7 +111,7 @@ def _make_base() -> None:
         (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(excluded)
         archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(
-            ["docker", "import", "-", OWN_BASE], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True
+            ["docker", "import", "-", name], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True
         )
         if archive.wait() != 0:
             raise RuntimeError("tar could not read the new Debian")
@@ -144,15 +145,15 @@ def build() -> None:
     _build_other_redises(debian)
 
 
-def fill_wheelhouse(*options: str) -> None:
-    """Run `docker/fill_wheelhouse.py` for the Python of our images.
+def fill_wheelhouse(*options: str, python: str = PYTHON) -> None:
+    """Run `docker/fill_wheelhouse.py` for a version of Python, by default that of our images.
 
     Raises:
         RuntimeError: If it fails.
     """
     say("filling the wheelhouse")
     program = str(REPOSITORY / "docker" / "fill_wheelhouse.py")
-    command = [sys.executable, program, "--python", PYTHON, *options]
+    command = [sys.executable, program, "--python", python, *options]
     if subprocess.run(command, check=False).returncode != 0:
         raise RuntimeError("the wheelhouse cannot be filled")
 

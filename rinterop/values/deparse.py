@@ -137,7 +137,7 @@ class _Printer(Calls):
             case Closure():
                 self._follow(*self._with_attributes(value, self._closure(value)))
             case S4():
-                # Of S7, say: not made by new(). R says so from 4.4 on; before, it wrote new(...) all the same.
+                # Of S7, say: not made by new(). R says so from 4.4 on; before, it wrote new(...).
                 is_s4 = value.gp & S4_BIT
                 self._follow(*(self._new_object(value, ()) if is_s4 else ("<object>",)))
             case Pairs():
