@@ -19,7 +19,7 @@ import redis
 import pydoredis as dr
 from pydoredis.worker.environment_files import LEAST_BYTES
 from tests.conftest import wait_until
-from tests.peers.processes import Peer, exists, pydoredis_worker
+from tests.peers.processes import Peer, clean_environment, exists, pydoredis_worker
 from tests.worker.agent_process import executors
 
 ROOT = Path(__file__).parents[2]
@@ -215,6 +215,15 @@ def leak(i: int) -> int:
     """Leave memory behind, and return the process."""
     globals()["left"] = bytearray(b"x" * 300_000_000)
     return os.getpid()
+
+
+def test_the_demo_runs(macos: Path) -> None:
+    """A server, workers, and who started them: all of it there."""
+    command = [sys.executable, "-m", "pydoredis", "demo", "--json", "--replay"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=clean_environment())
+    assert done.returncode == 0, done.stderr
+    assert '"body": "Python"' in done.stdout
+    assert not [*macos.iterdir()]
 
 
 @pytest.mark.needs_r
