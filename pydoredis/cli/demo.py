@@ -36,12 +36,14 @@ def demo(
     # Imported late, here and below: the other commands need none of it.
     from rich.console import Console
 
+    from pydoredis import system
     from pydoredis.coordinator.interrupts import noticed_interrupts
     from pydoredis.demo.pool import Pool
     from pydoredis.worker.engines import choose_r_engine
 
     told = Console(stderr=True, highlight=False)
     with errors_end_the_command():
+        system.check_runs("workers")
         try:
             engine: str | None = choose_r_engine().engine
         except EvaluatorError as error:

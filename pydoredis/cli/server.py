@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import shlex
 import signal
-import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,14 +66,19 @@ def _serve(embedded: EmbeddedServer, as_json: bool) -> None:
     Raises:
         StoreUnavailable: If it does not start, or ends by itself.
     """
-    stop = threading.Event()
+    # Not an Event: a handler that sets it waits for ever if it came while the main thread held its lock.
+    came: queue.SimpleQueue[int] = queue.SimpleQueue()
     with embedded:
         previous = {
-            number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, lambda number, _: came.put(number))
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
             _announce(embedded, as_json)
-            while not stop.wait(0.5):
+            while True:
+                with contextlib.suppress(queue.Empty):
+                    came.get(timeout=0.5)
+                    return
                 if not embedded.running:
                     raise StoreUnavailable(embedded.safe_url, f"the server ended: {embedded.log(3)}")
         finally:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pydoredis import system
 from pydoredis.cli.exits import ExitCode, errors_end_the_command
 from pydoredis.cli.options import Host, Password, Port, Url, takes_settings
 from pydoredis.errors import ConfigError
@@ -48,6 +49,7 @@ def worker(
     Options may stand in the environment too (--max-tasks as PYDOREDIS_MAX_TASKS) or in pydoredis.toml.
     """
     with errors_end_the_command():
+        system.check_runs("workers")
         connection = ConnectionSettings.load(url=url, host=host, port=port, password=password)
         settings = WorkerSettings.load(**given)
         _set_up_log(settings)

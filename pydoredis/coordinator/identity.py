@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import datetime
 
+from pydoredis import system
 from pydoredis.protocol.keys import JobId
 
 _lock = threading.Lock()
@@ -31,6 +32,6 @@ def new_job_id() -> str:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number that nobody has named.
-        return str(os.getuid())
+    except (ImportError, KeyError, OSError):
+        # A container may run under a number that nobody has named. Windows has no `pwd` to import.
+        return system.user_number()

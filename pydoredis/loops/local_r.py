@@ -9,7 +9,7 @@ from pydoredis.loops.bodies import Body, codec_for
 from pydoredis.loops.options import JobOptions
 from pydoredis.worker.engines.r import REngine
 from pydoredis.worker.frames import Answer
-from rinterop.runtime import RuntimeUnavailableError, embedded, start
+from rinterop.runtime import RuntimeUnavailableError, start
 
 _JOB = "do"
 _ENVIRONMENT = 1
@@ -33,6 +33,8 @@ class LocalR:
         self._codec = codec_for(body, options)
         try:
             self._session = start()  # which leaves this program's signal handlers alone
+            from rinterop.runtime import embedded  # which can be had where that can
+
             runtime = embedded.start()
         except RuntimeUnavailableError as error:
             raise EvaluatorError("rpy2", str(error)) from error

@@ -136,7 +136,7 @@ class WorkerTable:
             int,
             "MB",
             "Replace a worker process that has more memory than this after a task.",
-            details="Resident memory, in 10⁶ bytes; Linux.",
+            details="Resident memory, in 10⁶ bytes.",
         ),
     )
     max_age_s: float | None = field(

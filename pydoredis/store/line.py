@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import redis
 
+from pydoredis import system
 from pydoredis.backoff import Backoff
 
 SETTLE_AFTER_S = 0.5
@@ -214,4 +214,4 @@ def _after_fork() -> None:
 
 
 atexit.register(lambda: _parking.settle_all())
-os.register_at_fork(after_in_child=_after_fork)
+system.after_fork_in_child(_after_fork)

@@ -1,7 +1,8 @@
 """Large job environments in memory that all executors of a machine map: no copy through each pipe.
 
-The memory has no name in any file system. Executors open it by way of the agent's process, so it goes when
-the agent has closed it, or has died, and nobody maps it any more.
+On Linux the memory has no name in any file system. Executors open it by way of the agent's process, so it
+goes when the agent has closed it, or has died, and nobody maps it any more. Where there is no such memory, it
+is a file in the directory of temporary files. (That is left there if the agent is killed.)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import mmap
 import os
 import sys
+import tempfile
 import weakref
 from typing import TYPE_CHECKING, Final
 
@@ -31,19 +33,30 @@ class EnvironmentFile:
 
     Args:
         size: How many bytes it will have.
+        in_memory: Whether it has no name; else it is on disk.
 
     Raises:
         OSError: If the system has no room for it.
     """
 
-    def __init__(self, size: int) -> None:
-        self._fd = os.memfd_create("pydoredis environment", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    def __init__(self, size: int, *, in_memory: bool) -> None:
+        self._in_memory = in_memory
+        if sys.platform == "linux" and in_memory:
+            self._fd = os.memfd_create("pydoredis environment", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
+        else:
+            self._fd, self.path = tempfile.mkstemp(prefix="pydoredis-environment-")
+            weakref.finalize(self, os.unlink, self.path)
         weakref.finalize(self, os.close, self._fd)
-        os.posix_fallocate(self._fd, 0, size)
-        self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
+        if sys.platform == "linux":
+            os.posix_fallocate(self._fd, 0, size)
 
     def write(self, at: int, content: Bytes | memoryview) -> None:
-        """Put bytes at an offset."""
+        """Put bytes at an offset.
+
+        Raises:
+            OSError: If the system has no room for them.
+        """
         left = memoryview(content)
         while left:
             written = os.pwrite(self._fd, left, at)
@@ -52,35 +65,19 @@ class EnvironmentFile:
     def seal(self) -> None:
         """Let nobody write any more: what one executor writes there must not reach another one, so each has
         to map it for itself."""
-        fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-
-
-class _Heap:
-    """The same in this process's own memory, where executors cannot open it.
-
-    Args:
-        size: How many bytes it will have.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.content = bytearray(size)
-
-    def write(self, at: int, content: Bytes | memoryview) -> None:
-        """Put bytes at an offset."""
-        self.content[at : at + len(content)] = content
-
-    def seal(self) -> None:
-        """Nobody else can write here."""
+        if sys.platform == "linux" and self._in_memory:
+            seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+            fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, seals)
+        else:
+            os.fchmod(self._fd, 0o400)
 
 
 class EnvironmentFiles:
     """Those of the jobs that this agent knows; each goes when its job is forgotten and no executor has it."""
 
     def __init__(self) -> None:
-        self._files: weakref.WeakKeyDictionary[LoadedJob, EnvironmentFile | _Heap] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._possible = _is_possible()
+        self._files: weakref.WeakKeyDictionary[LoadedJob, EnvironmentFile] = weakref.WeakKeyDictionary()
+        self._in_memory = _may_be_in_memory()
 
     def keep(self, job: LoadedJob, first: int, content: Bytes) -> None:
         """Put bytes of a job's pieces where they belong in its environment.
@@ -91,14 +88,12 @@ class EnvironmentFiles:
             content: The bytes.
 
         Raises:
-            OSError: With the first bytes, if the system has no room for the environment.
-            MemoryError: The same.
+            OSError: If the system has no room for the environment: on Linux, with the first bytes.
         """
         about = job.environment.apart
         assert about is not None
         if first == 0:
-            size = about.whole_size
-            self._files[job] = EnvironmentFile(size) if self._possible else _Heap(size)
+            self._files[job] = EnvironmentFile(about.whole_size, in_memory=self._in_memory)
             self._files[job].write(0, about.stream)
         target = self._files[job]
         target.write(about.offset + first, content)
@@ -109,25 +104,20 @@ class EnvironmentFiles:
     def of(self, job: LoadedJob) -> EnvironmentFile | None:
         """The job's environment in shared memory; None if it has to go through the pipe."""
         found = self._files.get(job)
-        if found is None and self._possible and len(job.environment.payload) >= LEAST_BYTES:
+        if found is None and len(job.environment.payload) >= LEAST_BYTES:
             with contextlib.suppress(OSError):
-                found = self._files[job] = _moved(job)
-        return found if isinstance(found, EnvironmentFile) else None
-
-    def content(self, job: LoadedJob) -> Bytes | memoryview:
-        """The job's environment, for the pipe."""
-        found = self._files.get(job)
-        return found.content if isinstance(found, _Heap) else job.environment.payload
+                found = self._files[job] = _moved(job, self._in_memory)
+        return found
 
 
-def _moved(job: LoadedJob) -> EnvironmentFile:
+def _moved(job: LoadedJob, in_memory: bool) -> EnvironmentFile:
     """A job's environment in a file, and no more beside it.
 
     Raises:
         OSError: If the system has no room for it.
     """
     environment = job.environment
-    file = EnvironmentFile(len(environment.payload))
+    file = EnvironmentFile(len(environment.payload), in_memory=in_memory)
     file.write(0, environment.payload)
     file.seal()
     job.environment = dataclasses.replace(environment, payload=memoryview(mapped(file.path)).toreadonly())
@@ -147,7 +137,7 @@ def mapped(path: str) -> mmap.mmap:
         os.close(fd)
 
 
-def _is_possible() -> bool:
+def _may_be_in_memory() -> bool:
     """Whether executors, which are processes of the same user, may open what this process has open."""
     if sys.platform != "linux" or not hasattr(os, "memfd_create"):
         return False

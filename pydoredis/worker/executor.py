@@ -156,7 +156,8 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
         elif frame.kind == Kind.KEPT:
             kept.setdefault(frame.token, []).append((*frame.head, frame.body))
         elif frame.kind == Kind.CUT:
-            engine.watch_output(output_fd, frame.body)
+            os.set_inheritable(frame.token, False)
+            engine.watch_output(output_fd, frame.body, frame.token)
         elif frame.kind != Kind.ANSWER:
             raise FrameError(f"unknown frame of kind {frame.kind}")
 

@@ -77,7 +77,7 @@ class ExecutorHandle:
         self._place_seen: int | None = None
         self._place_seen_s = time.monotonic()
         self._tasks = TaskPipe(launched.task_fd, launched.starts, setup.files)
-        self._tasks.post(Kind.CUT, 0, body=self.output.pipe.cut)
+        self._tasks.post(Kind.CUT, self.output.pipe.times, body=self.output.pipe.cut)
         self._tasks.flush()
 
     @property

@@ -30,8 +30,9 @@ kind              sent by      token; head; body
 ``SKIP``          agent        a number as of a task. It has a token as tasks do, and nothing is to be done:
                                tasks before it whose tokens were taken back are passed over. Never answered.
 ``ANSWER``        agent        number of the request; a status byte (see `Answer`); a value or text.
-``CUT``           agent        0; the end of what separates the outputs of two places (see below). The first
-                               frame that the agent sends. Never answered.
+``CUT``           agent        a descriptor of the executor's, whose times tell where it is; the end of what
+                               separates the outputs of two places (see below). The first frame that the
+                               agent sends. Never answered.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
                                double; the result message, ready to be published.
@@ -63,10 +64,12 @@ one named pipe, of which the executor has a descriptor of its own, too. Which it
 *the times of that pipe*, never in what is written to it. The agent gives each task a place, a number: that is
 where it is read; its iterations have the places behind it, in their order. When an executor reaches a place,
 it sets both times of the pipe to it, as seconds. The time of access stays as it is then (the agent reads with
-O_NOATIME), and tells the place, even of a process that has died. The time of modification changes with every
-write, and tells the executor, before it goes on, whether something was printed since. Then, and only then, it
-separates that from what is to come: it writes to the pipe, below whatever a body may divert, the byte 0x1e,
-the place that it leaves, and the bytes of ``CUT``, which nobody else knows.
+O_NOATIME), and tells the place, even of a process that has died. (Where there is no O_NOATIME, as on macOS,
+a file beside the pipe has that time, too, and tells the place: the descriptor in ``CUT`` is that file's.) The
+time of modification changes with every write, and tells the executor, before it goes on, whether something
+was printed since. Then, and only then, it separates that from what is to come: it writes to the pipe, below
+whatever a body may divert, the byte 0x1e, the place that it leaves, and the bytes of ``CUT``, which nobody
+else knows.
 """
 
 from __future__ import annotations

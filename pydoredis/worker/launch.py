@@ -94,10 +94,11 @@ class Launcher:
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
         theirs = engines.Descriptors(their_in, their_out, output.theirs, starts.theirs)
         command, environment = engines.command(codec, self._r_engine, theirs, threads=self._threads)
+        passed = {*theirs, output.times}
         try:
-            process = Process(command, environment, output.theirs, theirs)
+            process = Process(command, environment, output.theirs, [*passed])
         finally:
-            for fd in theirs:
+            for fd in passed:
                 os.close(fd)
         for fd in (task_fd, answer_fd):
             os.set_blocking(fd, False)

@@ -41,6 +41,8 @@ class Output:
     Attributes:
         cut: What the executor ends a cut with: a secret, so that no body can make one.
         theirs: The descriptor for the executor, to be closed here once it has been started.
+        times: Its descriptor of what has the times that tell its place, to be closed as well: the pipe's own,
+            or of a file beside it where the system would have every read of the pipe change them.
         ended: Whether everybody who could print has closed it.
         rest_place: Where was printed what came after the last whole line, if anything did.
     """
@@ -48,7 +50,12 @@ class Output:
     def __init__(self) -> None:
         self.cut = b" %b\n" % os.urandom(8).hex().encode()
         self._fd, self.theirs = named_pipe()
-        os.utime(self.theirs, (0, 0))
+        self._times_fd, self.times = self._fd, self.theirs
+        if not hasattr(os, "O_NOATIME"):
+            with tempfile.TemporaryFile() as file:
+                self._times_fd, self.times = os.dup(file.fileno()), os.dup(file.fileno())
+        for fd in (self.theirs, self.times):
+            os.utime(fd, (0, 0))
         self.ended = False
         self._rest = b""  # what came after the last whole line of which is known where it was printed
         self.rest_place: int | None = None
@@ -60,7 +67,7 @@ class Output:
     @property
     def place(self) -> int | None:
         """The place that the executor has reached; None before the first."""
-        seconds = int(os.fstat(self._fd).st_atime)
+        seconds = int(os.fstat(self._times_fd).st_atime)
         return seconds if 0 < seconds < MAX_PLACE else None
 
     @property
@@ -98,7 +105,8 @@ class Output:
 
     def close(self) -> None:
         """Let go of it."""
-        os.close(self._fd)
+        for fd in {self._fd, self._times_fd}:
+            os.close(fd)
 
     def _read(self) -> bytes:
         try:

@@ -80,9 +80,11 @@ class Process:
             os.kill(self.pid, signal.SIGINT)
 
     def memory_bytes(self) -> int:
-        """Memory that it has now (resident); 0 if that is not known here."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+        """Memory that it has now (resident); 0 if that is not known."""
+        with contextlib.suppress(OSError, ValueError, IndexError, subprocess.CalledProcessError):
+            if sys.platform == "linux":
+                return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+            return 1024 * int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(self.pid)]))
         return 0
 
     def cause_of_death(self) -> str:

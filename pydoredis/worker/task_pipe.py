@@ -91,7 +91,7 @@ class TaskPipe:
         self._environments[number] = _Environment(job.environment.size, file)
         self._make_room(number)  # first: the executor need not have both at a time
         if file is None:
-            self.post(Kind.ENVIRONMENT, number, body=self._files.content(job))
+            self.post(Kind.ENVIRONMENT, number, body=job.environment.payload)
         else:
             self._unread.append(file)
             self.post(Kind.ENV_FILE, number, body=file.path.encode())

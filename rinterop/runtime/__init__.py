@@ -27,6 +27,10 @@ def start() -> Session:
         RuntimeUnavailableError: If R or rpy2 is missing, or they don't fit; says what to do.
         RuntimeError: If called outside the main thread.
     """
+    from rinterop.runtime.locate import wrong_system
+
+    if (problem := wrong_system()) is not None:
+        raise problem
     from rinterop.runtime import session
 
     return session.start()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -155,6 +156,8 @@ def rpy2_version() -> tuple[int, ...] | None:
 
 def static_problem() -> RuntimeUnavailableError | None:
     """Why R can't be embedded, as far as files and version numbers tell; None if it looks well."""
+    if (problem := wrong_system()) is not None:
+        return problem
     r = find_r()
     if r is None:
         return no_r()
@@ -170,6 +173,16 @@ def static_problem() -> RuntimeUnavailableError | None:
         problem = f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}"
         return RuntimeUnavailableError(problem, pip_install(RPY2_RANGES["r"]))
     return None
+
+
+def wrong_system() -> RuntimeUnavailableError | None:
+    """Why R can't be embedded on this system, whatever is installed; None where it can be."""
+    if hasattr(os, "fork"):
+        return None
+    return RuntimeUnavailableError(
+        f"R is not run inside of Python on {platform.system()}",
+        "use Linux or macOS; on Windows, WSL or a container",
+    )
 
 
 def no_r() -> RuntimeUnavailableError:

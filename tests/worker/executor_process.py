@@ -105,9 +105,9 @@ class Executor:
             stdin=subprocess.DEVNULL,
             stdout=self.output.theirs,
             stderr=self.output.theirs,
-            pass_fds=theirs,
+            pass_fds=(*theirs, self.output.times),
         )
-        for fd in theirs:
+        for fd in {*theirs, self.output.times}:
             os.close(fd)
         self.store = Store()
         self.lines: list[Line] = []
@@ -120,7 +120,7 @@ class Executor:
         self._watchdog.start()
         self._numbers = 0
         self.parts: list[Frame] = []
-        self.send(Kind.CUT, 0, body=self.output.cut)
+        self.send(Kind.CUT, self.output.times, body=self.output.cut)
         ready = self.receive()
         assert ready is not None, self.end_output()
         assert ready.kind == Kind.READY

@@ -141,7 +141,7 @@ def test_r_bodies(server: RedisProcess, r_engine: str) -> None:
 
 def test_a_mapping_is_ones_own() -> None:
     content = os.urandom(LEAST_BYTES)
-    file = EnvironmentFile(len(content))
+    file = EnvironmentFile(len(content), in_memory=True)
     file.write(0, content)
     file.seal()
     here, there = mapped(file.path), mapped(file.path)
@@ -167,11 +167,27 @@ def test_without_room_it_goes_through_the_pipe(monkeypatch: pytest.MonkeyPatch) 
     assert shared.of(job) is file
     assert shared.of(small) is None
     assert isinstance(job.environment.payload, memoryview), "there is one copy, and it is in the file"
-    assert (shared.content(job), job.environment.size) == (bytes(LEAST_BYTES), LEAST_BYTES)
+    assert (bytes(job.environment.payload), job.environment.size) == (bytes(LEAST_BYTES), LEAST_BYTES)
     path = file.path
     del file, job
     assert not Path(path).exists() or "pydoredis" not in os.readlink(path)
     monkeypatch.setattr("os.memfd_create", full)
     another = LoadedJob(3, "key", JobEnvironment("r", bytes(LEAST_BYTES)))
     assert shared.of(another) is None
-    assert shared.content(another) == bytes(LEAST_BYTES)
+    assert another.environment.payload == bytes(LEAST_BYTES)
+
+
+def test_on_disk_where_there_is_no_memory_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pydoredis.worker.environment_files._may_be_in_memory", lambda: False)
+    job = LoadedJob(1, "key", JobEnvironment("r", os.urandom(LEAST_BYTES)))
+    content = bytes(job.environment.payload)
+    file = EnvironmentFiles().of(job)
+    assert file is not None
+    here, there = mapped(file.path), mapped(file.path)
+    here[:4] = b"mine"
+    assert (job.environment.payload, there[:]) == (content, content)
+    path = Path(file.path)
+    assert path.stat().st_mode & 0o777 == 0o400
+    del file, job
+    assert not path.exists()
+    assert there[:] == content, "whoever maps it keeps it"

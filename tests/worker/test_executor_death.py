@@ -13,7 +13,7 @@ from tests.worker.executor_process import Executor, peer, wait_until
 
 pytestmark = [
     pytest.mark.needs_r,
-    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a busy executor finishes its task first"),
+    pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc"),
 ]
 
 AGENT = """

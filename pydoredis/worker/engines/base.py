@@ -56,8 +56,8 @@ class Engine(Protocol):
         """Let a job environment go."""
         ...
 
-    def watch_output(self, fd: int, cut: Bytes) -> None:
-        """Say from now on, by the times of the output `fd`, where the process is; `cut` ends cuts in it."""
+    def watch_output(self, fd: int, cut: Bytes, times: int) -> None:
+        """Say from now on, by the times of `times`, where we are; `cut` ends cuts in the output `fd`."""
         ...
 
     def run(

@@ -3,7 +3,7 @@
 # own, enclosed by base: nothing here may be seen by, or be changed by, what users run.
 #
 # The host calls
-#   watch_output(cut, descriptor) once, own_functions() when it has sourced all that it needs,
+#   watch_output(cut, descriptors) once, own_functions() when it has sourced all that it needs,
 #   load_environment(data, number), forget_environment(NULL, number), verdict(data, index), restore(data, finished),
 #   run_task(data, c(number, place)), then resume_task(NULL, NULL) for as long as R leaves them by a jump.
 # Both return the result message as a raw vector; the 4 bytes of an INTERRUPTED frame if the task was interrupted; or a
@@ -346,11 +346,14 @@ print_error <- function(e) {
 # --- where the process is: see pydoredis/worker/frames.py ---
 
 output <- ""
+times <- NULL
 cut <- raw()
 place <- 0
 
-watch_output <- function(data, descriptor) {
-  output <<- path_of(descriptor[1L])
+# Descriptors: of the output, and of what has the times that tell the place, which may be the same.
+watch_output <- function(data, descriptors) {
+  output <<- path_of(descriptors[1L])
+  times <<- if (descriptors[2L] != descriptors[1L]) path_of(descriptors[2L])
   cut <<- data
 }
 
@@ -365,6 +368,7 @@ reach <- function(where) {
   modified <- .Internal(file.info(output, FALSE))[[4L]]
   if (!identical(modified, place)) cut_output()
   .Internal(setFileTime(output, where))
+  if (!is.null(times)) .Internal(setFileTime(times, where))
   place <<- as.double(where)
 }
 

@@ -19,13 +19,16 @@ class Places:
     """
 
     def __init__(self) -> None:
-        self._fd = -1
+        self._fd = self._times = -1
         self._cut = b""
         self._place = 0
 
-    def watch(self, fd: int, cut: bytes) -> None:
-        """From now on: the process's standard outputs are `fd`, too, and `cut` is the agent's secret."""
-        self._fd, self._cut = fd, cut
+    def watch(self, fd: int, cut: bytes, times: int) -> None:
+        """From now on: the process's standard outputs are `fd`, too, and `cut` is the agent's secret.
+
+        Where it is told by the times of `times`, which may be `fd`.
+        """
+        self._fd, self._cut, self._times = fd, cut, times
 
     def reach(self, place: int) -> None:
         """This place is reached: what is printed from now on is printed there."""
@@ -35,6 +38,8 @@ class Places:
         if os.stat(self._fd).st_mtime != self._place:
             self._write(b"%b%d%b" % (CUT_BEGINS, self._place, self._cut))
         os.utime(self._fd, (place, place))
+        if self._times != self._fd:
+            os.utime(self._times, (place, place))
         self._place = place
 
     def _write(self, data: bytes) -> None:

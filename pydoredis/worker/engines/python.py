@@ -89,9 +89,9 @@ class PythonEngine:
         if job is not None and job is self._current:
             self._switch_to(None)
 
-    def watch_output(self, fd: int, cut: Bytes) -> None:
+    def watch_output(self, fd: int, cut: Bytes, times: int) -> None:
         """See `Engine.watch_output`."""
-        self._places.watch(fd, bytes(cut))
+        self._places.watch(fd, bytes(cut), times)
 
     def forget_interrupt(self) -> None:
         """A SIGINT that waits for a body is not meant for those to come."""

@@ -34,7 +34,7 @@ class REngine:
         )
         self._load = runtime.function("load_environment", 1)
         self._forget = runtime.function("forget_environment", 1)
-        self._watch_output = runtime.function("watch_output", 1)
+        self._watch_output = runtime.function("watch_output", 2)
         self._verdict = runtime.function("verdict", 1)
         self._restore = runtime.function("restore", 1)
         self._run = runtime.function("run_task", 2)
@@ -48,9 +48,9 @@ class REngine:
         """Let a job environment go."""
         self._forget(b"", number)
 
-    def watch_output(self, fd: int, cut: Bytes) -> None:
+    def watch_output(self, fd: int, cut: Bytes, times: int) -> None:
         """See `Engine.watch_output`."""
-        self._watch_output(cut, fd)
+        self._watch_output(cut, fd, times)
 
     def run(
         self,

@@ -167,7 +167,7 @@ serve <- function(descriptors) {
       kept[[key]] <<- c(kept[[key]], list(frame))
     },
     forget_interrupt(),
-    watch_output(frame[[3L]], descriptors[3L]),
+    watch_output(frame[[3L]], c(descriptors[3L], frame[[2L]])),
     begins(frame[[2L]]),
     {
       load_environment(read_file(rawToChar(frame[[3L]])), frame[[2L]])

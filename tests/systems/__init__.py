@@ -1,0 +1,1 @@
+"""Other operating systems, as our own code sees them from this one."""
