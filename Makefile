@@ -54,6 +54,7 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy -p pydoredis -p rinterop -p tests -p benchmarks -p integration
+	$(BIN)/mypy --platform darwin -p pydoredis -p rinterop
 
 pytest: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -170,8 +170,8 @@ def static_problem() -> RuntimeUnavailableError | None:
     if rpy2 is None:
         return RuntimeUnavailableError("rpy2 is not installed", pip_install_extra(rpy2_extra()))
     if rpy2 >= _NEEDS_R_4_5 and r.version and r.version < _R_4_5:
-        problem = f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}"
-        return RuntimeUnavailableError(problem, pip_install(RPY2_RANGES["r"]))
+        misfitting = f"rpy2-rinterface {_text(rpy2)} does not fit R {_text(r.version)}"
+        return RuntimeUnavailableError(misfitting, pip_install(RPY2_RANGES["r"]))
     return None
 
 
