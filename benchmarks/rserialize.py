@@ -46,11 +46,11 @@ LIBRARIES = {
     "rdata": "rdata",
     "rds2py": "rds2py",
 }
-_VERSIONS = 14
-"""Bytes of a stream that say which R wrote it, and for which."""
-
 SLOW = {"strings", "frame", "lists"}
 """What takes rdata minutes: measured on a hundredth of the elements, times 100, and marked with ~."""
+
+_VERSIONS = 14
+"""Bytes of a stream that say which R wrote it, and for which."""
 
 Figures: TypeAlias = "dict[str, list[float | None]]"
 """Milliseconds to read and to write, by value; None where the library cannot."""
