@@ -70,6 +70,12 @@ class ConfigError(DoRedisError, ValueError):
         return f"{self.setting} = {value}{origin}: must be {self.allowed}"
 
 
+_NO_KEY_USAGE = (
+    "Python 3.13 and later want the authority's certificate to say what its key is for: make it anew with "
+    "openssl req -x509 ... -addext keyUsage=critical,keyCertSign,cRLSign"
+)
+
+
 class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for the state, not the fault)
     """Redis was lost or never reached; the last command may or may not have happened.
 
@@ -84,7 +90,8 @@ class StoreUnavailable(DoRedisError, ConnectionError):  # noqa: N818  (named for
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"Redis at {self.address} is not available: {self.reason}"
+        advice = f" ({_NO_KEY_USAGE})" if "key usage extension" in self.reason else ""
+        return f"Redis at {self.address} is not available: {self.reason}{advice}"
 
 
 class StoreFull(DoRedisError):  # noqa: N818  (named for the state, not the fault)

@@ -16,12 +16,14 @@ def openssl(*arguments: str) -> None:
     subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
-def make_certificates(directory: Path) -> Path:
-    """A certification authority of our own (ca.pem), and what it signed for 127.0.0.1 (cert.pem, key.pem)."""
+def make_certificates(directory: Path, *, key_usage: bool = True) -> Path:
+    """A certification authority of our own (ca.pem), and what it signed for 127.0.0.1 (cert.pem, key.pem).
+
+    Its certificate says what its key is for, unless not `key_usage`.
+    """
     try:
         new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test authority")
-        # Python asks for `keyUsage` from 3.13 on.
-        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign") if key_usage else ()
         openssl(*new, *usage, "-keyout", f"{directory}/ca.key", "-out", f"{directory}/ca.pem")
     except FileNotFoundError:
         pytest.skip("openssl is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -93,6 +94,17 @@ def test_tls(certificates: Path) -> None:
         work(f"{address}?ssl_ca_certs={certificates}/ca.pem")
         with pytest.raises(StoreUnavailable, match="certificate"):
             Store(ConnectionSettings(address)).check()
+
+
+def test_an_authority_that_does_not_say_what_its_key_is_for(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path, key_usage=False)
+    with tls_server(certificates) as server:
+        address = f"rediss://127.0.0.1:{server.options['tls_port']}/0?ssl_ca_certs={certificates}/ca.pem"
+        if sys.version_info < (3, 13):
+            work(address)
+        else:
+            with pytest.raises(StoreUnavailable, match="-addext keyUsage"):
+                work(address)
 
 
 def test_tls_to_a_master_and_its_sentinel(certificates: Path) -> None:
