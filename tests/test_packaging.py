@@ -60,8 +60,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("setuptools", "77")
     folder = tmp_path_factory.mktemp("packaging")
     build("build_sdist", copy_of_the_checkout(folder / "checkout"), folder)
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+    shutil.unpack_archive(next(folder.glob("*.tar.gz")), folder / "unpacked")
     build("build_wheel", next((folder / "unpacked").iterdir()), folder)
     return folder
 

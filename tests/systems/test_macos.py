@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,12 +36,21 @@ macos.begin()
 WORKERS = 2
 
 
+MEMORY = "/dev/shm"
+
+
 @pytest.fixture
-def macos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary() -> Iterator[Path]:
+    """In memory: in a container's layers a pipe does not tell when it was written to."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def macos(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Processes that are started from now on believe to be on macOS; where they keep temporary files."""
-    site, temporary = tmp_path / "site", tmp_path / "temporary"
+    site = tmp_path / "site"
     site.mkdir()
-    temporary.mkdir()
     (site / "sitecustomize.py").write_text(SITE, encoding="utf-8")
     path = filter(None, [str(site), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
