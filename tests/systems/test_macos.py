@@ -99,7 +99,7 @@ def test_loops_run(queue: dr.Queue, agent: Peer) -> None:
 
 
 def pipes_tell_times(directory: Path) -> bool:
-    """Whether a named pipe there changes its time when it is written to. In a container's layers none does."""
+    """Whether a named pipe there has the time when it was written to. In a container's layers none has."""
     name = directory / "pipe"
     os.mkfifo(name)
     reading = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
