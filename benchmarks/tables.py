@@ -19,6 +19,7 @@ from benchmarks.cost_model import PROCESSES
 from benchmarks.plots import RESULTS, ROOT
 from benchmarks.python_systems import OURS, PEERS, WORKERS
 from benchmarks.task_length import AUTOMATIC, LENGTHS_S, ONE_BY_ONE
+from tests.documents import with_table
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 
@@ -86,16 +87,7 @@ TABLES: dict[str, Callable[[Run], Rows]] = {
 def filled(document: str, run: Run) -> str:
     """The document with all its tables made anew."""
     for name, table in TABLES.items():
-        start, end = f"<!-- figures: {name} -->\n", "<!-- end -->\n"
-        lines = "".join(f"| {' | '.join(row)} |\n" for row in table(run))
-        head, _, rest = lines.partition("\n")
-        lines = f"{head}\n|{'---|' + '---:|' * (head.count('|') - 2)}\n{rest}"
-        # Blank lines around it: what is HTML would swallow a table right below it.
-        before, found, after = document.partition(start)
-        _, closed, after = after.partition(end)
-        if not (found and closed):
-            raise SystemExit(f"there is no place for a table {name!r}")
-        document = f"{before}{start}\n{lines}\n{end}{after}"
+        document = with_table(document, f"figures: {name}", table(run))
     return document
 
 

@@ -29,6 +29,7 @@ else:
 REPOSITORY = Path(__file__).resolve().parent.parent
 WHEELHOUSE = REPOSITORY / "docker" / "wheelhouse"
 
+USUAL = ("r",)
 COMPILED = ("r", "r45")
 """Extras whose packages come as sources: rpy2 is compiled for one R, with these."""
 COMPILED_WITH = ["cffi>=1.15.1", "wheel"]
@@ -49,7 +50,7 @@ def is_for(requirement: str, python: str) -> bool:
     return marker is None or marker.evaluate({"python_version": python, "python_full_version": f"{python}.0"})
 
 
-def fill(python: str, extras: Sequence[str] = COMPILED[:1], into: Path = WHEELHOUSE) -> None:
+def fill(python: str, extras: Sequence[str] = USUAL, into: Path = WHEELHOUSE) -> None:
     """Download it all, unless this has been done for the same requirements."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     project = settings["project"]
@@ -87,8 +88,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("--python", default="3.11", help="Python version of the images' base (default: 3.11)")
     parser.add_argument(
-        "--extra", action="append", help=f"an extra of the package, once for each (default: {COMPILED[0]})"
+        "--extra", action="append", help=f"an extra of the package, once for each (default: {USUAL[0]})"
     )
     parser.add_argument("--into", type=Path, default=WHEELHOUSE, help="folder (default: docker/wheelhouse)")
     options = parser.parse_args()
-    fill(options.python, options.extra or COMPILED[:1], options.into)
+    fill(options.python, options.extra or USUAL, options.into)

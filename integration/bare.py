@@ -15,6 +15,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from integration import images
 
@@ -49,22 +51,37 @@ def _is_there(name: bytes) -> bool:
     return (images.REPOSITORY / name.decode()).is_file()
 
 
+def run_in_checkout(image: str, wheelhouse: Path, commands: Iterable[str], *options: str) -> int:
+    """Run commands in a new container, in a copy of the working tree, with their output to ours.
+
+    Args:
+        image: Of the container.
+        wheelhouse: Where pip takes packages from.
+        commands: For a shell; what comes after one that fails is not run.
+        options: More for `docker run`.
+
+    Returns:
+        The exit status of the first to fail, or 0.
+    """
+    begin = "set -eu; mkdir checkout; cd checkout; tar -x --no-same-owner; exec </dev/null"
+    script = "; ".join((begin, *commands))
+    docker = ["docker", "run", "--rm", "--interactive", "--init", "--env", "CI=1"]
+    docker += ["--volume", f"{wheelhouse}:/wheelhouse:ro"]
+    docker += ["--env", "PIP_NO_INDEX=1", "--env", "PIP_FIND_LINKS=/wheelhouse"]
+    command = [*docker, *options, image, "sh", "-c", script]
+    return subprocess.run(command, input=checkout(), check=False).returncode
+
+
 def main(*commands: str) -> int:
     """Make the image and run the commands in it."""
     packages_there = packages()
     images.build_image(
         IMAGE, "integration/bare.Dockerfile", f"BASE={images.base()}", f"PACKAGES={packages_there}"
     )
-    words = [word for extra in EXTRAS for word in ("--extra", extra)]
-    images.fill_wheelhouse(*words, "--into", str(WHEELHOUSE))
-    script = "set -eu; mkdir checkout; cd checkout; tar -x --no-same-owner; exec </dev/null"
-    for command in commands:
-        script += f"; echo; echo {shlex.quote(f'--- {command}')}; {command}"
+    images.fill_wheelhouse(*EXTRAS, into=WHEELHOUSE)
     images.say(f"a machine with nothing but {packages_there}: {', '.join(commands)}")
-    docker = ["docker", "run", "--rm", "--interactive", "--init", "--env", "CI=1"]
-    docker += ["--volume", f"{WHEELHOUSE}:/wheelhouse:ro"]
-    docker += ["--env", "PIP_NO_INDEX=1", "--env", "PIP_FIND_LINKS=/wheelhouse"]
-    return subprocess.run([*docker, IMAGE, "sh", "-c", script], input=checkout(), check=False).returncode
+    told = [f"echo; echo {shlex.quote(f'--- {command}')}; {command}" for command in commands]
+    return run_in_checkout(IMAGE, WHEELHOUSE, told)
 
 
 if __name__ == "__main__":

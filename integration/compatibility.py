@@ -9,11 +9,12 @@ same file always gives the same tables: a test compares those in the document wi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from integration import matrix
 from integration.images import REPOSITORY
+from tests.documents import with_table
 
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
 RESULTS = REPOSITORY / "integration" / "results" / "matrix.json"
@@ -29,24 +30,11 @@ def filled(document: str, outcomes: Sequence[matrix.Outcome]) -> str:
     reasons = sorted({reason for each in outcomes for reason in each.skipped})
     skips: list[tuple[str, ...]] = [("reason", *names)]
     skips += [(_cell(why), *(str(each.skipped.get(why, "")) for each in outcomes)) for why in reasons]
-    document = _replaced(document, "matrix", systems, words=2)
-    return _replaced(document, "skips", skips, words=1)
+    return with_table(with_table(document, "matrix", systems, texts=2), "skips", skips)
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-def _replaced(document: str, name: str, rows: Iterable[Sequence[str]], words: int) -> str:
-    """The document with another table in a place; the first `words` columns are text, the others numbers."""
-    head, *rest = (f"| {' | '.join(row)} |\n" for row in rows)
-    columns = head.count("|") - 1
-    rule = f"|{'---|' * words}{'---:|' * (columns - words)}\n"
-    before, found, after = document.partition(f"<!-- {name} -->\n")
-    _, closed, after = after.partition("<!-- end -->\n")
-    if not (found and closed):
-        raise SystemExit(f"{DOCUMENT.name} has no place for the table {name!r}")
-    return f"{before}{found}\n{head}{rule}{''.join(rest)}\n{closed}{after}"
 
 
 def main() -> None:

@@ -145,15 +145,23 @@ def build() -> None:
     _build_other_redises(debian)
 
 
-def fill_wheelhouse(*options: str, python: str = PYTHON) -> None:
-    """Run `docker/fill_wheelhouse.py` for a version of Python, by default that of our images.
+def fill_wheelhouse(*extras: str, into: Path | None = None, python: str = PYTHON) -> None:
+    """Run `docker/fill_wheelhouse.py`.
+
+    Args:
+        extras: Of the package, which are wanted; none for what images of workers need.
+        into: A folder; None for that of images of workers.
+        python: A version of Python, by default that of our images.
 
     Raises:
         RuntimeError: If it fails.
     """
     say("filling the wheelhouse")
     program = str(REPOSITORY / "docker" / "fill_wheelhouse.py")
-    command = [sys.executable, program, "--python", python, *options]
+    command = [sys.executable, program, "--python", python]
+    command += [word for extra in extras for word in ("--extra", extra)]
+    if into is not None:
+        command += ["--into", str(into)]
     if subprocess.run(command, check=False).returncode != 0:
         raise RuntimeError("the wheelhouse cannot be filled")
 

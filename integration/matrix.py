@@ -3,8 +3,8 @@
 Each system is a release of Debian with its R and its Python, as a container. In it, as an ordinary user and
 from the files that a clone of this working tree would have, `make setup` is run and then the fast tests of
 the codec, the embedded R, workers, the wire, real peers and servers. The table at the end says how many
-passed, failed and were skipped, and why; the exit status is 1 if one failed. `--json`
-writes the figures to a file, and leaves those of other systems there.
+passed, failed and were skipped, and why; the exit status is 1 if one failed. `--json` writes the figures to a
+file, and leaves those of other systems there.
 
 R packages of CRAN that the tests marked `rpeer` need come from a library that was filled on such a system,
 where one is named (`--r-library`); without it these tests skip themselves.
@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,8 +25,7 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.table import Table
 
-from integration import images
-from integration.bare import checkout
+from integration import bare, images
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ TESTS = (
     *("tests/store/test_servers.py", "tests/test_server.py"),
 )
 
-TELL_VERSIONS = """
-{ .venv/bin/python -c 'from rinterop.runtime.locate import Probe; print(Probe().result())'
-  python3 --version
-  redis-server --version | sed 's/.* v=\\([^ ]*\\).*/Redis \\1/'; } >/results/versions
-"""
+TELL_VERSIONS = """{
+.venv/bin/python -c 'from rinterop.runtime.locate import Probe; print(Probe().result())'
+python3 --version
+redis-server --version | sed 's/.* v=\\([^ ]*\\).*/Redis \\1/'
+} >/results/versions"""
 R_LIBRARY = "/r-library"
 
 
@@ -116,18 +116,17 @@ def image_of(system: System) -> str:
         RuntimeError: If it cannot be made.
     """
     image = f"pydoredis/system-{system.release}:integration"
-    packages = " ".join(PACKAGES)
-    base = f"BASE={images.base(system.release)}"
-    images.build_image(image, "integration/system.Dockerfile", base, f"PACKAGES={packages}")
+    base, packages = f"BASE={images.base(system.release)}", f"PACKAGES={' '.join(PACKAGES)}"
+    images.build_image(image, "integration/system.Dockerfile", base, packages)
     return image
 
 
-def run(system: System, arguments: list[str], r_library: Path | None = None) -> Outcome:
+def run(system: System, tests: Sequence[str] = TESTS, r_library: Path | None = None) -> Outcome:
     """Set up and test on a system; the output goes to ours.
 
     Args:
         system: Which.
-        arguments: Further arguments of pytest, and tests in place of `TESTS`.
+        tests: Which tests.
         r_library: A folder with R packages built on such a system.
 
     Raises:
@@ -135,22 +134,17 @@ def run(system: System, arguments: list[str], r_library: Path | None = None) -> 
     """
     image = image_of(system)
     wheelhouse = images.REPOSITORY / "build" / f"wheelhouse-{system.python}"
-    extras = [word for extra in ("dev", "embedded", system.extra) for word in ("--extra", extra)]
-    images.fill_wheelhouse(*extras, "--into", str(wheelhouse), python=system.python)
-    tests = " ".join(arguments or TESTS)
-    pytest = f"-n 4 --dist loadfile -m 'not slow' --junitxml=/results/junit.xml {tests}"
-    script = "set -eu; mkdir checkout; cd checkout; tar -x --no-same-owner; exec </dev/null; make setup"
-    script += f'{TELL_VERSIONS}make pytest PYTEST_ARGS="{pytest}"'
-    docker = ["docker", "run", "--rm", "--interactive", "--init", "--env", "CI=1"]
-    docker += ["--env", "PIP_NO_INDEX=1", "--env", "PIP_FIND_LINKS=/wheelhouse"]
-    docker += ["--volume", f"{wheelhouse}:/wheelhouse:ro"]
+    images.fill_wheelhouse(*bare.EXTRAS, system.extra, into=wheelhouse, python=system.python)
+    pytest = f"-n 4 --dist loadfile -m 'not slow' --junitxml=/results/junit.xml {' '.join(tests)}"
+    commands = ["make setup", TELL_VERSIONS, f'make pytest PYTEST_ARGS="{pytest}"']
+    options = []
     if r_library is not None:
-        docker += ["--volume", f"{r_library.resolve()}:{R_LIBRARY}:ro", "--env", f"R_LIBS={R_LIBRARY}"]
+        options += ["--volume", f"{r_library.resolve()}:{R_LIBRARY}:ro", "--env", f"R_LIBS={R_LIBRARY}"]
     with tempfile.TemporaryDirectory(prefix="pydoredis-matrix-") as results:
         Path(results).chmod(0o777)  # the user in the container is another one
         images.say(f"testing on {system.release}")
-        command = [*docker, "--volume", f"{results}:/results", image, "sh", "-c", script]
-        subprocess.run(command, input=checkout(), check=False)
+        options += ["--volume", f"{results}:/results"]
+        bare.run_in_checkout(image, wheelhouse, commands, *options)
         report = Path(results, "junit.xml")
         if not report.is_file():
             raise RuntimeError(f"no test was run on {system.release}")
@@ -183,7 +177,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)}; default: all")
-    parser.add_argument("--tests", nargs="+", default=[], help="tests in place of the usual ones")
+    parser.add_argument("--tests", nargs="+", default=TESTS, help="tests in place of the usual ones")
     parser.add_argument("--r-library", type=Path, help="R packages for it; {} stands for the system's name")
     parser.add_argument("--json", type=Path, help="where to keep the figures")
     options = parser.parse_args()

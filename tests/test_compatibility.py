@@ -34,5 +34,5 @@ def test_the_tables_are_those_of_the_figures() -> None:
 
 
 def test_a_document_without_a_place() -> None:
-    with pytest.raises(SystemExit, match="no place for the table 'matrix'"):
+    with pytest.raises(SystemExit, match="no place for a table 'matrix'"):
         compatibility.filled("nothing", [])
