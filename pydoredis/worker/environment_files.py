@@ -8,6 +8,7 @@ is a file in the directory of temporary files. (That is left there if the agent 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import fcntl
 import mmap
@@ -147,8 +148,6 @@ def _give_back_what_is_freed() -> None:
     GNU's keeps up to 32 MB for the next time, once something of that size was freed: an agent would have that
     for hours after a large environment has come through its connection.
     """
-    import ctypes  # takes a few milliseconds, which nobody waits for here
-
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LEAST_BYTES)
 

@@ -47,6 +47,14 @@ def python(code: str, *paths: Path, **environment: str) -> subprocess.CompletedP
     )
 
 
+START = """
+from rinterop.runtime import embedded
+from rinterop.runtime.base import RuntimeUnavailableError
+try:
+    embedded.start()
+except RuntimeUnavailableError as exc:
+    print(exc)
+"""
 PROBLEM = "from rinterop.runtime import locate; print(locate.static_problem())"
 
 
@@ -91,15 +99,7 @@ def test_rpy2_by_the_version_of_r(tmp_path: Path, version: str, extra: str) -> N
     home = str(tmp_path / "R")
     assert python(PROBLEM, R_HOME=home).stdout == f"rpy2 is not installed ({pip_install_extra(extra)})\n"
     broken = rpy2(tmp_path / "site", "3.6.5", "raise OSError('no R_getVar')")
-    code = """
-from rinterop.runtime import embedded, locate
-from rinterop.runtime.base import RuntimeUnavailableError
-try:
-    embedded.start()
-except RuntimeUnavailableError as exc:
-    print(exc)
-"""
-    assert f"pip install '{locate.RPY2_RANGES[extra]}'" in python(code, broken, R_HOME=home).stdout
+    assert f"pip install '{locate.RPY2_RANGES[extra]}'" in python(START, broken, R_HOME=home).stdout
 
 
 def test_the_ranges_are_those_of_the_extras() -> None:
@@ -133,15 +133,7 @@ def test_rpy2_too_new(tmp_path: Path) -> None:
 def test_rpy2_that_cannot_be_imported(tmp_path: Path) -> None:
     """What fails is no ImportError: cffi has an error of its own."""
     folder = rpy2(tmp_path, "3.6.5", "class FfiError(Exception): pass\nraise FfiError('symbol not found')")
-    code = """
-from rinterop.runtime import locate, embedded
-from rinterop.runtime.base import RuntimeUnavailableError
-try:
-    embedded.start()
-except RuntimeUnavailableError as exc:
-    print(exc)
-"""
-    done = python(code, folder)
+    done = python(START, folder)
     assert "symbol not found" in done.stdout, done
     assert f"pip install '{locate.RPY2_RANGES[locate.rpy2_extra()]}'" in done.stdout
 

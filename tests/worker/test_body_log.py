@@ -74,7 +74,9 @@ def test_levels_and_tracebacks(redis_url: str, redis_client: redis.Redis) -> Non
         assert f"{at}WARNING line 1\n" in agent.output
         assert f"{at}and 2\n" in agent.output
         assert f"{at}ERROR cannot divide 1\n" in agent.output
-        assert f"{at}ZeroDivisionError: " in agent.output
+        with pytest.raises(ZeroDivisionError) as caught:
+            _ = 1 // 0
+        assert f"{at}ZeroDivisionError: {caught.value}\n" in agent.output
         assert "hidden" not in agent.output
 
 
