@@ -8,7 +8,6 @@ is a file in the directory of temporary files. (That is left there if the agent 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import fcntl
 import mmap
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 LEAST_BYTES: Final = 1 << 20
 """Environments from this size on are shared: smaller ones are through a pipe in less than a millisecond."""
-
-_M_MMAP_THRESHOLD: Final = -3
-"""Of malloc.h."""
 
 
 class EnvironmentFile:
@@ -82,7 +78,6 @@ class EnvironmentFiles:
     def __init__(self) -> None:
         self._files: weakref.WeakKeyDictionary[LoadedJob, EnvironmentFile] = weakref.WeakKeyDictionary()
         self._in_memory = _may_be_in_memory()
-        _give_back_what_is_freed()
 
     def keep(self, job: LoadedJob, first: int, content: Bytes) -> None:
         """Put bytes of a job's pieces where they belong in its environment.
@@ -140,16 +135,6 @@ def mapped(path: str) -> mmap.mmap:
         return mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     finally:
         os.close(fd)
-
-
-def _give_back_what_is_freed() -> None:
-    """Have the C library give large memory back to the system as soon as it is freed, where it can be told.
-
-    GNU's keeps up to 32 MB for the next time, once something of that size was freed: an agent would have that
-    for hours after a large environment has come through its connection.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LEAST_BYTES)
 
 
 def _may_be_in_memory() -> bool:
