@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import staffing
-from pydoredis.coordinator.calls import Calls
-from pydoredis.coordinator.feeding import Bind, InlineFeed, ThreadFeed
+from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
 from pydoredis.coordinator.sending import Sender
@@ -86,8 +85,7 @@ class Driver:
         connection: Which server.
         keys: The job's queue.
         codec: What its messages look like.
-        calls: Its iterations, which are read as they are needed.
-        bind: What becomes of the variables of each.
+        feed: Gives its iterations as they are needed.
         sink: Given each iteration's outcome, once, as it comes.
         options: How to run it.
 
@@ -102,8 +100,7 @@ class Driver:
         connection: ConnectionSettings,
         keys: QueueKeys,
         codec: JobCodec,
-        calls: Calls,
-        bind: Bind,
+        feed: Feed,
         sink: Callable[[Item], None],
         options: DriverOptions,
     ) -> None:
@@ -115,8 +112,8 @@ class Driver:
         self.job = ""
         self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
-        self._is_at_hand = calls.is_at_hand()
-        feed = InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
+        feed.wake = self.waker.wake
+        self._is_at_hand = feed.is_at_hand
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
         self._environment = self.codec.encode_environment()
@@ -218,7 +215,8 @@ class Driver:
             self._recover()
         # A job that has just begun has no results yet.
         has_looked, self._has_looked = self._has_looked, True
-        batch = self._exchange() if has_looked or self._unsent else []
+        is_due = (has_looked and self.ledger) or self._unsent or self._read
+        batch = self._exchange() if is_due else []
         if not batch and not has_more and not self.finished:
             batch = self._wait(timeout_s)
         self._take_in(batch)
@@ -269,6 +267,10 @@ class Driver:
 
     def _wait(self, timeout_s: float) -> list[bytes]:
         until_check_s = max(0.01, self._check_due_s - time.monotonic())
+        if not self.ledger:
+            # Nothing is out: Redis is asked nothing while the source has nothing to give.
+            self._sleep(min(timeout_s, until_check_s))
+            return []
         message = self._store.wait_for_result(min(timeout_s, until_check_s, SLICE_S), self.waker)
         if message is not None:
             return [message]
@@ -350,6 +352,8 @@ class Driver:
         self._window.workers = store.workers()
         if not store.renew():
             self._restore()
+            return
+        if not ledger:
             return
         store.sweep(self.keys)
         marks = store.marks()

@@ -22,21 +22,19 @@ Bind = Callable[[Arguments], Arguments]
 
 
 class Feed(ABC):
-    """The iterations of a job that were not sent yet. For one thread, which also uses `calls`.
+    """The iterations of a job that were not sent yet. For the thread that runs the job.
 
     Attributes:
+        is_at_hand: Whether `take` never waits, runs no user code, and gives all there is.
         exhausted: Whether no more will come.
-
-    Args:
-        calls: Gives them, a step at a time.
-        bind: What becomes of the variables of each.
+        wake: To be called, from any thread, when what `take` found missing is there.
     """
 
-    def __init__(self, calls: Calls, bind: Bind) -> None:
+    is_at_hand = False
+
+    def __init__(self) -> None:
         self.exhausted = False
-        self._calls = calls
-        self._bind = bind
-        self._ready: deque[Arguments] = deque()
+        self.wake: Callable[[], None] = _nobody_waits
 
     @abstractmethod
     def take(self, size: int, least: int) -> list[Arguments]:
@@ -54,6 +52,21 @@ class Feed(ABC):
     def close(self) -> None:
         """Read no further."""
 
+
+class _CallsFeed(Feed):
+    """Iterations of a loop. For one thread, which also uses `calls`.
+
+    Args:
+        calls: Gives them, a step at a time.
+        bind: What becomes of the variables of each.
+    """
+
+    def __init__(self, calls: Calls, bind: Bind) -> None:
+        super().__init__()
+        self._calls = calls
+        self._bind = bind
+        self._ready: deque[Arguments] = deque()
+
     def _issue(self, steps: Iterable[Any]) -> None:
         for step in steps:
             arguments = self._calls.issue(step)
@@ -64,8 +77,10 @@ class Feed(ABC):
         return [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
 
 
-class InlineFeed(Feed):
+class InlineFeed(_CallsFeed):
     """Reads iterators that never wait, when their elements are wanted."""
+
+    is_at_hand = True
 
     def __init__(self, calls: Calls, bind: Bind) -> None:
         super().__init__(calls, bind)
@@ -86,18 +101,11 @@ class InlineFeed(Feed):
         """Nothing to do: see `Feed.close`."""
 
 
-class ThreadFeed(Feed):
-    """Reads iterators in a thread.
+class ThreadFeed(_CallsFeed):
+    """Reads iterators in a thread."""
 
-    Args:
-        calls: Gives them, a step at a time.
-        bind: What becomes of the variables of each.
-        wake: Called from the thread when what `take` found missing is there.
-    """
-
-    def __init__(self, calls: Calls, bind: Bind, wake: Callable[[], None]) -> None:
+    def __init__(self, calls: Calls, bind: Bind) -> None:
         super().__init__(calls, bind)
-        self._wake = wake
         self._changed = threading.Condition()
         # All that follows is changed under this condition.
         self._read: deque[Any] = deque()
@@ -172,4 +180,18 @@ class ThreadFeed(Feed):
     def _tell(self, enough: bool) -> None:
         if self._missing and enough:
             self._missing = 0
-            self._wake()
+            self.wake()
+
+
+def feed_of(calls: Calls, bind: Bind) -> Feed:
+    """What reads these iterations: at once if they are in memory, else in a thread.
+
+    Args:
+        calls: Gives them, a step at a time.
+        bind: What becomes of the variables of each.
+    """
+    return InlineFeed(calls, bind) if calls.is_at_hand() else ThreadFeed(calls, bind)
+
+
+def _nobody_waits() -> None:
+    return None

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from pydoredis.combine.accumulate import CombineSpec
 from pydoredis.coordinator.driver import Driver, DriverOptions
+from pydoredis.coordinator.feeding import feed_of
 from pydoredis.coordinator.job import Job, Stream, without_traceback
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES
 from pydoredis.errors import DoRedisError
@@ -211,8 +212,7 @@ class Foreach(Generic[V_contra, R_co]):
             place.connection,
             place.keys,
             codec_for(body, options),
-            nest,
-            binder(body),
+            feed_of(nest, binder(body)),
             sink=_forget,
             options=DriverOptions(
                 chunk_size=None if options.chunk_size == "auto" else options.chunk_size,

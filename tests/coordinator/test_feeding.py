@@ -46,7 +46,9 @@ class Source:
 
 
 def threaded(source: Any, wake: Callable[[], None] = lambda: None) -> ThreadFeed:
-    return ThreadFeed(Nest(plan(x=source)), as_it_is, wake)
+    feed = ThreadFeed(Nest(plan(x=source)), as_it_is)
+    feed.wake = wake
+    return feed
 
 
 def values(arguments: list[Arguments]) -> list[Any]:
@@ -66,7 +68,8 @@ def test_all_iterations_come_once_and_in_order(
     both = Plan((Loop(named={"i": range(outer)}), Loop(named={"j": lambda i: range(inner[i])})))
     nest = Nest(both)
     woken = threading.Event()
-    feed: Feed = ThreadFeed(nest, as_it_is, woken.set) if in_thread else InlineFeed(nest, as_it_is)
+    feed: Feed = ThreadFeed(nest, as_it_is) if in_thread else InlineFeed(nest, as_it_is)
+    feed.wake = woken.set
     got: list[Arguments] = []
     for size, least in itertools.cycle(takes):
         feed.look_ahead(size + least)

@@ -25,6 +25,7 @@ import pydoredis as dr
 from pydoredis import pool
 from pydoredis.coordinator import staffing
 from pydoredis.coordinator.driver import Driver, DriverOptions
+from pydoredis.coordinator.feeding import feed_of
 from pydoredis.errors import JobCancelled, JobTimeout, LocalProtocolError, NoWorkers, TaskError
 from pydoredis.protocol.codec import Arguments, Item
 from pydoredis.protocol.python import Program, PythonCodec, encode_result
@@ -54,9 +55,8 @@ def test_a_task_that_was_answered_during_a_second_look_is_not_lost(
     nobodys = Queue("NOBODY", server.url)
     codec = PythonCodec(Program(abs))
     options = DriverOptions(total=1)
-    driver = Driver(
-        nobodys.connection, nobodys.keys, codec, OneCall(), lambda given: given, got.append, options
-    )
+    feed = feed_of(OneCall(), lambda given: given)
+    driver = Driver(nobodys.connection, nobodys.keys, codec, feed, got.append, options)
     driver.begin()
     with server.client() as client:
         assert client.lpop("NOBODY")

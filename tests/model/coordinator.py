@@ -11,6 +11,7 @@ from pydoredis.backoff import Backoff
 from pydoredis.coordinator import driver as driver_module
 from pydoredis.coordinator import sending
 from pydoredis.coordinator.driver import Driver, DriverOptions
+from pydoredis.coordinator.feeding import feed_of
 from pydoredis.protocol.codec import Arguments, Item
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import job as job_store
@@ -86,17 +87,8 @@ class Theatre:
         options = DriverOptions(chunk_size=job.chunk_size, ftinterval_s=CHECK_S, max_crashes=max_crashes)
         codec = job.python_codec
         source: Any = _Source(job)
-        self.driver = Driver(
-            *(
-                ConnectionSettings(),
-                QUEUE,
-                codec,
-                source,
-                lambda arguments: arguments,
-                self.items.append,
-                options,
-            )
-        )
+        feed = feed_of(source, lambda arguments: arguments)
+        self.driver = Driver(ConnectionSettings(), QUEUE, codec, feed, self.items.append, options)
         self.driver._sleep = lambda seconds: None  # type: ignore[method-assign]
 
     def begin(self, live: Any) -> Coordinator:
