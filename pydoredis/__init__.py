@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         UnknownJob,
         WorkerCrashed,
     )
+    from pydoredis.futures.executor import Executor
     from pydoredis.iteration.log import logger
     from pydoredis.iteration.streams import rng
     from pydoredis.loops.bodies import rexpr
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "admin": ("jobs", "remove_job", "remove_queue", "tasks", "workers"),
     "loops.bodies": ("rexpr",),
+    "futures.executor": ("Executor",),
     "iteration.log": ("logger",),
     "coordinator.job": ("Job",),
     "errors": (
@@ -80,6 +82,7 @@ __all__ = [
     "ConfigError",
     "DoRedisError",
     "EvaluatorError",
+    "Executor",
     "Foreach",
     "Job",
     "JobCancelled",

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from pydoredis.coordinator.calls import Calls
+from pydoredis.errors import LocalProtocolError
 from pydoredis.protocol.codec import Arguments
 
 Bind = Callable[[Arguments], Arguments]
@@ -47,6 +48,10 @@ class Feed(ABC):
     @abstractmethod
     def look_ahead(self, iterations: int) -> None:
         """So many iterations are wanted soon."""
+
+    def refuse(self, error: LocalProtocolError) -> None:
+        """What was taken last cannot be sent. Raises the error, unless it concerns nobody else."""
+        raise error
 
     @abstractmethod
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydoredis.coordinator import open_jobs
-from pydoredis.coordinator.calls import Calls
+from pydoredis.coordinator.calls import Calls, Outcomes
 from pydoredis.coordinator.driver import Driver
 from pydoredis.coordinator.interrupts import noticed_interrupts
 from pydoredis.coordinator.progress import reporter, transfer
@@ -42,7 +42,7 @@ class Job(Generic[V, R]):
 
     Args:
         driver: Runs it.
-        calls: Gives its iterations and takes their values.
+        outcomes: Takes the values of its iterations.
         total: How many iterations there are, if that is known.
         progress: Told about progress, or whether it is shown.
         keep: Whether the value of each iteration is kept for `results`.
@@ -51,14 +51,14 @@ class Job(Generic[V, R]):
     def __init__(
         self,
         driver: Driver,
-        calls: Calls,
+        outcomes: Outcomes,
         total: int | None,
         progress: bool | Report = False,
         *,
         keep: bool = False,
     ) -> None:
         self._driver = driver
-        self._calls = calls
+        self._outcomes = outcomes
         self._total = total
         self._progress = progress
         self._status: Status = "waiting"
@@ -218,7 +218,7 @@ class Job(Generic[V, R]):
                 self._driver.cancel()
                 raise
             # The job is over: what `final` raises does not cancel it.
-            self._value = self._calls.result()
+            self._value = self._outcomes.result()
         except BaseException as error:
             self._error = error
             raise
@@ -230,15 +230,15 @@ class Job(Generic[V, R]):
     def _take(self, item: Item) -> None:
         number, succeeded, value = item
         if value is FOLDED:
-            self._calls.skip(number)
+            self._outcomes.skip(number)
             return
         if succeeded:
-            self._calls.add(number, value)
+            self._outcomes.add(number, value)
             if self._items is not None:
                 self._items.append((number, value))
             return
-        self._calls.add_failure(number, value)
-        if self._calls.failure is not None:
+        self._outcomes.add_failure(number, value)
+        if self._outcomes.failure is not None:
             raise task_error(self.id, number, value, self.seed)
 
     def _tell(self, report: Report | None) -> None:

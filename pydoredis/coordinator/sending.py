@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.ledger import Ledger
 from pydoredis.coordinator.window import Window
+from pydoredis.errors import LocalProtocolError
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.envelope_peek import head_of
 
@@ -105,7 +106,11 @@ class Sender:
             arguments = self._feed.take(size, self._least(size))
             if not arguments:
                 return False
-            payload = self._codec.encode_task(job, self._ledger.submitted + 1, arguments)
+            try:
+                payload = self._codec.encode_task(job, self._ledger.submitted + 1, arguments)
+            except LocalProtocolError as error:
+                self._feed.refuse(error)
+                continue
             self.enter(arguments, payload)
             unsent.append(payload)
             room -= 1

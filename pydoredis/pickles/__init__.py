@@ -45,50 +45,64 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
         return reducers.function(obj, reduced)
 
 
-def dump(data: Any) -> bytes:
+class Beside:
+    """Large buffers, of arrays and the like, that are kept out of a pickle and not copied.
+
+    Attributes:
+        buffers: Those of the pickle that was written last, in their order.
+
+    Args:
+        least_bytes: From which size on they are large.
+    """
+
+    def __init__(self, least_bytes: int) -> None:
+        self.buffers: list[memoryview] = []
+        self._least_bytes = least_bytes
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer; returns whether it has to be in the pickle."""
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True  # in pieces
+        if raw.nbytes >= self._least_bytes:
+            self.buffers.append(raw)
+        return raw.nbytes < self._least_bytes
+
+
+def dump(data: Any, beside: Beside | None = None) -> bytes:
     """Pickle in C where that is enough; by value, slowly, what only this process has.
 
     What is in `__main__` would be pickled by reference to a `__main__` that is another one there.
+
+    Args:
+        data: What is pickled.
+        beside: Takes large buffers; None: they are in the pickle.
 
     Raises:
         Exception: Whatever the objects raise; see `culprit.find`.
     """
     file = io.BytesIO()
     try:
-        _ByReference(file, pickle.HIGHEST_PROTOCOL).dump(data)
+        _ByReference(file, pickle.HIGHEST_PROTOCOL, buffer_callback=beside).dump(data)
     except Exception:
-        return dump_by_value(data)
+        return dump_by_value(data, beside)
     pickled = file.getvalue()
     if b"__main__" in pickled:
-        return dump_by_value(data)
+        return dump_by_value(data, beside)
     for name in cloudpickle.list_registry_pickle_by_value():
         if name.encode() in pickled:
-            return dump_by_value(data)
+            return dump_by_value(data, beside)
     return pickled
 
 
-def dump_by_value(data: Any) -> bytes:
-    """Pickle with the code of what only this process has. Raises what `dump` raises."""
+def dump_by_value(data: Any, beside: Beside | None = None) -> bytes:
+    """Pickle with the code of what only this process has. As `dump` otherwise."""
     file = io.BytesIO()
-    _ByValue(file).dump(data)
+    if beside is not None:
+        beside.buffers.clear()
+    _ByValue(file, buffer_callback=beside).dump(data)
     return file.getvalue()
-
-
-def dump_apart(data: Any, least_bytes: int) -> tuple[bytes, list[memoryview]]:
-    """As `dump_by_value`; large buffers, of arrays and the like, are beside the pickle and not copied."""
-    file, buffers = io.BytesIO(), list[memoryview]()
-
-    def inside(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            raw = buffer.raw()
-        except BufferError:
-            return True  # in pieces
-        if raw.nbytes >= least_bytes:
-            buffers.append(raw)
-        return raw.nbytes < least_bytes
-
-    _ByValue(file, protocol=5, buffer_callback=inside).dump(data)
-    return file.getvalue(), buffers
 
 
 def load(data: bytes) -> Any:

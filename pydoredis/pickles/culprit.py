@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pydoredis.pickles import dump_by_value
+from pydoredis.pickles import dump, dump_by_value
 
 MAX_DEPTH = 50
 """How far down is looked: whoever nests deeper gets the path so far."""
@@ -70,6 +70,20 @@ def find(value: Any, name: str, error: BaseException, write: Write = dump_by_val
     kind = type(value)
     where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return Culprit(path, tuple(functions), f"{where}{kind.__qualname__}", f"{type(error).__name__}: {error}")
+
+
+def among(named: Mapping[str, Any], error: Exception) -> Culprit:
+    """Which of these values cannot be pickled, and what in it.
+
+    Args:
+        named: The values, with what they are called.
+        error: What was raised when all of them were to be pickled.
+    """
+    for name, value in named.items():
+        complaint = _complaint(value, dump)
+        if complaint is not None:
+            return find(value, name, complaint)
+    return find(dict(named), "", error)
 
 
 def _first_bad(parts: Sequence[Part], write: Write) -> tuple[Part, Exception] | None:

@@ -31,7 +31,6 @@ from pydoredis import pickles
 from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError
 from pydoredis.iteration import streams
 from pydoredis.pickles import culprit
-from pydoredis.pickles.culprit import Culprit
 from pydoredis.pickles.raised import Raised
 from pydoredis.protocol import envelope_templates, parts, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
@@ -127,10 +126,11 @@ class PythonCodec:
         }
         with pickles.by_value(self.by_value):
             try:
-                return pickles.dump_apart(program, parts.LEAST_BYTES)
+                beside = pickles.Beside(parts.LEAST_BYTES)
+                return pickles.dump_by_value(program, beside), beside.buffers
             except Exception as error:
                 raise LocalProtocolError(
-                    f"the body cannot be sent: {_culprit(named, error)}. {_STAYS}"
+                    f"the body cannot be sent: {culprit.among(named, error)}. {_STAYS}"
                 ) from error
 
     def _sizes(self) -> dict[str, int]:
@@ -266,7 +266,7 @@ def _portable(outcome: Outcome) -> Outcome:
     try:
         pickles.dump(outcome)
     except Exception as error:
-        what = _culprit({"value": outcome[1]}, error)
+        what = culprit.among({"value": outcome[1]}, error)
         return failure(EvaluatorError("python", f"the value cannot be sent: {what}"))
     return outcome
 
@@ -283,7 +283,7 @@ def _unsendable(first: int, arguments: Sequence[Arguments], error: Exception) ->
         try:
             pickles.dump(values_)
         except Exception as raised:
-            what = _culprit(values_, raised)
+            what = culprit.among(values_, raised)
             return LocalProtocolError(f"an argument of iteration {number} cannot be sent: {what}. {_STAYS}")
     return LocalProtocolError(f"the arguments cannot be sent: {error}")
 
@@ -295,16 +295,6 @@ def holds_code(pickled: bytes) -> bool:
     name, too: then a job is kept from other versions that could have run it.
     """
     return b"CodeType" in pickled
-
-
-def _culprit(parts: Mapping[str, Any], error: Exception) -> Culprit:
-    """What of these cannot be pickled."""
-    for name, part in parts.items():
-        try:
-            pickles.dump(part)
-        except Exception as raised:
-            return culprit.find(part, name, raised)
-    return culprit.find(dict(parts), "", error)
 
 
 def _pickled_sizes(variables: Iterable[tuple[str, Any]]) -> dict[str, int]:

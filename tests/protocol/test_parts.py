@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import rinterop
 from pydoredis.errors import RemoteProtocolError
-from pydoredis.pickles import dump_apart
+from pydoredis.pickles import Beside, dump_by_value
 from pydoredis.protocol import parts, wire
 from pydoredis.protocol.python import Program, PythonCodec
 
@@ -54,7 +54,9 @@ def test_damage_is_an_error_or_another_message(
 
 def test_large_buffers_go_apart() -> None:
     large, small, every_other = np.arange(parts.LEAST_BYTES // 8), np.arange(10), np.arange(60)[::2]
-    pickled, buffers = dump_apart([large, small, every_other], parts.LEAST_BYTES)
+    beside = Beside(parts.LEAST_BYTES)
+    pickled = dump_by_value([large, small, every_other], beside)
+    buffers = beside.buffers
     assert [buffer.nbytes for buffer in buffers] == [large.nbytes]
     assert len(pickled) < 2000
     for got, sent in zip(pickle.loads(pickled, buffers=buffers), [large, small, every_other], strict=True):

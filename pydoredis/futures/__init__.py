@@ -1,0 +1,1 @@
+"""Calls on a queue's workers through the interface of `concurrent.futures`."""
