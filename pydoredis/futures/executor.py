@@ -54,9 +54,9 @@ class Executor(futures.Executor):
     Like those of the standard library: futures can be waited for, cancelled until their call is sent, and
     given to `wait`, `as_completed` and `asyncio.wrap_future`; a call that raises gives its future the
     exception, with the worker's traceback. Functions and arguments are pickled by cloudpickle when they are
-    submitted, so lambdas and functions of a notebook work as well. What is large and submitted again and again,
-    an array or a function, is sent once and is on each machine once; each call still gets its own copy of an
-    argument.
+    submitted, so lambdas and functions of a notebook work as well. What is large and submitted again and
+    again, an array or a function, is sent once and is on each machine once; each call still gets its own
+    copy of an argument.
 
     A worker that dies is no matter: its call runs again elsewhere. Only a call that ends its worker again and
     again fails, with `WorkerCrashed`.
