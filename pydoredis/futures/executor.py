@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from pydoredis.errors import ConfigError
 from pydoredis.futures.sessions import Sessions
@@ -110,7 +110,11 @@ class Executor(futures.Executor):
     def __repr__(self) -> str:
         return f"<Executor on queue {self.queue!r}{', shut down' if self._is_shut else ''}>"
 
-    def submit(self, fn: Callable[P, T] | RBody, /, *args: Any, **kwargs: Any) -> futures.Future[T]:
+    @overload
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> futures.Future[T]: ...
+    @overload
+    def submit(self, fn: RBody, /, *args: Any, **kwargs: Any) -> futures.Future[Any]: ...
+    def submit(self, fn: Callable[..., Any] | RBody, /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
         """Have a function called on a worker.
 
         Args:
@@ -128,7 +132,7 @@ class Executor(futures.Executor):
                 call = self._sessions.call(fn, (args, kwargs))
             else:
                 call = self._sessions.evaluate(cast("RBody", fn), (args, kwargs))
-        return cast("futures.Future[T]", call.future)
+        return call.future
 
     def rexpr(self, source: str, **variables: Any) -> futures.Future[Any]:
         """Have R code evaluated, which sees these variables: `submit(rexpr(source), **variables)`."""

@@ -22,6 +22,7 @@ from pydoredis.futures.r_calls import Given, r_call
 from pydoredis.iteration.caller import Caller
 from pydoredis.loops.bodies import RBody, codec_for, python_seed
 from pydoredis.loops.options import JobOptions
+from pydoredis.pickles.function_cache import FunctionCache
 from pydoredis.protocol import parts
 from pydoredis.protocol.codec import JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
@@ -65,6 +66,7 @@ class Sessions:
         self._init = init
         self._by_value = by_value
         self._read_only = read_only
+        self._functions = FunctionCache(lambda function: pack_function(function, by_value))
         self._lock = threading.Lock()
         # What follows is changed under this lock.
         self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
@@ -79,12 +81,12 @@ class Sessions:
         Raises:
             LocalProtocolError: If the function or an argument cannot be sent.
         """
-        packed = pack_function(function, self._by_value)
+        packed = self._functions.get(function)
         return self._call(packed, [pack_arguments(*given, self._by_value)], together=False)
 
     def calls(self, function: Callable[..., Any], given: Sequence[Given]) -> Call:
         """Have a Python function called several times in one task. As `call` otherwise."""
-        packed = pack_function(function, self._by_value)
+        packed = self._functions.get(function)
         return self._call(packed, [pack_arguments(*one, self._by_value) for one in given], together=True)
 
     def evaluate(self, code: RBody, given: Given) -> Call:
