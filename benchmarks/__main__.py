@@ -22,6 +22,7 @@ MODULES = (
     "rjobs",
     "breakdown",
     "python_jobs",
+    "executors",
     "task_length",
     "speedup",
     "cost_model",
