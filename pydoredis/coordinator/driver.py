@@ -48,6 +48,9 @@ END_PATIENCE_S, CANCEL_PATIENCE_S = 20.0, 1.0
 REMOVAL_S = 1.0
 """While there are no results, so often it is looked whether somebody removed the job."""
 
+KEPT_BYTES = 1 << 16
+"""What was read stays in Redis until there is something to send, unless it is more than that."""
+
 MAX_BATCH = 1024
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_SUSPECTS = 16
@@ -120,7 +123,7 @@ class Driver:
         self._store: JobStore
         self._has_looked = False  # for results
         self._unsent: list[bytes] = []
-        self._read = 0  # results that were read and not yet removed
+        self._read = self._read_bytes = 0  # results that were read and not yet removed
         self._outcomes: list[Item] = []  # for the sink
         self._batch = 32
         self._check_due_s = 0.0
@@ -202,7 +205,7 @@ class Driver:
             if not self._outage.active:
                 log.warning("job %s: %s; trying again", self.job, error)
             self._outage.begin(time.monotonic())
-            self._read = 0
+            self._read = self._read_bytes = 0
         outcomes, self._outcomes = self._outcomes, []
         for item in outcomes:
             self.sink(item)
@@ -215,7 +218,7 @@ class Driver:
             self._recover()
         # A job that has just begun has no results yet.
         has_looked, self._has_looked = self._has_looked, True
-        is_due = (has_looked and self.ledger) or self._unsent or self._read
+        is_due = (has_looked and self.ledger) or self._unsent or self._read_bytes > KEPT_BYTES
         batch = self._exchange() if is_due else []
         if not batch and not has_more and not self.finished:
             batch = self._wait(timeout_s)
@@ -261,7 +264,7 @@ class Driver:
 
     def _exchange(self) -> list[bytes]:
         unsent, self._unsent = self._unsent, []
-        read, self._read = self._read, 0
+        read, self._read, self._read_bytes = self._read, 0, 0
         # Should this fail, the tasks that were lost on the way are found by `_recover`.
         return self._store.send_and_collect(unsent, read, self._batch)
 
@@ -284,7 +287,8 @@ class Driver:
 
     def _take_in(self, batch: Sequence[bytes]) -> None:
         before = self.ledger.done
-        self._read = len(batch)
+        self._read += len(batch)
+        self._read_bytes += sum(map(len, batch))
         for message in batch:
             self._deliver(message)
         if batch:
@@ -377,7 +381,7 @@ class Driver:
         """Take in all results that are there."""
         while batch := self._exchange():
             self._take_in(batch)
-        self._read = 0
+        self._read = self._read_bytes = 0
 
     def _bury(self, span: Span, tag: str) -> None:
         """A worker seems to have died with a task: do with it what the ledger says."""
