@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydoredis.backoff import Backoff
-from pydoredis.coordinator import staffing
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
 from pydoredis.coordinator.sending import Sender
-from pydoredis.coordinator.staffing import Need, Shortage, StaffWatch, shortage
+from pydoredis.coordinator.staff_check import StaffCheck
+from pydoredis.coordinator.staffing import StaffWatch
 from pydoredis.coordinator.window import Window
 from pydoredis.errors import (
     JobCancelled,
@@ -31,7 +31,6 @@ from pydoredis.errors import (
 )
 from pydoredis.protocol.codec import Declined, Item, JobCodec
 from pydoredis.protocol.keys import QueueKeys, Span
-from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore, Report
 from pydoredis.store.waker import Waker
@@ -121,6 +120,7 @@ class Driver:
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
         self._environment = self.codec.encode_environment()
         self._store: JobStore
+        self._staff: StaffCheck
         self._has_looked = False  # for results
         self._unsent: list[bytes] = []
         self._read = self._read_bytes = 0  # results that were read and not yet removed
@@ -152,6 +152,7 @@ class Driver:
             self.job = new_job_id()
             payloads = self._sender.messages(self.job, first)
             self._store = JobStore(self.connection, self.keys, self.job, self._environment)
+            self._staff = StaffCheck(self._store, self.keys.queue, self.connection, self._environment.value)
             try:
                 workers = self._store.open(payloads, if_workers=self.options.private, report=report)
             except BaseException:
@@ -282,7 +283,7 @@ class Driver:
             if self._store.was_cancelled():
                 raise JobCancelled(self.job, "it was removed")
         if self.ledger and (silent_s := self._staff_watch.due(time.monotonic())) is not None:
-            self._look_for_workers(silent_s)
+            self._staff.look(self.job, silent_s)
         return []
 
     def _take_in(self, batch: Sequence[bytes]) -> None:
@@ -322,27 +323,10 @@ class Driver:
         for block in blocks:
             self.ledger.resubmit(block, time.monotonic())
 
-    # --- who is there -------------------------------------------------------------------------------------
-
-    def _look_for_workers(self, silent_s: float) -> None:
-        """Say who is on the queue and what is missing, if nobody there can run the job."""
-        found = self._shortage(silent_s)
-        if found is not None and found.is_final:
-            raise NoWorkers(self.keys.queue, found.reason)
-        if found is not None and silent_s >= staffing.PATIENCE_S:
-            log.warning("job %s waits: %s", self.job, found.reason)
-
-    def _shortage(self, silent_s: float | None) -> Shortage | None:
-        about = decode_environment(self._environment.value)
-        need = Need(self.keys.queue, self.connection.safe_url, about.codec, about.needs_python)
-        if silent_s is not None and self._store.marks().running:
-            silent_s = None
-        return shortage(need, self._store.staff(), silent_s=silent_s)
-
     def _state(self) -> str:
         """How far the job is, for people."""
         with contextlib.suppress(StoreUnavailable):
-            if self.ledger and (found := self._shortage(None)):
+            if self.ledger and (found := self._staff.shortage()):
                 return found.reason
         total = self.options.total
         return f"{self.ledger.done} of {'?' if total is None else total} iterations are done"
