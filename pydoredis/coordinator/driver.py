@@ -18,6 +18,7 @@ from pydoredis.coordinator import staffing
 from pydoredis.coordinator.calls import Calls
 from pydoredis.coordinator.feeding import Bind, InlineFeed, ThreadFeed
 from pydoredis.coordinator.identity import new_job_id
+from pydoredis.coordinator.inner import CHECK_S, InnerLoop
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
 from pydoredis.coordinator.sending import Sender
 from pydoredis.coordinator.staffing import Need, Shortage, StaffWatch, shortage
@@ -95,6 +96,7 @@ class Driver:
         job: Its ID, once it has begun.
         ledger: Its books.
         waker: Ends the wait of `step`, from any thread.
+        inner: What a worker process is told of it, if a body has begun it.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Driver:
         self.job = ""
         self.ledger = Ledger(options.max_crashes, is_python=codec.codec == "cloudpickle")
         self.waker = Waker()
+        self.inner: InnerLoop | None = None
         self._is_at_hand = calls.is_at_hand()
         feed = InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
@@ -126,6 +129,7 @@ class Driver:
         self._read = 0  # results that were read and not yet removed
         self._outcomes: list[Item] = []  # for the sink
         self._batch = 32
+        self._check_interval_s = options.ftinterval_s
         self._check_due_s = 0.0
         self._removal_due_s = 0.0
         self._outage = Backoff()
@@ -144,12 +148,21 @@ class Driver:
             StoreFull: If Redis has no room for the environment.
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
+            LocalProtocolError: If it is inside of more bodies than loops may be here.
         """
+        self.inner = inner = InnerLoop.of(self.connection, self.keys, self.codec.codec)
+        if inner is not None:
+            self.keys = inner.keys
+            self._check_interval_s = min(self._check_interval_s, CHECK_S)
         # Iterations that one may have to wait for are not waited for here.
         first = self._sender.first() if self._is_at_hand else []
         workers = None
         while workers is None:
+            if inner is not None and self.job:
+                inner.ended(self.job)  # somebody else has a job of that ID
             self.job = new_job_id()
+            if inner is not None:
+                inner.begins(self.job)
             payloads = self._sender.messages(self.job, first)
             self._store = JobStore(self.connection, self.keys, self.job, self._environment)
             try:
@@ -162,7 +175,7 @@ class Driver:
             self._sender.enter(arguments, payload)
         now_s = time.monotonic()
         self._window.workers = workers
-        self._check_due_s = now_s + self.options.ftinterval_s
+        self._check_due_s = now_s + self._check_interval_s
         self._staff_watch.reset(now_s)
         if self.options.timeout_s is not None:
             self._deadline_s = now_s + self.options.timeout_s
@@ -206,6 +219,8 @@ class Driver:
                 log.warning("job %s: %s; trying again", self.job, error)
             self._outage.begin(time.monotonic())
             self._read = 0
+        if self.inner is not None:
+            self.inner.look()
         outcomes, self._outcomes = self._outcomes, []
         for item in outcomes:
             self.sink(item)
@@ -243,6 +258,8 @@ class Driver:
             while True:
                 try:
                     self._store.close_job(head, cancelled=cancelled)
+                    if self.inner is not None:
+                        self.inner.ended(self.job)
                     return
                 except StoreUnavailable as error:
                     pause.begin(time.monotonic())
@@ -251,6 +268,8 @@ class Driver:
                         return
                 time.sleep(max(0.0, pause.due_s - time.monotonic()))
         finally:
+            if self.inner is not None:
+                self.inner.goes_on()
             self._store.close()
             self.waker.close()
 
@@ -269,9 +288,12 @@ class Driver:
 
     def _wait(self, timeout_s: float) -> list[bytes]:
         until_check_s = max(0.01, self._check_due_s - time.monotonic())
-        message = self._store.wait_for_result(min(timeout_s, until_check_s, SLICE_S), self.waker)
+        patience_s = SLICE_S if self.inner is None else min(SLICE_S, self.inner.patience_s)
+        message = self._store.wait_for_result(min(timeout_s, until_check_s, patience_s), self.waker)
         if message is not None:
             return [message]
+        if self.inner is not None:
+            self.inner.waited()
         if time.monotonic() >= self._removal_due_s:
             self._removal_due_s = time.monotonic() + REMOVAL_S
             if self._store.was_cancelled():
@@ -345,7 +367,7 @@ class Driver:
 
     def _check(self) -> None:
         """Look after the dead and the lost (protocol, section 4), sweep, and renew the job's lease."""
-        self._check_due_s = time.monotonic() + self.options.ftinterval_s
+        self._check_due_s = time.monotonic() + self._check_interval_s
         ledger, store = self.ledger, self._store
         self._window.workers = store.workers()
         if not store.renew():
