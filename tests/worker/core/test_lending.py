@@ -16,7 +16,7 @@ from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.executors import INTERRUPT_GRACE_S
 from pydoredis.worker.core.lease import Lease, State
 from pydoredis.worker.core.lending import SPARE_S
-from tests.worker.core.scene import Scene, lone
+from tests.worker.core.scene import QUEUE, Scene, lone
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 CHOICE = st.integers(0, 100)
@@ -272,7 +272,8 @@ class Body:
 
 
 class LoopsInBodies(RuleBasedStateMachine):
-    """A small pool, whose bodies begin loops as they like, down to the depth that is allowed."""
+    """A small pool, whose bodies begin loops as they like, down to the depth that is allowed, and whose
+    executors die."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -282,7 +283,6 @@ class LoopsInBodies(RuleBasedStateMachine):
         self.jobs = 0
         self.bodies: dict[int, Body] = {}  # by lease
         self.parents: dict[str, Body] = {}  # by job
-        self.begun: list[tuple[int, int, int]] = []
 
     # --- what the pool does -------------------------------------------------------------------------------
 
@@ -321,8 +321,7 @@ class LoopsInBodies(RuleBasedStateMachine):
         name = f"job {self.jobs}"
         self.scene.tell(events.InnerJob(executor, "Q", name, open=True))
         self.scene.job(name, tasks, depth=depth + 1)
-        job = decode_task(self.scene.inner[depth + 1][-1]).job
-        self.parents[job] = body
+        self.parents[name] = body
         body.inner.append(name)
         body.open, body.waiting = tasks, True
         self.scene.pushed(depth + 1)
@@ -350,6 +349,44 @@ class LoopsInBodies(RuleBasedStateMachine):
                 waits(self.scene, number, on=False)
                 return
 
+    @precondition(lambda self: self.scene.pipes)
+    @rule(choice=CHOICE)
+    def dies(self, choice: int) -> None:
+        """Of a body that waited, the agent removes the job; a body in that job is interrupted."""
+        ready(self.scene)  # three that die before make the agent give up
+        numbers = sorted(self.scene.pipes)
+        executor = numbers[choice % len(numbers)]
+        pipe = self.scene.pipes[executor]
+        body = self.bodies.pop(pipe[0].number, None) if pipe else None
+        self.scene.crashes.clear()
+        self.scene.die(executor, pipe[0].task.iterations[0] if pipe else None)
+        self.scene.answer()
+        if body is not None:
+            self._remove_loops_of(body)
+
+    def _remove_loops_of(self, body: Body) -> None:
+        for name in body.inner:
+            assert instructions.RemoveJob("Q", name) in self.scene.said(instructions.RemoveJob)
+            for waiting in self.scene.inner.values():
+                waiting[:] = [message for message in waiting if decode_task(message).job != name]
+            del self.scene.environments[QUEUE.env(name)]
+            self.scene.tell(events.Changed([QUEUE.env(name)]))
+            self.scene.answer()
+        body.inner.clear()
+        self._obey()
+
+    def _obey(self) -> None:
+        """Bodies of cancelled jobs are interrupted, and cancel theirs."""
+        for each in self.scene.said(instructions.Interrupt):
+            pipe = self.scene.pipes.get(each.executor)
+            if pipe and pipe[0].cancelled:
+                lease = pipe.pop(0)
+                body = self.bodies.pop(lease.number, None)
+                self.scene.tell(events.Interrupted(each.executor, lease.number, 0))
+                self.scene.answer()
+                if body is not None:
+                    self._remove_loops_of(body)
+
     @rule()
     def become_ready(self) -> None:
         ready(self.scene)
@@ -358,6 +395,7 @@ class LoopsInBodies(RuleBasedStateMachine):
     def time_goes_by(self, seconds: float) -> None:
         self.scene.wait(seconds)
         self.scene.answer()
+        self._obey()
         for each in self.scene.said(instructions.Dismiss):
             if each.executor in self.scene.pipes:
                 self.scene.die(each.executor, cause="exited")
@@ -382,6 +420,7 @@ class LoopsInBodies(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever waits for whatever, all of it ends."""
+        self.scene.crashes.clear()
         for _ in range(3000):
             ready(self.scene)
             if self.able():
