@@ -111,8 +111,8 @@ class Host:
             return 0
         if here.depth >= here.nesting:
             raise LocalProtocolError(
-                f"loops inside of bodies go {here.nesting} deep on these workers, and this one would be in "
-                f"{here.depth + 1} bodies: run it here with `do`, or start the workers with "
+                f"loops inside of bodies go {here.nesting} deep on these workers, and this one would be "
+                f"{here.depth + 1} deep: run it here with `do`, or start the workers with "
                 f"`--nesting {here.depth + 1}`"
             )
         return here.depth + 1

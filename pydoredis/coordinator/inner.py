@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from pathlib import Path
 
 from pydoredis import hosting
 from pydoredis.hosting import Host
@@ -101,25 +103,34 @@ def _is_body() -> bool:
 
 
 class _Effort:
-    """Tells whether the body's thread is at work, by the processor time that it uses."""
+    """Tells whether the body's thread is at work: it runs, or would if a processor were free."""
 
     def __init__(self) -> None:
         self._seen_s = time.monotonic()
-        self._used_s = _used_s()
+        self._active_s = _active_s()
         self._rests = False
 
     def rests(self) -> bool:
         """Whether it was idle for most of the time since this was asked last, if that can be told already."""
-        now_s, used_s = time.monotonic(), _used_s()
+        now_s, active_s = time.monotonic(), _active_s()
         span_s = now_s - self._seen_s
         if span_s >= LEND_AFTER_S / 2:
-            self._rests = used_s - self._used_s < span_s / 2
-            self._seen_s, self._used_s = now_s, used_s
+            self._rests = active_s - self._active_s < span_s / 2
+            self._seen_s, self._active_s = now_s, active_s
         return self._rests
 
 
-def _used_s() -> float:
-    """Processor time of the body's thread; 0.0 where that cannot be learned (macOS): then it always rests."""
+def _active_s() -> float:
+    """For how long the body's thread has run, or waited for a processor.
+
+    Where Linux does not tell, for how long it has run: on a busy machine that is less. 0.0 where that cannot
+    be learned either (macOS): then it always rests.
+    """
+    thread = threading.main_thread()
+    with contextlib.suppress(OSError, ValueError):
+        told = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text("ascii")
+        ran_ns, waited_ns, _ = map(int, told.split())
+        if ran_ns:
+            return (ran_ns + waited_ns) / 1e9
     clock_of = getattr(time, "pthread_getcpuclockid", None)
-    ident = threading.main_thread().ident
-    return 0.0 if clock_of is None or ident is None else time.clock_gettime(clock_of(ident))
+    return 0.0 if clock_of is None or thread.ident is None else time.clock_gettime(clock_of(thread.ident))
