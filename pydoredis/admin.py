@@ -192,7 +192,7 @@ class Admin:
         """How many tasks of each job wait, and whether all were looked at."""
         queued: Counter[str] = Counter()
         seen, complete = 0, True
-        for name in (family.keys.queue, family.keys.python):
+        for name in family.keys.depths():
             skip = 0
             while stretch := self._store.peek(name, skip):
                 queued.update(task.job for task in stretch if task.job is not None)
@@ -252,13 +252,7 @@ class Admin:
         row = self.find_job(job, queue)
         family = self._store.family(row.queue)
         keys = family.keys
-        names = {keys.env(row.job), keys.out(row.job), keys.published(row.job)}
-        for mark in family.start | family.alive:
-            if mark.job == row.job:
-                names |= {keys.start(*mark), keys.alive(*mark)}
-        prefixes = (keys.given(row.job, ""), keys.pieces(row.job))
-        names |= {name for name in self._store.side_keys(keys) if name.startswith(prefixes)}
-        removed = self._store.remove_job(keys, row.job, sorted(names))
+        removed = self._store.remove_job(keys, row.job, self._store.names_of(family, row.job))
         return Removal(row.queue, row.job, removed.tasks, removed.keys, row.running)
 
     def remove_queue(self, queue: str) -> Removal:
@@ -274,10 +268,10 @@ class Admin:
         keys = QueueKeys(queue)
         if not self.has_queue(queue):
             return Removal(queue, None, 0, 0, 0)
-        tasks = self._store.length(keys.queue) + self._store.length(keys.python)
+        tasks = sum(map(self._store.length, keys.depths()))
         running = sum(state == "running" for _, state in self._states(self._store.family(queue)))
         # First what calls workers to the queue, then what tells them about its jobs, then the rest.
-        deleted = self._store.delete([keys.live, keys.queue, keys.python])
+        deleted = self._store.delete([keys.live, *keys.depths()])
         while names := [*self._store.family(queue).names, *self._store.side_keys(keys)]:
             deleted += self._store.delete(names)
         return Removal(queue, None, tasks, deleted, running)

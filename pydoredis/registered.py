@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydoredis import hosting
 from pydoredis.errors import ConfigError
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
@@ -32,7 +33,21 @@ _registered: Place | None = None
 
 
 def registered_place() -> Place | None:
-    """Where jobs go that name no queue; None if nothing was registered."""
+    """Where jobs go that name no queue: in a body, unless that has registered another queue, to that of its
+    own task. None if nothing was registered.
+
+    Raises:
+        LocalProtocolError: In a body, if its worker allows no loops there.
+    """
+    if _registered is None and (host := hosting.current()) is not None and (here := host.here) is not None:
+        if not here.url:
+            host.depth_of_loops()  # raises: nobody may know an address here
+        return Place(QueueKeys(here.queue), ConnectionSettings(here.url, here.tag))
+    return _registered
+
+
+def chosen_place() -> Place | None:
+    """Where jobs go by what the program has registered; None if it has registered nothing."""
     return _registered
 
 
@@ -48,7 +63,7 @@ def place_or_registered(place: Place | None) -> Place:
     Raises:
         ConfigError: If none was registered.
     """
-    found = place or _registered
+    found = place or registered_place()
     if found is None:
         raise ConfigError("queue", None, 'registered first: register("RJOBS"), or `with local(4):`')
     return found
@@ -62,4 +77,5 @@ def connection_or_registered(connection: ConnectionSettings | None = None) -> Co
     """
     if connection is not None:
         return connection
-    return _registered.connection if _registered else ConnectionSettings.load()
+    place = registered_place()
+    return place.connection if place else ConnectionSettings.load()

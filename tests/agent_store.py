@@ -47,7 +47,7 @@ class AgentStore(Store):
     ) -> None:
         super().__init__(connection)
         self.agent = agent
-        self.wire = AgentWire(agent.id, agent.host, {keys.queue: keys for keys in queues})
+        self.wire = AgentWire(agent.id, agent.host, {keys.tasks: keys for keys in queues})
         self._batches = itertools.count(1)
 
     def execute(self, command: Command) -> Any:
@@ -72,10 +72,16 @@ class AgentStore(Store):
         """Forget the agent."""
         self.execute(commands.Leave(self.agent))
 
-    def take(self, free: int, ahead: Mapping[str, int] | None = None, batch: int | None = None) -> Taken:
+    def take(
+        self,
+        free: int,
+        ahead: Mapping[str, int] | None = None,
+        batch: int | None = None,
+        deeper: tuple[int, ...] = (),
+    ) -> Taken:
         """Take tasks."""
         number = next(self._batches) if batch is None else batch
-        command = commands.Take(number, free, ahead or {}, {}, (70,), "2026-11-23-11:45:31")
+        command = commands.Take(number, free, ahead or {}, {}, (70,), "2026-11-23-11:45:31", deeper)
         return self.execute(command)  # type: ignore[no-any-return]
 
     def mark(self, claims: Sequence[Claim]) -> None:

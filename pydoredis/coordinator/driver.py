@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
+from pydoredis.coordinator.inner import CHECK_S, InnerLoop
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
 from pydoredis.coordinator.sending import Sender
 from pydoredis.coordinator.staff_check import StaffCheck
@@ -95,6 +96,7 @@ class Driver:
         job: Its ID, once it has begun.
         ledger: Its books.
         waker: Ends the wait of `step`, from any thread.
+        inner: What a worker process is told of it, if a body has begun it.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Driver:
         self.waker = Waker()
         feed.wake = self.waker.wake
         self._is_at_hand = feed.is_at_hand
+        self.inner: InnerLoop | None = None
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
         self._environment = self.codec.encode_environment()
@@ -126,6 +129,7 @@ class Driver:
         self._read = self._read_bytes = 0  # results that were read and not yet removed
         self._outcomes: list[Item] = []  # for the sink
         self._batch = 32
+        self._check_interval_s = options.ftinterval_s
         self._check_due_s = 0.0
         self._removal_due_s = 0.0
         self._outage = Backoff()
@@ -144,12 +148,21 @@ class Driver:
             StoreFull: If Redis has no room for the environment.
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
+            LocalProtocolError: If it is inside of more bodies than loops may be here.
         """
+        self.inner = inner = InnerLoop.of(self.connection, self.keys, self.codec.codec)
+        if inner is not None:
+            self.keys = inner.keys
+            self._check_interval_s = min(self._check_interval_s, CHECK_S)
         # Iterations that one may have to wait for are not waited for here.
         first = self._sender.first() if self._is_at_hand else []
         workers = None
         while workers is None:
+            if inner is not None and self.job:
+                inner.ended(self.job)  # somebody else has a job of that ID
             self.job = new_job_id()
+            if inner is not None:
+                inner.begins(self.job)
             payloads = self._sender.messages(self.job, first)
             self._store = JobStore(self.connection, self.keys, self.job, self._environment)
             self._staff = StaffCheck(self._store, self.keys.queue, self.connection, self._environment.value)
@@ -163,7 +176,7 @@ class Driver:
             self._sender.enter(arguments, payload)
         now_s = time.monotonic()
         self._window.workers = workers
-        self._check_due_s = now_s + self.options.ftinterval_s
+        self._check_due_s = now_s + self._check_interval_s
         self._staff_watch.reset(now_s)
         if self.options.timeout_s is not None:
             self._deadline_s = now_s + self.options.timeout_s
@@ -207,6 +220,8 @@ class Driver:
                 log.warning("job %s: %s; trying again", self.job, error)
             self._outage.begin(time.monotonic())
             self._read = self._read_bytes = 0
+        if self.inner is not None:
+            self.inner.look()
         outcomes, self._outcomes = self._outcomes, []
         for item in outcomes:
             self.sink(item)
@@ -245,6 +260,8 @@ class Driver:
             while True:
                 try:
                     self._store.close_job(head, cancelled=cancelled)
+                    if self.inner is not None:
+                        self.inner.ended(self.job)
                     return
                 except StoreUnavailable as error:
                     pause.begin(time.monotonic())
@@ -253,6 +270,8 @@ class Driver:
                         return
                 time.sleep(max(0.0, pause.due_s - time.monotonic()))
         finally:
+            if self.inner is not None:
+                self.inner.goes_on()
             self._store.close()
             self.waker.close()
 
@@ -275,9 +294,12 @@ class Driver:
             # Nothing is out: Redis is asked nothing while the source has nothing to give.
             self._sleep(min(timeout_s, until_check_s))
             return []
-        message = self._store.wait_for_result(min(timeout_s, until_check_s, SLICE_S), self.waker)
+        patience_s = SLICE_S if self.inner is None else min(SLICE_S, self.inner.patience_s)
+        message = self._store.wait_for_result(min(timeout_s, until_check_s, patience_s), self.waker)
         if message is not None:
             return [message]
+        if self.inner is not None:
+            self.inner.waited()
         if time.monotonic() >= self._removal_due_s:
             self._removal_due_s = time.monotonic() + REMOVAL_S
             if self._store.was_cancelled():
@@ -335,7 +357,7 @@ class Driver:
 
     def _check(self) -> None:
         """Look after the dead and the lost (protocol, section 4), sweep, and renew the job's lease."""
-        self._check_due_s = time.monotonic() + self.options.ftinterval_s
+        self._check_due_s = time.monotonic() + self._check_interval_s
         ledger, store = self.ledger, self._store
         self._window.workers = store.workers()
         if not store.renew():

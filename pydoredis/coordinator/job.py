@@ -316,6 +316,8 @@ class Stream:
                     if report is not None:
                         total = driver.ledger.submitted if driver.exhausted else self._total
                         report(driver.ledger.done, total)
+                    if self._ready and driver.inner is not None:
+                        driver.inner.goes_on()
                     while self._ready:
                         yield self._ready.popleft()
                     if driver.finished:

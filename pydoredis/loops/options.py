@@ -191,6 +191,17 @@ def set_option(name: str, value: Any) -> None:
         _session[name] = value
 
 
+def session_options() -> dict[str, Any]:
+    """All options that were set for the session."""
+    return {**_session}
+
+
+def set_session_options(chosen: Mapping[str, Any]) -> None:
+    """Have just these options for the session."""
+    _session.clear()
+    _session.update(chosen)
+
+
 def set_chunk_size(value: int | Literal["auto"] | None) -> None:
     """Iterations per task for all loops of the session (R: `setChunkSize`)."""
     set_option("chunk_size", value)

@@ -5,13 +5,15 @@
 --       5 value of alive  6 its time to live, s  7 what start keys begin with: R's integer vector up to its length
 --       8 how long the record stays, s  9 how long tasks set aside stay, s
 --       10 bytes up to which an environment is read  11 number of pids  12 of jobs with tasks ahead  13 of
---       environments known; then
---       for each list: what its env, start and alive keys begin with; its crashes; its tasks set aside
+--       environments known  14 of lists of loops inside of bodies; they are the first  15 of queues  16 of rooms; then
+--       for the first lists, as many as there are rooms: how many tasks of any job to take from it and those before it
+--       for each list: the number of its queue
+--       for each queue: what its env, start and alive keys begin with; its crashes; its tasks set aside
 --       pids; env and number of tasks ahead, alternating; env and known length, alternating
 --
 -- Returns  1 for each task: number of its list, message, tag ('' if it was set aside), 1 if an executor died on it
 --          2 for each job: env, what follows (0 nothing: it is over, 1 the value, 2 as known, 3 too large), value
---          3 1 if tasks are left
+--          3 1 if tasks are left, of loops that are in no body  4... numbers of other lists where some are left
 
 local call = redis.call
 
@@ -19,13 +21,17 @@ local MOST_BYTES = 32 * 1024 * 1024 -- of messages, after which a batch ends
 local PAGE_BYTES = 1024 * 1024
 
 local record, batch, free = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
-local lists, at = {}, 14
-for n = 2, #KEYS do
-    lists[n - 1] = {
-        key = KEYS[n], env = ARGV[at], start = ARGV[at + 1], alive = ARGV[at + 2], crashes = ARGV[at + 3],
-        aside = ARGV[at + 4],
+local inner, rooms, queues, lists = tonumber(ARGV[14]), tonumber(ARGV[16]), {}, {}
+local at = 17 + rooms + #KEYS - 1
+for n = 1, tonumber(ARGV[15]) do
+    queues[n] = {
+        env = ARGV[at], start = ARGV[at + 1], alive = ARGV[at + 2], crashes = ARGV[at + 3], aside = ARGV[at + 4],
     }
     at = at + 5
+end
+for n = 1, #KEYS - 1 do
+    local queue = queues[tonumber(ARGV[16 + rooms + n])]
+    lists[n] = {key = KEYS[n + 1], queue = queue, room = n <= rooms and tonumber(ARGV[16 + n]) or free}
 end
 local pids, ahead, ahead_left, known = {}, {}, 0, {}
 for n = 1, tonumber(ARGV[11]) do
@@ -40,6 +46,7 @@ for _ = 1, tonumber(ARGV[13]) do
 end
 
 local taken, marked, bytes, jobs, environments, any_crashes = {}, 0, 0, {}, {}, {}
+local begun = 0 -- tasks that were taken because an executor is free for them
 
 -- The length of an environment, -1 if the job is over. Reads it if it is new in this batch.
 local function look_up(env)
@@ -65,26 +72,31 @@ local function look_up(env)
     return length
 end
 
-local function died_on_it(list, job, block)
-    if any_crashes[list.crashes] == nil then
-        any_crashes[list.crashes] = call('EXISTS', list.crashes) == 1
+local function died_on_it(queue, job, block)
+    if any_crashes[queue] == nil then
+        any_crashes[queue] = call('EXISTS', queue.crashes) == 1
     end
-    return any_crashes[list.crashes] and call('HEXISTS', list.crashes, job .. ':' .. block) or 0
+    return any_crashes[queue] and call('HEXISTS', queue.crashes, job .. ':' .. block) or 0
 end
 
-local function mark(list, job, tag, numbers)
+local function mark(queue, job, tag, numbers)
     local words = {ARGV[7], struct.pack('>I4', #numbers)}
     for n, number in ipairs(numbers) do
         words[n + 2] = struct.pack('>i4', number)
     end
-    call('SET', list.alive .. job .. '.' .. tag, ARGV[5], 'EX', ARGV[6])
-    call('SET', list.start .. job .. '.' .. tag, table.concat(words))
+    call('SET', queue.alive .. job .. '.' .. tag, ARGV[5], 'EX', ARGV[6])
+    call('SET', queue.start .. job .. '.' .. tag, table.concat(words))
 end
 
--- Whether a task may be taken, of a job with this environment.
-local function has_room(env)
-    if free > 0 then
-        free = free - 1
+-- How many tasks may still be taken from a list.
+local function left(list)
+    return math.max(0, list.room - begun) + ahead_left
+end
+
+-- Whether a task may be taken from a list, of a job with this environment.
+local function has_room(list, env)
+    if begun < list.room then
+        begun = begun + 1
         return true
     end
     if (ahead[env] or 0) > 0 then
@@ -96,9 +108,9 @@ end
 
 -- Take one task, if it may be taken.
 local function take(number, list, message)
-    local sound, job, numbers = pcall(read_task, message)
-    local env = sound and job and list.env .. job or nil
-    if not has_room(env) then
+    local queue, sound, job, numbers = list.queue, pcall(read_task, message)
+    local env = sound and job and queue.env .. job or nil
+    if not has_room(list, env) then
         return false
     end
     local tag, crashed = '', 0
@@ -108,12 +120,12 @@ local function take(number, list, message)
             .. ' begin ' .. ARGV[4]
         marked = marked + 1
         if look_up(env) >= 0 then
-            mark(list, job, tag, numbers)
-            crashed = died_on_it(list, job, block)
+            mark(queue, job, tag, numbers)
+            crashed = died_on_it(queue, job, block)
         end
     else
-        call('RPUSH', list.aside, message)
-        call('EXPIRE', list.aside, ARGV[9])
+        call('RPUSH', queue.aside, message)
+        call('EXPIRE', queue.aside, ARGV[9])
     end
     local last = #taken
     taken[last + 1], taken[last + 2], taken[last + 3], taken[last + 4] = number, message, tag, crashed
@@ -124,7 +136,7 @@ end
 -- How many tasks were taken from the head of a list.
 local function take_from(number, list)
     local count, page = 0, 1
-    while free + ahead_left > 0 and bytes < MOST_BYTES do
+    while left(list) > 0 and bytes < MOST_BYTES do
         local messages, size = call('LRANGE', list.key, count, count + page - 1), 0
         for _, message in ipairs(messages) do
             if bytes >= MOST_BYTES or not take(number, list, message) then
@@ -136,7 +148,7 @@ local function take_from(number, list)
             break
         end
         -- Larger pages cost less, unless the messages are large.
-        page = math.max(1, math.min(4 * page, math.floor(PAGE_BYTES * page / size), free + ahead_left))
+        page = math.max(1, math.min(4 * page, math.floor(PAGE_BYTES * page / size), left(list)))
     end
     return count
 end
@@ -145,34 +157,43 @@ end
 
 -- Tasks and environments: those of the last batch if it is asked for again, because its reply was lost. A request that
 -- comes after a later one gets nothing: nobody waits for its reply.
-local function tasks_and_environments()
+local function tasks_and_environments(first)
     local last_batch = tonumber(call('GETRANGE', record, 0, 15))
     if last_batch and batch <= last_batch then
         return batch == last_batch and cmsgpack.unpack(sub(call('GET', record), 17)) or {{}, {}}
     end
     local counts = {}
-    for number, list in ipairs(lists) do
-        counts[number] = take_from(number, list)
+    for number = first, #lists do
+        counts[number] = take_from(number, lists[number])
     end
     local found = {taken, environments}
     if #taken > 0 then
         call('SET', record, string.format('%016.0f', batch) .. cmsgpack.pack(found), 'EX', ARGV[8])
         -- Last: a server that refuses to write has said so at the first mark, and nothing has changed.
-        for number, list in ipairs(lists) do
+        for number = first, #lists do
             if counts[number] > 0 then
-                call('LTRIM', list.key, counts[number], -1)
+                call('LTRIM', lists[number].key, counts[number], -1)
             end
         end
     end
     return found
 end
 
-local reply, more = tasks_and_environments(), 0
+-- The first list where there may be tasks: most often no loop inside of a body is about.
+local function first_list()
+    return inner > 0 and call('EXISTS', unpack(KEYS, 2, inner + 1)) == 0 and inner + 1 or 1
+end
+
+local reply = tasks_and_environments(first_list())
+reply[3] = 0
 -- After the last write: a client that is told of changes (CLIENT TRACKING) hears of those after it last read a list.
-for _, list in ipairs(lists) do
-    if call('LLEN', list.key) > 0 then
-        more = 1
+for number = first_list(), #lists do
+    if call('LLEN', lists[number].key) > 0 then
+        if number > inner then
+            reply[3] = 1
+        else
+            reply[#reply + 1] = number
+        end
     end
 end
-reply[3] = more
 return reply

@@ -80,6 +80,8 @@ class Take:
         known: By environment key: length in bytes of the environment that the agent has.
         pids: Process numbers of executors, for the tags of the tasks in turn; at least one.
         begin: The time for the tags (`format_begin`).
+        deeper: How many may be taken from the lists of depth 1, 2 ... (`QueueKeys.tasks`) in place of `free`,
+            those from deeper ones included; empty: as many as `free` says.
 
     Reply: `Taken`.
     """
@@ -90,6 +92,11 @@ class Take:
     known: Mapping[str, int]
     pids: tuple[int, ...]
     begin: str
+    deeper: tuple[int, ...] = ()
+
+    def room(self, depth: int) -> int:
+        """How many tasks of any job to take from lists of this depth and deeper ones together."""
+        return self.deeper[depth - 1] if depth and self.deeper else self.free
 
 
 class TakenTask(NamedTuple):
@@ -123,12 +130,14 @@ class Taken:
     Attributes:
         tasks: In the order in which they were taken. Those whose job is over were not marked.
         environments: By environment key, of all jobs of these tasks: the value; None if the job is over.
-        more: Whether a task is left that was not taken.
+        more: Whether a task is left that was not taken, of a loop that is in no body.
+        deeper: At which depths tasks of loops inside of bodies are left.
     """
 
     tasks: tuple[TakenTask, ...] = ()
     environments: Mapping[str, bytes | Literal["unread", "known"] | None] = field(default_factory=dict)
     more: bool = False
+    deeper: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

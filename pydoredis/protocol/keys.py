@@ -18,11 +18,14 @@ Span = tuple[int, int]
 
 SIDE_KINDS = frozenset(
     {
-        *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "over"),
+        *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "inner", "over"),
         *("piece", "published", "py"),
     }
 )
 """First words of the names of side keys."""
+
+MAX_DEPTH = 8
+"""How deep loops inside of bodies may be: each depth has a list of tasks of its own."""
 
 _PATTERN_CHARACTERS = frozenset("*?[]\\^$+()|")
 _HASH_TAG = re.compile(r"\{[^{}]+\}")
@@ -79,9 +82,29 @@ class QueueKeys:
     """The keys of one queue, as doRedis 3.0.2 spells them, and the side keys of ours.
 
     `job` is a job ID as it stands in the task, `tag` a task tag (`TaskTag`) as text.
+
+    Attributes:
+        queue: The queue's name.
+        depth: In how many bodies the loops are that are meant: 0 for those of programs. Their tasks wait in
+            lists of their own; all other keys are the same.
     """
 
     queue: str
+    depth: int = 0
+
+    def at_depth(self, depth: int) -> QueueKeys:
+        """The same for loops inside of so many bodies."""
+        return self if depth == self.depth else QueueKeys(self.queue, depth)
+
+    @property
+    def tasks(self) -> str:
+        """List of tasks: the queue; of loops inside of bodies one of ours, which our workers serve first."""
+        return self._side(f"inner:{self.depth}") if self.depth else self.queue
+
+    def depths(self, deepest: int = MAX_DEPTH) -> dict[str, int]:
+        """The lists in which tasks may wait, with their depths."""
+        inner = {self.at_depth(depth).tasks: depth for depth in range(1, deepest + 1)}
+        return {self.queue: 0, self.python: 0, **inner}
 
     @property
     def live(self) -> str:

@@ -32,6 +32,15 @@ def count(name: str, value: object, source: str) -> int:
     return whole(name, value, source, minimum=1)
 
 
+def up_to(maximum: int) -> Callable[[str, object, str], int]:
+    """A parser for whole numbers from 0 to `maximum`."""
+
+    def parse(name: str, value: object, source: str) -> int:
+        return whole(name, value, source, minimum=0, maximum=maximum)
+
+    return parse
+
+
 def whole_or_none(name: str, value: object, source: str) -> int | None:
     return None if value is None else whole(name, value, source, minimum=0)
 

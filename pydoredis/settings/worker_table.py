@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from pydoredis.protocol.keys import MAX_DEPTH
 from pydoredis.settings.parsers import (
     count,
     count_or_unlimited,
@@ -19,6 +20,7 @@ from pydoredis.settings.parsers import (
     positive,
     positive_or_unlimited,
     queue_names,
+    up_to,
     whole_or_none,
 )
 from pydoredis.settings.processors import cpu_count
@@ -155,6 +157,17 @@ class WorkerTable:
             float,
             "SECONDS",
             "At SIGTERM, how long to wait for running tasks before giving them back.",
+        ),
+    )
+    nesting: int = field(
+        default=4,
+        metadata=declare(
+            up_to(MAX_DEPTH),
+            int,
+            "N",
+            "How deep loops inside of bodies may be; 0: bodies run none.",
+            details=f"At most {MAX_DEPTH}. In place of a body that waits for a loop of its own another "
+            "process is at work: up to N more for each worker.",
         ),
     )
     threads: int | None = field(

@@ -184,6 +184,17 @@ class AdminStore(SweepingStore):
 
     # --- removing -----------------------------------------------------------------------------------------
 
+    def names_of(self, family: Family, job: str) -> list[str]:
+        """Keys of a job."""
+        keys = family.keys
+        names = {keys.env(job), keys.out(job), keys.published(job)}
+        for mark in family.start | family.alive:
+            if mark.job == job:
+                names |= {keys.start(*mark), keys.alive(*mark)}
+        prefixes = (keys.given(job, ""), keys.pieces(job))
+        names |= {name for name in self.side_keys(keys) if name.startswith(prefixes)}
+        return sorted(names)
+
     def remove_job(self, keys: QueueKeys, job: str, names: Sequence[str]) -> Removed:
         """Take the tasks of a job off the queue and delete its keys, and say that this was on purpose.
 
@@ -203,7 +214,7 @@ class AdminStore(SweepingStore):
         while again:
             batch = _Batch()
             again = False
-            for name in (keys.queue, keys.python):
+            for name in keys.depths():
                 skip = 0
                 while stretch := self.peek(name, skip):
                     for index, payload in self._tasks_of(job, name, skip, stretch):

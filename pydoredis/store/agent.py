@@ -96,16 +96,17 @@ class AgentWire:
     Args:
         agent: The agent's ID.
         host: The machine's name, as it stands in tags.
-        lists: Where it takes tasks from.
+        lists: Where it takes tasks from; those of loops inside of bodies first.
     """
 
     def __init__(self, agent: str, host: str, lists: Lists) -> None:
         self._agent = agent
         self._host = host
         self._lists = lists
-        self._queues = list(dict.fromkeys(lists.values()))
-        self._origins: list[str] = []
-        for keys in lists.values():
+        self._queues = list(dict.fromkeys(keys.at_depth(0) for keys in lists.values()))
+        self._inner = sum(1 for keys in lists.values() if keys.depth)
+        self._origins: list[Any] = [self._queues.index(keys.at_depth(0)) + 1 for keys in lists.values()]
+        for keys in self._queues:
             start, alive = (name("", "").removesuffix(".") for name in (keys.start, keys.alive))
             self._origins += (keys.env(""), start, alive, keys.crashes, keys.aside(agent))
         self._batch_key = self._queues[0].batch(agent)
@@ -206,24 +207,27 @@ class AgentWire:
             *(wire.FIRST_ALIVE_VALUE, ALIVE_TTL_S, wire.encode_start(())[:-4]),
             *(BATCH_TTL_S, ASIDE_TTL_S, SMALL_ENVIRONMENT),
             *(len(command.pids), len(command.ahead), len(command.known)),
+            *(self._inner, len(self._queues), len(command.deeper) and self._inner),
         )
+        rooms = [command.room(keys.depth) for keys in self._lists.values() if keys.depth and command.deeper]
         ahead = [word for item in command.ahead.items() for word in item]
         known = [word for item in command.known.items() for word in item]
         keys = (self._batch_key, *self._lists)
-        return self._script("claim", keys, (*fixed, *self._origins, *command.pids, *ahead, *known))
+        return self._script("claim", keys, (*fixed, *rooms, *self._origins, *command.pids, *ahead, *known))
 
     def _taken(self, command: commands.Take, reply: Any) -> Taken:
-        found, looks, more = reply
-        queues = list(self._lists.values())
+        found, looks, more, *inner = reply
+        lists = list(self._lists.values())
         tasks = tuple(
-            TakenTask(queues[number - 1], message, tag.decode("utf-8", "replace") or None, bool(crashed))
+            TakenTask(lists[number - 1], message, tag.decode("utf-8", "replace") or None, bool(crashed))
             for number, message, tag, crashed in zip(*[iter(found)] * 4, strict=True)
         )
         environments = {
             env.decode("utf-8", "replace"): value if kind == 1 else _LOOKS[kind]
             for env, kind, value in zip(*[iter(looks)] * 3, strict=True)
         }
-        return Taken(tasks, environments, bool(more))
+        deeper = tuple(dict.fromkeys(lists[number - 1].depth for number in inner))
+        return Taken(tasks, environments, bool(more), deeper)
 
     def _fetch(self, command: commands.Fetch) -> Words:
         return "GET", command.env
@@ -269,7 +273,7 @@ class AgentWire:
 
     def _give_back(self, command: commands.GiveBack) -> Words:
         queue = command.claims[0].keys
-        keys = [queue.python if command.end == "python" else queue.queue]
+        keys = [queue.python if command.end == "python" else queue.tasks]
         arguments: list[Any] = [command.end, GIVEN_TTL_S]
         for claim in command.claims:
             keys += (claim.env, claim.start, claim.given, claim.alive)

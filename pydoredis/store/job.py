@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LEASE_S = 6 * 3600
 """How long a job's keys outlive the last sign of life of its coordinator: time enough to debug one."""
 
+INNER_LEASE_S = 120
+"""The same for jobs inside of bodies: an agent removes what they leave, unless its machine dies with them."""
+
 ANSWER_TIMEOUT_S = 10.0
 """How long an answer may take before the connection counts as lost."""
 
@@ -83,6 +86,7 @@ class JobStore(SweepingStore):
         self._keys = keys
         self._job = job
         self._environment = environment
+        self._lease_s = INNER_LEASE_S if keys.depth else LEASE_S
         self._pieces = [
             keys.piece(job, environment.name, number) for number in range(1, environment.count + 1)
         ]
@@ -144,8 +148,8 @@ class JobStore(SweepingStore):
             return self._open_large(tasks, if_workers, report)
         call: Call = (
             self._open_job,
-            (self._keys.env(self._job), self._keys.count, self._keys.queue),
-            (self._environment.value, LEASE_S, int(if_workers), *tasks),
+            (self._keys.env(self._job), self._keys.count, self._keys.tasks),
+            (self._environment.value, self._lease_s, int(if_workers), *tasks),
         )
         (found,) = self._checked(self._run_scripts([call]))
         return None if found is None else _number(found)
@@ -155,7 +159,7 @@ class JobStore(SweepingStore):
         self._check_room(self._environment.size + sum(map(len, tasks)))
         try:
             self._set_pieces(report)
-            set_ = ("SET", self._keys.env(self._job), self._environment.value, "NX", "EX", LEASE_S)
+            set_ = ("SET", self._keys.env(self._job), self._environment.value, "NX", "EX", self._lease_s)
             stored, found = self._checked(self._line.ask([set_, ("GET", self._keys.count)]))
         except BaseException:
             # Nobody else would remove the pieces before they expire.
@@ -168,7 +172,7 @@ class JobStore(SweepingStore):
             return None
         workers = _number(found)
         if tasks and (workers or not if_workers):
-            self._checked(self._line.ask([("RPUSH", self._keys.queue, *tasks)]))
+            self._checked(self._line.ask([("RPUSH", self._keys.tasks, *tasks)]))
         return workers
 
     def _check_room(self, size: int) -> None:
@@ -191,7 +195,7 @@ class JobStore(SweepingStore):
         """Store the pieces of the environment."""
         sent = 0
         for name, piece in zip(self._pieces, self._environment.pieces(), strict=True):
-            self._checked(self._line.ask([("SET", name, piece, "EX", LEASE_S)]))
+            self._checked(self._line.ask([("SET", name, piece, "EX", self._lease_s)]))
             sent += len(piece)
             if report is not None:
                 report(sent, self._environment.size)
@@ -215,14 +219,14 @@ class JobStore(SweepingStore):
         """Store the environment again: the server lost it."""
         with self._translated():
             self._set_pieces()
-            self._client.set(self._keys.env(self._job), self._environment.value, ex=LEASE_S)
+            self._client.set(self._keys.env(self._job), self._environment.value, ex=self._lease_s)
 
     def renew(self) -> bool:
         """Renew the lease of the job's environment; False if it is gone, or a part of it."""
         with self._translated():
             pipe = self._client.pipeline(transaction=False)
             for name in (self._keys.env(self._job), *self._pieces):
-                pipe.expire(name, LEASE_S)
+                pipe.expire(name, self._lease_s)
             return all(pipe.execute())
 
     def was_cancelled(self) -> bool:
@@ -234,6 +238,12 @@ class JobStore(SweepingStore):
         """How many workers say that they listen on the queue; 0 if that is not known."""
         with self._translated():
             return _number(cast("bytes | None", self._client.get(self._keys.count)))
+
+    def is_served_by(self, agent: str) -> bool:
+        """Whether this agent serves the queue."""
+        with self._translated():
+            (found,) = self._checked(self._line.ask([("HEXISTS", self._keys.agents, agent)]))
+        return bool(found)
 
     def staff(self) -> Staff:
         """Who is on the queue, and where else workers are if nobody is."""
@@ -269,7 +279,7 @@ class JobStore(SweepingStore):
     def _send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
         with self._translated():
             if payloads:
-                push = ("RPUSH", self._keys.queue, *payloads)
+                push = ("RPUSH", self._keys.tasks, *payloads)
                 look = ("EVALSHA", self._collect.sha, 1, self._out, read, wanted)
                 pushed, batch = self._line.ask([push, look])
                 self._checked([pushed])
@@ -288,7 +298,7 @@ class JobStore(SweepingStore):
         """Put tasks on the queue, or on the side list that only Python workers serve."""
         if payloads:
             with self._translated():
-                self._client.rpush(self._keys.python if python else self._keys.queue, *payloads)
+                self._client.rpush(self._keys.python if python else self._keys.tasks, *payloads)
 
     def marks(self) -> Marks:
         """Which tasks of the job are running, and which workers look dead."""
@@ -305,7 +315,7 @@ class JobStore(SweepingStore):
             False if the worker is alive after all, or has answered.
         """
         keys = self._keys
-        queue = keys.python if python else keys.queue
+        queue = keys.python if python else keys.tasks
         call: Call = (
             self._fault,
             (keys.start(self._job, tag), keys.alive(self._job, tag), queue),
@@ -323,7 +333,7 @@ class JobStore(SweepingStore):
         with self._translated():
             pipe = self._client.pipeline(transaction=False)
             for payload in payloads:
-                pipe.lpos(self._keys.queue, cast("Any", payload))
+                pipe.lpos(self._keys.tasks, cast("Any", payload))
                 pipe.lpos(self._keys.python, cast("Any", payload))
             places = pipe.execute()
         return [a is not None or b is not None for a, b in zip(places[::2], places[1::2], strict=True)]
@@ -361,7 +371,7 @@ class JobStore(SweepingStore):
     def _withdraw_tasks(self, head: bytes) -> None:
         """Take the job's messages off the lists, in steps that keep the server busy for a moment each."""
         nothing = f"removed {uuid.uuid4()}"
-        for name in (self._keys.queue, self._keys.python):
+        for name in (self._keys.tasks, self._keys.python):
             skip, seen = 0, -1
             while seen:
                 (reply,) = self._run(
@@ -388,6 +398,19 @@ class JobStore(SweepingStore):
         with self._translated():
             found = self._client.scan_iter(match=pattern, count=_SCAN_COUNT)
             return {key.decode("utf-8", "surrogateescape")[len(prefix) :] for key in found}
+
+
+def is_served_by(connection: ConnectionSettings, keys: QueueKeys, agent: str) -> bool:
+    """Whether this agent serves a queue.
+
+    Raises:
+        StoreUnavailable: If Redis does not answer.
+    """
+    store = JobStore(connection, keys, "", Message(b""))
+    try:
+        return store.is_served_by(agent)
+    finally:
+        store.close()
 
 
 @functools.lru_cache(maxsize=8)

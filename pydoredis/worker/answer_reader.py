@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pydoredis.worker.answers import Failed, FromExecutor, Interrupted, Request, Result
 from pydoredis.worker.core import events
 from pydoredis.worker.executor_handle import ExecutorHandle
-from pydoredis.worker.frames import Failed, FrameError, FromExecutor, Interrupted, Request, Result
+from pydoredis.worker.frames import FrameError
 from pydoredis.worker.task_output import OutputLine
 from pydoredis.worker.value_requests import ValueRequests
 

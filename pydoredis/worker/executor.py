@@ -15,16 +15,18 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
+from pydoredis import hosting
 from pydoredis.protocol import wire
-from pydoredis.worker.engines.base import Ask, Engine, Keep, TaskInterrupted, TaskRefused
+from pydoredis.worker.engines.base import Engine, TaskInterrupted, TaskRefused
 from pydoredis.worker.environment_files import mapped
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
-from pydoredis.worker.frames import LONGEST_TEXT, TOKEN, Answer, Bytes, Frame, FrameError, Kind
+from pydoredis.worker.frames import LONGEST_TEXT, TOKEN, Answer, Bytes, Frame, FrameError, Kind, LoopNews
 
 
 class ExitCode(IntEnum):
@@ -45,6 +47,7 @@ class Pipes:
         self._waiting: deque[Frame] = deque()
         self._requests = 0
         self._pid = os.getpid()
+        self._sending = threading.Lock()  # bodies may have threads, in which they run loops
         self.task = 0  # the running one
 
     def receive(self) -> Frame | None:
@@ -76,8 +79,18 @@ class Pipes:
         """Write a frame."""
         if os.getpid() != self._pid:
             os._exit(0)  # a body forked, and its child has come to the end of the body
-        self._outgoing.add(pack(kind, token, *head, body=body))
-        self._outgoing.write(self._out)
+        with self._sending:
+            self._outgoing.add(pack(kind, token, *head, body=body))
+            self._outgoing.write(self._out)
+
+    def tell(self, news: hosting.News) -> None:
+        """Tell the agent about a loop inside of the running body."""
+        if not news.job:
+            about = LoopNews.WAITS if news.waits else LoopNews.GOES_ON
+        else:
+            about = LoopNews.BEGINS if news.begins else LoopNews.ENDED
+        body = f"{news.queue}\0{news.job}".encode("utf-8", "replace")
+        self.send(Kind.LOOP, self.task, about.value, body=body)
 
     def keep(self, finished: int, part: bytes) -> None:
         """Tell the agent what is finished of the running task."""
@@ -101,13 +114,16 @@ class Pipes:
             kept.append(frame)
 
 
-def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
+def serve(
+    engine: Engine, pipes: Pipes, output_fd: int, moved: Callable[[bytes], None] = lambda _: None
+) -> None:
     """Announce the engine, then do what the frames say until the agent closes its end.
 
     Args:
         engine: The engine.
         pipes: To the agent and from it.
         output_fd: A descriptor of the process's standard outputs that no body uses.
+        moved: Told where the tasks come from that follow (`hosting.Here`).
 
     Raises:
         FrameError: If a frame makes no sense.
@@ -158,20 +174,23 @@ def serve(engine: Engine, pipes: Pipes, output_fd: int) -> None:
         elif frame.kind == Kind.CUT:
             os.set_inheritable(frame.token, False)
             engine.watch_output(output_fd, frame.body, frame.token)
+        elif frame.kind == Kind.HERE:
+            moved(bytes(frame.body))
         elif frame.kind != Kind.ANSWER:
             raise FrameError(f"unknown frame of kind {frame.kind}")
 
 
-def _r_engine(ask: Ask, keep: Keep) -> Engine:
+def _r_engine(pipes: Pipes) -> Engine:
     from pydoredis.worker.engines.r import REngine
     from rinterop.runtime import embedded
 
     runtime = embedded.start()
     runtime.have_signals()
-    return REngine(runtime, ask, f"R {runtime.version} in Python {sys.version.split()[0]}", keep)
+    name = f"R {runtime.version} in Python {sys.version.split()[0]}"
+    return REngine(runtime, pipes.ask, name, pipes.keep)
 
 
-def _python_engine(ask: Ask, keep: Keep) -> Engine:
+def _python_engine(pipes: Pipes) -> Engine:
     from pydoredis.shared_values import use_in_bodies
     from pydoredis.worker.engines.interrupts import Interrupts
     from pydoredis.worker.engines.python import PythonEngine
@@ -184,11 +203,12 @@ def _python_engine(ask: Ask, keep: Keep) -> Engine:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         # Python ignores them, and so would what bodies start with os.system(). Handlers do not outlive exec.
         signal.signal(number, lambda *_: None)
-    use_in_bodies(AgentValues(interrupts.shielded(ask)))
-    return PythonEngine(keep, interrupts)
+    use_in_bodies(AgentValues(interrupts.shielded(pipes.ask)))
+    hosting.use(hosting.Host(interrupts.shielded(pipes.tell), lambda: pipes.task))
+    return PythonEngine(pipes.keep, interrupts)
 
 
-_ENGINES: dict[str, Callable[[Ask, Keep], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}
+_ENGINES: dict[str, Callable[[Pipes], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -210,12 +230,13 @@ def main(arguments: list[str] | None = None) -> int:
         os.set_inheritable(fd, False)
     pipes = Pipes(options.fd_in, options.fd_out, options.fd_starts)
     try:
-        engine = _ENGINES[options.engine](pipes.ask, pipes.keep)
+        engine = _ENGINES[options.engine](pipes)
     except RuntimeUnavailableError as exc:
         print(f"pydoredis: {exc}", file=sys.stderr)
         return ExitCode.UNAVAILABLE
     try:
-        serve(engine, pipes, options.fd_output)
+        host = hosting.current()
+        serve(engine, pipes, options.fd_output, host.moved if host else lambda _: None)
     except (BrokenPipeError, EOFError):
         return ExitCode.OK  # the agent is gone, nobody wants the result
     engine.close()

@@ -5,27 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Codec
-from pydoredis.worker.core import events
-from pydoredis.worker.core.lease import Lease
-from pydoredis.worker.environment_files import EnvironmentFiles
-from pydoredis.worker.frame_streams import FrameBuffer
-from pydoredis.worker.frames import (
-    Answer,
+from pydoredis.worker.answers import (
     Failed,
-    FrameError,
     FromExecutor,
     Interrupted,
-    Kind,
     Loaded,
+    Loop,
     Partial,
     Ready,
     Result,
     decode,
 )
+from pydoredis.worker.core import events
+from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.environment_files import EnvironmentFiles
+from pydoredis.worker.frame_streams import FrameBuffer
+from pydoredis.worker.frames import Answer, FrameError, Kind, LoopNews
 from pydoredis.worker.launch import Launcher
 from pydoredis.worker.task_output import OutputLine, TaskOutput
 from pydoredis.worker.task_pipe import TaskPipe
@@ -40,10 +40,12 @@ class Setup:
 
     Attributes:
         launcher: Starts their processes.
+        here: Tells those of Python bodies where their tasks come from.
         files: Large job environments, for all of them.
     """
 
     launcher: Launcher
+    here: Callable[[QueueKeys], bytes] | None = None
     files: EnvironmentFiles = field(default_factory=EnvironmentFiles)
 
 
@@ -76,7 +78,8 @@ class ExecutorHandle:
         self._frames = FrameBuffer()
         self._place_seen: int | None = None
         self._place_seen_s = time.monotonic()
-        self._tasks = TaskPipe(launched.task_fd, launched.starts, setup.files)
+        here = setup.here if codec == "cloudpickle" else None
+        self._tasks = TaskPipe(launched.task_fd, launched.starts, setup.files, here)
         self._tasks.post(Kind.CUT, self.output.pipe.times, body=self.output.pipe.cut)
         self._tasks.flush()
 
@@ -171,6 +174,9 @@ class ExecutorHandle:
                     raise FrameError("it is ready for the second time")
                 self._ready = True
                 return events.Ready(self.number, engine)
+            case Loop(number, news, queue, job):
+                if number == self._head:  # else a thread that a body has left behind says so
+                    return _loop_event(self.number, news, queue, job)
             case Loaded():
                 self._tasks.loaded()
         return None  # a request is answered by others
@@ -233,3 +239,9 @@ class ExecutorHandle:
         self._tasks.close()
         os.close(self.answer_fd)
         self.output.close()
+
+
+def _loop_event(executor: int, news: LoopNews, queue: str, job: str) -> events.Event:
+    if news in (LoopNews.WAITS, LoopNews.GOES_ON):
+        return events.Waits(executor, news is LoopNews.WAITS)
+    return events.InnerJob(executor, queue, job, news is LoopNews.BEGINS)

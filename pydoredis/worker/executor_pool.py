@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.messages import Codec
 from pydoredis.settings import ConnectionSettings
 from pydoredis.worker.answer_reader import AnswerReader
@@ -41,6 +42,7 @@ class ExecutorPool:
         wake: Ends the wait of the loop, from any thread.
         connection: Where values of bodies are.
         launcher: Starts executors.
+        here: Tells executors of Python bodies where their tasks come from.
         printed: Called with each line that executors print.
     """
 
@@ -50,10 +52,11 @@ class ExecutorPool:
         wake: Callable[[], None],
         connection: ConnectionSettings,
         launcher: Launcher,
+        here: Callable[[QueueKeys], bytes] | None,
         printed: Callable[[OutputLine], None],
     ) -> None:
         self._watch = PipeWatch(selector)
-        self._setup = Setup(launcher)
+        self._setup = Setup(launcher, here)
         self._handles: dict[int, ExecutorHandle] = {}
         self._values = ValueRequests(connection, wake)
         self._answers = AnswerReader(self._values, printed)

@@ -24,12 +24,15 @@ _HEAD_FORMATS: Final = {
     Kind.RESULT: "d",
     Kind.PARTIAL: "i",
     Kind.INTERRUPTED: "i",
+    Kind.LOOP: "c",
 }
 _LONGEST: Final = {
     Kind.READY: LONGEST_TEXT,
     Kind.FAILED: LONGEST_TEXT,
     Kind.INTERRUPTED: 0,
     Kind.LOADED: 0,
+    Kind.HERE: LONGEST_TEXT,
+    Kind.LOOP: LONGEST_TEXT,
     Kind.ENV_FILE: LONGEST_TEXT,
     Kind.BARRIER: 0,
     Kind.SKIP: 0,

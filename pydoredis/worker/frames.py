@@ -33,6 +33,9 @@ kind              sent by      token; head; body
 ``CUT``           agent        a descriptor of the executor's, whose times tell where it is; the end of what
                                separates the outputs of two places (see below). The first frame that the
                                agent sends. Never answered.
+``HERE``          agent        0; a `pydoredis.hosting.Here` as JSON: where the tasks behind it come from.
+                               Before the first one, and when that changes; to Python executors only, for
+                               loops inside of bodies. Never answered.
 ``READY``         executor     0; a line of UTF-8 text that names the engine. The first frame of all.
 ``RESULT``        executor     number of the task; the evaluation's duration in seconds as a little-endian
                                double; the result message, ready to be published.
@@ -44,6 +47,9 @@ kind              sent by      token; head; body
                                the values of those that no ``PARTIAL`` or ``KEPT`` held before, in a form
                                of the engine's own. Only now and then, so that a death costs little.
 ``LOADED``        executor     number of the job environment: its file may go.
+``LOOP``          executor     number of the running task; a byte, see `LoopNews`; for a job its queue and its
+                               ID, with a zero byte between: about a loop inside of the body. Says nothing
+                               if another task runs. Never answered.
 ``REQUEST``       executor     number of the request; see `Operation`. The task waits for ``ANSWER``;
                                frames that come in between are kept for later.
 ================  ===========  =========================================================================
@@ -75,11 +81,8 @@ else knows.
 from __future__ import annotations
 
 import enum
-import math
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 MAX_PLACE = 2**30
 """Places are less than that: as seconds they are times long past, and every file system can keep them."""
@@ -111,6 +114,7 @@ class Kind(enum.IntEnum):
     CUT = 8
     SKIP = 9
     ENV_FILE = 10
+    HERE = 11
     READY = 16
     RESULT = 17
     FAILED = 18
@@ -118,6 +122,7 @@ class Kind(enum.IntEnum):
     PARTIAL = 20
     INTERRUPTED = 21
     LOADED = 22
+    LOOP = 23
 
 
 class Operation(bytes, enum.Enum):
@@ -136,6 +141,15 @@ class Answer(bytes, enum.Enum):
     ERROR = b"-"  # the body is UTF-8 text
 
 
+class LoopNews(bytes, enum.Enum):
+    """The head of a LOOP."""
+
+    BEGINS = b"+"  # a job is about to be submitted
+    ENDED = b"-"  # it has ended, and its keys were removed
+    WAITS = b"w"  # the body waits: somebody else may be at work
+    GOES_ON = b"g"  # it is at work again
+
+
 class FrameError(Exception):
     """The other side broke the frame protocol; nothing it sends from here on can be trusted."""
 
@@ -147,140 +161,3 @@ class Frame(NamedTuple):
     token: int
     head: tuple[Any, ...] = ()
     body: Bytes = b""
-
-
-# --- what an executor says, taken apart ---
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The executor can be given tasks; `engine` is a line for people."""
-
-    engine: str
-
-
-class Result(NamedTuple):
-    """A task was run in so many seconds; `message` is ready to be published."""
-
-    task: int
-    seconds: float
-    message: Bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """So many iterations of the running task are finished; `values` are those that were not sent before."""
-
-    task: int
-    finished: int
-    values: Bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """There is no result of a task, and why: the message cannot be read, or the like."""
-
-    task: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """SIGINT came while the body of the iteration at `index` (from 0) ran: the task is given up."""
-
-    task: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The executor has read, or mapped, the file of the job environment with this number."""
-
-    job: int
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The running body asks for a value in Redis; `number` is for the answer."""
-
-    number: int
-    operation: Operation
-    key: bytes
-    value: bytes
-
-
-FromExecutor: TypeAlias = "Ready | Result | Partial | Failed | Interrupted | Loaded | Request"
-
-
-def decode(frame: Frame) -> FromExecutor:
-    """What an executor says with a frame.
-
-    Whether it fits what the executor has been given is not looked at here (`ExecutorHandle`).
-
-    Raises:
-        FrameError: If executors send no such frame, or it holds what makes no sense. Nothing else is raised,
-            whatever the frame holds.
-    """
-    decoder = _DECODERS.get(frame.kind)
-    if decoder is None:
-        raise FrameError(f"frame of kind {frame.kind}, which executors do not send")
-    return decoder(frame)
-
-
-def _ready(frame: Frame) -> Ready:
-    return Ready(_text(frame.body))
-
-
-def _result(frame: Frame) -> Result:
-    (seconds,) = frame.head
-    if not math.isfinite(seconds):
-        raise FrameError(f"task {frame.token} took {seconds} s")
-    # R has no other clock than the time of day, which somebody may have put back meanwhile.
-    return Result(frame.token, max(0.0, seconds), frame.body)
-
-
-def _partial(frame: Frame) -> Partial:
-    (finished,) = frame.head
-    return Partial(frame.token, finished, frame.body)
-
-
-def _failed(frame: Frame) -> Failed:
-    return Failed(frame.token, _text(frame.body))
-
-
-def _interrupted(frame: Frame) -> Interrupted:
-    (index,) = frame.head
-    return Interrupted(frame.token, index)
-
-
-def _loaded(frame: Frame) -> Loaded:
-    return Loaded(frame.token)
-
-
-def _request(frame: Frame) -> Request:
-    body = frame.body
-    start = 1 + REQUEST_HEAD.size
-    if len(body) < start:
-        raise FrameError(f"request of {len(body)} bytes")
-    (length,) = REQUEST_HEAD.unpack_from(body, 1)
-    operation = _OPERATIONS.get(body[0])
-    if operation is None or not 0 <= length <= len(body) - start:
-        raise FrameError(f"request {bytes(body[:1])!r} with a key of {length} bytes, {len(body)} in all")
-    value = memoryview(body)[start + length :]
-    return Request(frame.token, operation, bytes(body[start : start + length]), bytes(value))
-
-
-def _text(body: Bytes) -> str:
-    return body.decode("utf-8", "replace")
-
-
-_OPERATIONS: Final = {operation.value[0]: operation for operation in Operation}
-_DECODERS: Final[Mapping[int, Callable[[Frame], FromExecutor]]] = {
-    Kind.READY.value: _ready,
-    Kind.RESULT.value: _result,
-    Kind.PARTIAL.value: _partial,
-    Kind.FAILED.value: _failed,
-    Kind.INTERRUPTED.value: _interrupted,
-    Kind.LOADED.value: _loaded,
-    Kind.REQUEST.value: _request,
-}

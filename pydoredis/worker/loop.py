@@ -15,12 +15,14 @@ import platform
 import secrets
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import rinterop
 from pydoredis._version import __version__
+from pydoredis.hosting import Here
 from pydoredis.protocol.keys import QueueKeys, format_begin, tag_host
+from pydoredis.protocol.messages import Codec
 from pydoredis.protocol.presence import Presence
 from pydoredis.settings import ConnectionSettings, WorkerSettings
 from pydoredis.store.agent import AgentWire
@@ -29,6 +31,7 @@ from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.engines import selection
 from pydoredis.worker.exchange import Exchange
 from pydoredis.worker.executor_pool import ExecutorPool
+from pydoredis.worker.inner_jobs import InnerJobs
 from pydoredis.worker.launch import Launcher
 from pydoredis.worker.link import Link
 from pydoredis.worker.report import Report
@@ -70,18 +73,20 @@ class Loop:
             *(secrets.token_hex(8), tag_host(platform.node()), os.getpid(), settings.workers),
             *(served.codecs, served.python, served.r_version, __version__),
         )
-        wire = AgentWire(presence.id, presence.host, selection.lists(queues, served.codecs))
+        wire = AgentWire(presence.id, presence.host, selection.lists(queues, served.codecs, settings.nesting))
         self._core = WorkerCore(
             *(settings, queues, presence, served.refusal, connection.safe_url),
             lambda: format_begin(datetime.now()),
         )
+        here = _teller(connection, presence.id, served.codecs, settings.nesting)
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._wakeup = stack.enter_context(contextlib.closing(Wakeup(self._selector)))
         self._signals = stack.enter_context(Signals(self._wakeup))
+        self._inner_jobs = stack.enter_context(contextlib.closing(InnerJobs(connection)))
         self._pool = stack.enter_context(
             contextlib.closing(
                 ExecutorPool(
-                    *(self._selector, self._wakeup.wake, connection, launcher, self._printed),
+                    *(self._selector, self._wakeup.wake, connection, launcher, here, self._printed),
                 )
             )
         )
@@ -153,6 +158,8 @@ class Loop:
                     self._exchange.ask(number, commands)
                 case instructions.Log(level, text):
                     log.log(level, "%s", text)
+                case instructions.RemoveJob(queue, job):
+                    self._inner_jobs.remove(queue, job)
                 case instructions.Reconnect(reason):
                     self._link.reconnect(reason)
                 case instructions.Serving():
@@ -174,3 +181,15 @@ class Loop:
             "" if rinterop.accelerated else f"; serialization {rinterop.acceleration}",
         )
         self._report.ready(self._settings.workers)
+
+
+def _teller(
+    connection: ConnectionSettings, agent: str, codecs: Sequence[Codec], nesting: int
+) -> Callable[[QueueKeys], bytes]:
+    """Tells executors where tasks come from, so that their bodies can run loops there."""
+
+    def here(keys: QueueKeys) -> bytes:
+        url = connection.url if nesting else ""
+        return Here(url, connection.tag, keys.queue, keys.depth, nesting, agent, codecs).encode()
+
+    return here

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import NamedTuple
 
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.worker.core.jobs import LoadedJob
 from pydoredis.worker.core.lease import Lease
 from pydoredis.worker.environment_files import EnvironmentFile, EnvironmentFiles
@@ -48,9 +50,12 @@ class TaskPipe:
         fd: Where frames are to be written.
         starts: The pipe of tokens.
         files: Large job environments, for all executors.
+        here: Tells an executor where tasks come from that have these keys; None: it does not want to know.
     """
 
-    def __init__(self, fd: int, starts: Ends, files: EnvironmentFiles) -> None:
+    def __init__(
+        self, fd: int, starts: Ends, files: EnvironmentFiles, here: Callable[[QueueKeys], bytes] | None = None
+    ) -> None:
         self.fd = fd
         self.starts = Starts(starts)
         self.leases: deque[Lease] = deque()
@@ -60,6 +65,8 @@ class TaskPipe:
         self._files = files
         self._unread: deque[EnvironmentFile] = deque()  # files that the executor has not opened yet
         self._outgoing = Outgoing()
+        self._here = here
+        self._told: QueueKeys | None = None  # where the tasks come from that were sent last
 
     def next_number(self) -> int:
         """A number for the next task that is sent."""
@@ -70,6 +77,9 @@ class TaskPipe:
         """Line up a task under this number, its job's environment before it if that is new."""
         assert lease.job is not None
         job = lease.job.number
+        if lease.keys is not self._told and self._here is not None:
+            self._told = lease.keys
+            self.post(Kind.HERE, 0, body=self._here(lease.keys))
         if job in self._environments:
             self._environments.move_to_end(job)
         else:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pydoredis.errors import StoreUnavailable
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
-from pydoredis.worker.frames import Answer, Operation, Request
+from pydoredis.worker.answers import Request
+from pydoredis.worker.frames import Answer, Operation
 
 Answered = tuple[int, int, Answer, bytes]
 """Executor, number of its request, and the answer."""

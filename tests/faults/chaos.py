@@ -100,6 +100,7 @@ class Phase:
             harsh=harsh,
         )
         self._slots: list[tuple[str, Callable[[Plan], Loop]]] = [("Python", self._python)] * 2
+        self._slots.append(("Python with loops in bodies", self._python_that_nests))
         if with_r:
             self._slots.append(("Python with R bodies", self._python_with_r_body))
         if with_r and not harsh:
@@ -188,7 +189,10 @@ class Phase:
         )
 
     def _python(self, plan: Plan) -> Loop:
-        return PythonLoop(plan, self._queue, self._counter, r_body=False)
+        return PythonLoop(plan, self._queue, self._counter)
+
+    def _python_that_nests(self, plan: Plan) -> Loop:
+        return PythonLoop(plan, self._queue, self._counter, nests=True)
 
     def _python_with_r_body(self, plan: Plan) -> Loop:
         return PythonLoop(plan, self._queue, self._counter, r_body=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import cloudpickle
 import redis
 
 from pydoredis.loops.bodies import rexpr
+from pydoredis.loops.signature import foreach
 from pydoredis.queue import Queue
 from tests.peers.pool import Pool
 from tests.redis_process import RedisProcess
@@ -62,11 +64,14 @@ class Loop(Protocol):
 
 
 class PythonLoop:
-    """A loop of a Python coordinator in this process, with a body in Python or in R."""
+    """A loop of a Python coordinator in this process, with a body in Python or in R; or in Python with loops
+    inside of it."""
 
-    def __init__(self, plan: Plan, queue: Queue, counter: RedisProcess, *, r_body: bool) -> None:
+    def __init__(
+        self, plan: Plan, queue: Queue, counter: RedisProcess, *, r_body: bool = False, nests: bool = False
+    ) -> None:
         self.plan = plan
-        body: Any = rexpr(_r_body(plan, counter)) if r_body else _python_body(plan, counter)
+        body: Any = rexpr(_r_body(plan, counter)) if r_body else _python_body(plan, counter, nests=nests)
         loop = queue.foreach(i=range(1, plan.iterations + 1), chunk_size=plan.chunk_size, max_crashes=ENDLESS)
         self.job = loop.submit(body)
 
@@ -112,14 +117,23 @@ class RLoop:
         self._session.close()
 
 
-def _python_body(plan: Plan, counter: RedisProcess) -> Callable[[int], int]:
+def _python_body(plan: Plan, counter: RedisProcess, *, nests: bool) -> Callable[[int], int]:
     name, port, pause_s = plan.name, counter.port, plan.pause_s
+
+    def times(i: int, j: int) -> int:
+        time.sleep(pause_s)
+        return i * j
+
+    def inside(i: int) -> int:
+        loop = foreach(
+            *(itertools.repeat(i), [1, 2, 4]), combine="+", ftinterval=FTINTERVAL_S, max_crashes=ENDLESS
+        )
+        return int(loop.dopar(times))
 
     def body(i: int) -> int:
         with redis.Redis(port=port) as client:
             client.hincrby(name, str(i), 1)
-        time.sleep(pause_s)
-        return 7 * i
+        return inside(i) if nests else times(i, 7)
 
     return body
 

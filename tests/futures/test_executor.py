@@ -466,3 +466,20 @@ def test_r_code_is_called(server: RedisProcess) -> None:
         with pytest.raises(dr.LocalProtocolError, match="argument 1"):
             executor.submit(minus, object())
         assert executor.submit(abs, -1).result() == 1, "Python and R on one executor"
+
+
+# --- in bodies --------------------------------------------------------------------------------------------
+
+
+def sum_of_calls(depth: int) -> int:
+    """The sum of three calls on the queue of this one, each of which does the same, `depth` times over."""
+    if not depth:
+        return 1
+    with dr.Executor() as executor:
+        return sum(executor.map(sum_of_calls, [depth - 1] * 3))
+
+
+def test_calls_have_calls_of_their_own_on_one_worker(server: RedisProcess) -> None:
+    with dr.Executor(1, queue="DEEP", url=server.url) as executor:
+        calls = [executor.submit(sum_of_calls, 2) for _ in range(3)]
+        assert [call.result(60) for call in calls] == [9, 9, 9]

@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 
 from pydoredis.worker import engines
+from pydoredis.worker.answers import Request, decode
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
-from pydoredis.worker.frames import Answer, Frame, Kind, Operation, Request, decode
+from pydoredis.worker.frames import Answer, Frame, Kind, Operation
 from pydoredis.worker.output import Line, Output
 from pydoredis.worker.starts import Starts, open_ends
 

@@ -12,22 +12,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pydoredis.protocol.wire import MAX_MESSAGE
-from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
-from pydoredis.worker.frames import (
+from pydoredis.worker.answers import (
     Failed,
-    Frame,
-    FrameError,
     FromExecutor,
     Interrupted,
-    Kind,
     Loaded,
-    Operation,
     Partial,
     Ready,
     Request,
     Result,
     decode,
 )
+from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
+from pydoredis.worker.frames import Frame, FrameError, Kind, Operation
 
 INT32 = st.integers(min_value=-(2**31), max_value=2**31 - 1)
 HEADS = {

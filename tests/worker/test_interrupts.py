@@ -13,7 +13,8 @@ import cloudpickle
 import pytest
 
 from pydoredis.worker import engines
-from pydoredis.worker.frames import Frame, Kind, Request
+from pydoredis.worker.answers import Request
+from pydoredis.worker.frames import Frame, Kind
 from tests.worker import test_executor_python as python
 from tests.worker.executor_process import Executor, peer, wait_until
 

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
+from pydoredis.loops.options import set_option
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.worker.engines import process_state
 from tests.worker.executor_process import Executor
@@ -86,6 +87,7 @@ def change(directory: str) -> None:
     socket.setdefaulttimeout(77)
     tempfile.tempdir = directory
     threadpoolctl.threadpool_limits(9)
+    set_option("chunk_size", 9)
 
 
 def environment(body: Any, **program: Any) -> bytes:

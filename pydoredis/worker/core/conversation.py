@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydoredis.backoff import Backoff
 from pydoredis.errors import StoreUnavailable
@@ -30,16 +30,18 @@ class Conversation:
 
     Attributes:
         agents: How many agents serve the queues.
-        stale: Whether there may be tasks on the queues that we have not seen.
+        stale: At which depths (`QueueKeys.depth`) there may be tasks that we have not seen.
 
     Args:
         address: The server's, for messages.
         do: Carries out instructions.
+        nesting: How deep loops inside of bodies may be that are served.
     """
 
-    def __init__(self, address: str, do: Callable[[Instruction], None]) -> None:
+    def __init__(self, address: str, do: Callable[[Instruction], None], nesting: int = 0) -> None:
         self.agents = 1
-        self.stale = True
+        self._all_depths = frozenset(range(nesting + 1))
+        self.stale = self._all_depths
         self._address = address
         self._do = do
         self._numbers = itertools.count(1)
@@ -69,7 +71,7 @@ class Conversation:
         """There is a connection; whether it leads to another run of the server than the last one."""
         self._connected = True
         self._tracking = event.tracking
-        self.stale = True
+        self.stale = self._all_depths
         another = event.run_id != self._run_id
         self._run_id = event.run_id
         if self._asked is not None:
@@ -134,29 +136,33 @@ class Conversation:
 
     # --- looking at the queues ----------------------------------------------------------------------------
 
-    def changed(self) -> None:
-        """There may be tasks."""
-        self.stale = True
+    def changed(self, depths: Iterable[int] | None = None) -> None:
+        """There may be tasks, at these depths (None: at any)."""
+        self.stale = self._all_depths if depths is None else self.stale.union(depths)
 
-    def look_s(self, free: int) -> float:
+    def look_s(self, rooms: Sequence[int], *, some_ahead: bool) -> float:
         """When (monotonic) to look for the tasks that there may be; infinity for never.
 
         Args:
-            free: For how many tasks of any job there is room.
+            rooms: For how many tasks of any job there is room, by depth; one number is for all depths.
+            some_ahead: Whether there is room for tasks of some jobs beyond that.
         """
-        return float("inf") if self._blocked and not free else self._quiet_until_s
+        has_room = any(rooms[depth if len(rooms) > 1 else 0] for depth in self.stale)
+        return self._quiet_until_s if has_room or (some_ahead and not self._blocked) else float("inf")
 
     def looked(self, command: Take, reply: Taken, now_s: float) -> None:
         """The queues were looked at."""
-        found, more = len(reply.tasks), reply.more
-        self.stale = more or not self._tracking
-        self._blocked = more and found < command.free + sum(command.ahead.values())
-        if found or more:
+        left = frozenset((*reply.deeper, 0) if reply.more else reply.deeper)
+        found, more = len(reply.tasks), bool(left)
+        self.stale = left if self._tracking else self._all_depths
+        free = max(command.free, *command.deeper) if command.deeper else command.free
+        self._blocked = more and found < free + sum(command.ahead.values())
+        if found or (more and not command.deeper):  # else what is left is not what there is room for
             self._poll_s = FIRST_POLL_S
             self._quiet_until_s = 0.0
         elif self._tracking:
             longest_s = QUIET_S * (self.agents - 1)
-            self._quiet_until_s = now_s + random.uniform(0.0, longest_s) if command.free else 0.0
+            self._quiet_until_s = now_s + random.uniform(0.0, longest_s) if free else 0.0
         else:
             self._quiet_until_s = now_s + self._poll_s * random.uniform(0.5, 1.0)
             self._poll_s = min(2 * self._poll_s, LONGEST_POLL_S)

@@ -72,9 +72,13 @@ class Dispatch:
                 if self._hiring.unserved(codec):
                     self._hiring.fill(codec, now_s)
                 open_[codec] = [each for each in self._executors.of(codec) if each.open]
-            executor = self._choose(open_[codec], job, now_s) if job.whole else None
+            depth = lease.keys.depth
+            executor = self._choose(open_[codec], job, depth, now_s) if job.whole else None
             if executor is None:
                 full.add(job.number)
+                if self._executors.lent and job.whole:
+                    wanted = min(self._executors.room(depth), job.tasks[State.WAITING])
+                    self._hiring.substitute(codec, wanted, now_s)
                 waiting -= job.tasks[State.WAITING]
                 if waiting <= 0:
                     return  # what is left is all of jobs without room
@@ -83,7 +87,7 @@ class Dispatch:
                 executor.put(lease, job.durations.expected_s, now_s)
                 self._do(Hand(executor.number, lease))
 
-    def _choose(self, open_: Sequence[Executor], job: LoadedJob, now_s: float) -> Executor | None:
+    def _choose(self, open_: Sequence[Executor], job: LoadedJob, depth: int, now_s: float) -> Executor | None:
         """An idle executor; or else the one with the least work behind which a task of the job may wait."""
         expected_s = job.durations.expected_s
         chosen: Executor | None = None
@@ -91,8 +95,8 @@ class Dispatch:
             if not self._limits.room(each.tasks_done + len(each.leases)):
                 continue
             if not each.leases:
-                return each if self._executors.busy < self._executors.size else None
-            if (chosen is None or each.load_s < chosen.load_s) and each.takes(expected_s, now_s):
+                return each if self._executors.room(depth) > 0 else None
+            if (chosen is None or each.load_s < chosen.load_s) and each.takes(expected_s, depth, now_s):
                 chosen = each
         return chosen
 
@@ -118,8 +122,7 @@ class Dispatch:
         if any(each.recalling for each in self._executors):
             return  # what comes out of pipes now is to go back together with the rest, in its order
         self.slowed = False
-        openings: dict[Codec, int] = {}
-        busy = self._executors.busy
+        openings: dict[tuple[Codec, int], int] = {}
         allowed: Counter[int] = Counter()
         known: set[int] = set()
         for lease in self._shelves[State.WAITING]:
@@ -127,16 +130,21 @@ class Dispatch:
             job, codec = lease.job, lease.job.environment.codec
             if lease.kept:
                 continue  # what is finished of it is here
+            depth = lease.keys.depth
             able = self._executors.of(codec)
-            if codec not in openings:
-                idle = sum(1 for each in able if not each.leases)
-                openings[codec] = max(0, min(idle, self._executors.size - busy))
+            if (codec, depth) not in openings:
+                idle = sum(1 for each in able if not each.leases) + self._executors.missing(codec)
+                openings[codec, depth] = max(0, min(idle, self._executors.room(depth)))
             if job.number not in known:
                 known.add(job.number)
-                going_on = sum(1 for each in able if each.frees_within(SURPLUS_S, now_s))
+                going_on = sum(
+                    1
+                    for each in able
+                    if each.frees_within(SURPLUS_S, now_s) and each.leases[0].keys.depth <= depth
+                )
                 allowed[job.number] = going_on * job.durations.most_waiting
-            if openings[codec] > 0:
-                openings[codec] -= 1
+            if openings[codec, depth] > 0:
+                openings[codec, depth] -= 1
             elif allowed[job.number] > 0:
                 allowed[job.number] -= 1
             else:

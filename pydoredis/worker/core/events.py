@@ -74,6 +74,24 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """The running body waits for loops of its own; or (`on` is false) it is at work again."""
+
+    executor: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InnerJob:
+    """The running body is about to begin a job on one of our queues; or (`open` is false) has ended it."""
+
+    executor: int
+    queue: str
+    job: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """These tasks were taken back out of an executor's pipe: it will not begin them."""
 
@@ -173,6 +191,6 @@ class Signalled:
 
 
 Event: TypeAlias = (
-    "Hired | HireFailed | Ready | Finished | Partly | NotRun | Interrupted | Recalled | Place | Memory"
-    " | NotKept | Died | Connected | Replied | Lost | Changed | Signalled"
+    "Hired | HireFailed | Ready | Finished | Partly | NotRun | Interrupted | Waits | InnerJob | Recalled"
+    " | Place | Memory | NotKept | Died | Connected | Replied | Lost | Changed | Signalled"
 )

@@ -43,6 +43,8 @@ class Executor:
         stopping_since_s: Since when its running task, of a cancelled job, is to stop; infinity: not to stop.
         recalled: Whether what waits behind its running task was taken back.
         recalling: Whether it is not known yet what that was.
+        lent: Whether its body waits for a loop of its own: somebody else may be at work in its place.
+        jobs: Jobs that its running task has begun and not ended: IDs, with their queues.
     """
 
     number: int
@@ -64,6 +66,8 @@ class Executor:
     stopping_since_s: float = float("inf")
     recalled: bool = False
     recalling: bool = False
+    lent: bool = False
+    jobs: dict[str, str] = field(default_factory=dict)
 
     @property
     def head(self) -> Lease | None:
@@ -78,13 +82,23 @@ class Executor:
     @property
     def open(self) -> bool:
         """Whether it may be given a task now."""
-        return self.ready is not None and self.able and not (self.leases and self.leases[0].cancelled)
+        return (
+            self.ready is not None
+            and self.able
+            and not self.lent
+            and not (self.leases and self.leases[0].cancelled)
+        )
 
     @property
     def overrun_s(self) -> float:
-        """When (monotonic) its running task will have run for longer than expected; infinity if none runs."""
+        """When (monotonic) its running task will have run for longer than expected; infinity if none runs.
+
+        One that is lent has: nobody knows when it goes on.
+        """
         if not self.leases:
             return float("inf")
+        if self.lent:
+            return float("-inf")
         return self.head_since_s + self.leases[0].expected_s + PATIENCE_S
 
     def frees_within(self, span_s: float, now_s: float) -> bool:
@@ -95,10 +109,14 @@ class Executor:
             and self.head_since_s + self.leases[0].expected_s <= now_s + span_s
         )
 
-    def takes(self, expected_s: float | None, now_s: float) -> bool:
-        """Whether one more task, expected to run so long, may wait in its pipe behind others."""
+    def takes(self, expected_s: float | None, depth: int, now_s: float) -> bool:
+        """Whether one more task, expected to run so long, may wait in its pipe behind others.
+
+        Not behind a deeper one: that may be run in place of a body that waits, and this one must not.
+        """
         return (
             expected_s is not None
+            and self.leases[0].keys.depth <= depth
             and not self.recalling
             and len(self.leases) <= MAX_IN_PIPE
             and now_s < self.overrun_s
@@ -144,10 +162,12 @@ class Executors:
 
     Attributes:
         size: How many may be at work at a time.
+        lent: Numbers of those whose body waits for a loop of its own.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.lent: set[int] = set()
         self._by_number: dict[int, Executor] = {}
 
     def __iter__(self) -> Iterator[Executor]:
@@ -169,11 +189,45 @@ class Executors:
     def remove(self, number: int) -> None:
         """It has died."""
         self._by_number.pop(number, None)
+        self.lent.discard(number)
+
+    def lend(self, executor: Executor) -> None:
+        """Its body waits: somebody else may be at work in its place."""
+        executor.lent = True
+        self.lent.add(executor.number)
+
+    def end_loan(self, executor: Executor) -> None:
+        """Its body is at work again, or has ended."""
+        executor.lent = False
+        self.lent.discard(executor.number)
 
     @property
     def busy(self) -> int:
-        """How many have a task."""
-        return sum(1 for executor in self._by_number.values() if executor.leases)
+        """How many are at work: they have a task, and their body does not wait for a loop of its own."""
+        return sum(1 for executor in self._by_number.values() if executor.leases and not executor.lent)
+
+    def room(self, depth: int) -> int:
+        """How many more may begin a task of this depth (`QueueKeys.depth`).
+
+        So many that no more than `size` are at work, and that no more than `size` have tasks of this depth or
+        deeper ones. So a body that waits is replaced by deeper ones only, which are what it waits for: there
+        is always room for the deepest, and there are never more than `size` executors for each depth.
+        """
+        busy = deeper = 0
+        for executor in self._by_number.values():
+            if executor.leases:
+                busy += not executor.lent
+                deeper += executor.leases[0].keys.depth >= depth
+        return self.size - max(busy, deeper)
+
+    def missing(self, codec: Codec) -> int:
+        """How many of a codec could be started in place of bodies that wait."""
+        if not self.lent:
+            return 0
+        there = sum(
+            1 for each in self._by_number.values() if each.codec == codec and each.able and not each.lent
+        )
+        return min(len(self.lent), self.size - there)
 
     @property
     def pids(self) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ class Hiring:
 
     Attributes:
         failure: Why no executor can be started, once that is certain.
+        substituted: Whether there may be executors that were started in place of others, whose bodies wait.
 
     Args:
         executors: Those that are there.
@@ -35,6 +36,7 @@ class Hiring:
         self, executors: Executors, codecs: Sequence[Codec], do: Callable[[Instruction], None]
     ) -> None:
         self.failure: Stop | None = None
+        self.substituted = False
         self._executors = executors
         self._codecs = codecs
         self._do = do
@@ -62,6 +64,25 @@ class Hiring:
     def unserved(self, codec: Codec) -> bool:
         """Whether no executor of a codec is there, nor is one to be started."""
         return not self._executors.of(codec) and codec not in self._postponed
+
+    def surplus(self, codec: Codec) -> int:
+        """How many executors of a codec are too many to be at work at once; bodies that wait are not."""
+        return (
+            sum(1 for each in self._executors.of(codec) if each.able and not each.lent) - self._executors.size
+        )
+
+    def substitute(self, codec: Codec, wanted: int, now_s: float) -> None:
+        """Start executors in place of those whose bodies wait, for so many tasks."""
+        starting = sum(1 for each in self._executors.of(codec) if each.able and each.ready is None)
+        for _ in range(min(self._executors.missing(codec), wanted - starting)):
+            self.hire(codec, now_s)
+            self.substituted = True
+
+    def look_at_surplus(self) -> None:
+        """See whether there are still executors that were started in place of others."""
+        self.substituted = bool(self._executors.lent) or any(
+            self.surplus(codec) > 0 for codec in self._codecs
+        )
 
     @property
     def startable(self) -> bool:
@@ -91,7 +112,7 @@ class Hiring:
                 text = f"{self._failed_starts} executors in a row died while they started: {cause}"
                 self.failure = Stop(failure=text, codec=executor.codec, status=status, output=output)
                 return
-        if executor.retired_for:
+        if executor.retired_for or self.surplus(executor.codec) >= 0:
             return
         if executor.ready is not None and idle and now_s - executor.started_s < YOUNG_S:
             if not self._pause.active:

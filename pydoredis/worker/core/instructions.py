@@ -94,6 +94,14 @@ class Forget:
     job: int
 
 
+@dataclass(frozen=True, slots=True)
+class RemoveJob:
+    """End a job that a body has begun, and that nobody waits for any more."""
+
+    queue: str
+    job: str
+
+
 # --- with Redis -------------------------------------------------------------------------------------------
 
 
@@ -155,6 +163,6 @@ class Todo(list["Instruction"]):
 
 
 Instruction: TypeAlias = (
-    "Hire | Hand | Recall | Interrupt | Kill | Dismiss | Look | Weigh | Keep | Forget | Ask"
-    " | Reconnect | Log | Serving | Stop"
+    "Hire | Hand | Recall | Interrupt | Kill | Dismiss | Look | Weigh | Keep | Forget | RemoveJob"
+    " | Ask | Reconnect | Log | Serving | Stop"
 )

@@ -14,12 +14,9 @@ from pydoredis.protocol.agent_commands import KNOWN, UNREAD, Taken, TakenTask
 from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import TaskTag
 from pydoredis.protocol.messages import Codec, JobEnvironment, Task
-from pydoredis.worker.core.executors import Executors
-from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Instruction, Log
 from pydoredis.worker.core.jobs import LoadedJob, LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
-from pydoredis.worker.core.prefetch import AGENT_AHEAD_S, PIPE_AHEAD_S, fitting
 from pydoredis.worker.core.refusals import Refusals
 
 Environments = Mapping[str, "bytes | Literal['unread', 'known'] | None"]
@@ -27,18 +24,15 @@ Refusal = Callable[[JobEnvironment], "str | None"]
 
 
 class Intake:
-    """Says what there is room for, and sorts what comes.
+    """Sorts what comes.
 
     Attributes:
         unreadable: Payloads that were set aside, to be buried: with their queue, and whether to keep them.
-        tasks_left: How many more tasks the agent may take, those that it holds included; None for any number.
 
     Args:
         agent_id: The agent's, for the names of claims.
         shelves: The agent's leases.
         jobs: The jobs that it knows.
-        executors: Its executors.
-        hiring: Starts others.
         refusals: When to rest from tasks that are not served here.
         codecs: What is served here.
         refusal: Tells why a job cannot be run here, if it cannot.
@@ -50,71 +44,21 @@ class Intake:
         agent_id: str,
         shelves: Shelves,
         jobs: LoadedJobs,
-        executors: Executors,
-        hiring: Hiring,
         refusals: Refusals,
         codecs: Sequence[Codec],
         refusal: Refusal,
         do: Callable[[Instruction], None],
     ) -> None:
         self.unreadable: list[tuple[TakenTask, bool]] = []
-        self.tasks_left: int | None = None
         self._agent_id = agent_id
         self._shelves = shelves
         self._jobs = jobs
-        self._executors = executors
-        self._hiring = hiring
         self._refusals = refusals
         self._codecs = codecs
         self._refusal = refusal
         self._do = do
         self._numbers = itertools.count(1)
         self._refused_jobs: deque[str] = deque(maxlen=100)
-
-    # --- room ---------------------------------------------------------------------------------------------
-
-    def room(self, now_s: float) -> tuple[int, dict[str, int]]:
-        """For how many tasks there is an executor, and how many of which job may come in addition."""
-        if self._refusals.resting(now_s):
-            return 0, {}
-        executors = list(self._executors)
-        size = self._executors.size
-        busy = self._executors.busy
-        idle = sum(1 for each in executors if each.open and not each.leases)
-        if self._hiring.startable:
-            idle = size
-        to_start = self._shelves.count(State.WAITING, State.SEEN, State.ASIDE)
-        left = self._left()
-        free = max(0, min(size - busy, idle) - to_start)
-        free = min(free, left)
-        left -= free
-        ahead: dict[str, int] = {}
-        going_on = sum(1 for each in executors if each.open and each.frees_within(AGENT_AHEAD_S, now_s))
-        for job in self._jobs:
-            expected_s = job.durations.expected_s
-            if expected_s is None or left <= 0:
-                continue
-            in_pipe = fitting(PIPE_AHEAD_S, expected_s)
-            running = sum(1 for each in executors if each.leases and each.leases[0].job is job)
-            wanted = going_on * (in_pipe + job.durations.per_executor) - (
-                job.tasks[State.WAITING] + job.tasks[State.RUNNING] - running
-            )
-            # In batches that are worth a request: half of what may wait.
-            if wanted > 0 and 2 * wanted >= going_on * job.durations.per_executor:
-                ahead[job.key] = min(wanted, left)
-                left -= ahead[job.key]
-        return free, ahead
-
-    def answered(self) -> None:
-        """A task has been answered."""
-        if self.tasks_left is not None:
-            self.tasks_left -= 1
-
-    def _left(self) -> int:
-        """How many more tasks may be taken because of `iter`."""
-        if self.tasks_left is None:
-            return 1_000_000
-        return max(0, self.tasks_left - (len(self._shelves) - self._shelves.count(State.ANSWERED)))
 
     # --- what was taken -----------------------------------------------------------------------------------
 

@@ -10,12 +10,14 @@ from pydoredis.protocol import wire
 from pydoredis.worker.core import events
 from pydoredis.worker.core.crash_recovery import CrashRecovery
 from pydoredis.worker.core.dispatch import Dispatch
-from pydoredis.worker.core.executors import Executors
+from pydoredis.worker.core.executors import Executor, Executors
 from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Instruction, Log
 from pydoredis.worker.core.intake import Intake
 from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.core.lending import Lending
 from pydoredis.worker.core.refusals import Refusals
+from pydoredis.worker.core.room import Room
 from pydoredis.worker.core.shutdown import Shutdown
 from pydoredis.worker.core.supervision import Supervision
 
@@ -29,9 +31,11 @@ class Reports:
     Args:
         executors: Those that are there.
         hiring: Replaces those that died.
+        lending: Is told which bodies wait for loops of their own.
         supervision: Is told how much memory they have.
         dispatch: Is told that tasks have become longer.
-        intake: Counts how many tasks the agent may still take.
+        room: Counts how many tasks the agent may still take.
+        intake: Answers tasks with errors.
         crash_recovery: Decides about tasks on which executors died.
         refusals: Is told that a task was served.
         shutdown: Whether the agent stops.
@@ -42,8 +46,10 @@ class Reports:
         self,
         executors: Executors,
         hiring: Hiring,
+        lending: Lending,
         supervision: Supervision,
         dispatch: Dispatch,
+        room: Room,
         intake: Intake,
         crash_recovery: CrashRecovery,
         refusals: Refusals,
@@ -52,8 +58,10 @@ class Reports:
     ) -> None:
         self._executors = executors
         self._hiring = hiring
+        self._lending = lending
         self._supervision = supervision
         self._dispatch = dispatch
+        self._room = room
         self._intake = intake
         self._crash_recovery = crash_recovery
         self._refusals = refusals
@@ -123,13 +131,34 @@ class Reports:
             return None
         self._hiring.finished_a_task()
         self._refusals.served()
-        self._intake.answered()
+        self._room.answered()
+        return self._pop(executor, now_s)
+
+    def _pop(self, executor: Executor, now_s: float) -> Lease:
+        if executor.lent or executor.jobs:
+            self._lending.task_over(executor)
         return executor.pop(now_s)
 
     def _interrupted(self, event: events.Interrupted, now_s: float) -> None:
         executor = self._executors.get(event.executor)
         if executor is not None and executor.head is not None and executor.head.number == event.task:
-            self._crash_recovery.interrupted(executor.pop(now_s), event.index)
+            self._crash_recovery.interrupted(self._pop(executor, now_s), event.index)
+
+    def _waits(self, event: events.Waits, now_s: float) -> None:
+        executor = self._executors.get(event.executor)
+        if executor is not None and executor.leases:
+            if event.on:
+                self._lending.waits(executor)
+            else:
+                self._lending.goes_on(executor)
+
+    def _inner_job(self, event: events.InnerJob, now_s: float) -> None:
+        executor = self._executors.get(event.executor)
+        if executor is not None and executor.leases:
+            if event.open:
+                self._lending.began(executor, event.queue, event.job)
+            else:
+                self._lending.ended(executor, event.job)
 
     def _recalled(self, event: events.Recalled, now_s: float) -> None:
         executor = self._executors.get(event.executor)
@@ -160,6 +189,7 @@ class Reports:
         elif not self._shutdown.begun:
             text = f"executor {executor.pid} {event.cause}"
             self._do(Log(logging.WARNING, text))
+        self._lending.task_over(executor)
         idle = not executor.leases
         blame = not self._shutdown.cold
         self._crash_recovery.died(executor, event.cause, event.iteration, blame=blame)
@@ -176,6 +206,8 @@ _HANDLERS: Final[dict[type[Any], Callable[[Reports, Any, float], None]]] = {
     events.Partly: Reports._partly,
     events.NotRun: Reports._not_run,
     events.Interrupted: Reports._interrupted,
+    events.Waits: Reports._waits,
+    events.InnerJob: Reports._inner_job,
     events.Recalled: Reports._recalled,
     events.Place: Reports._place,
     events.Memory: Reports._memory,

@@ -13,6 +13,7 @@ from pydoredis.worker.core.conversation import Conversation
 from pydoredis.worker.core.intake import Intake
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
+from pydoredis.worker.core.room import Room
 
 MOST_BYTES = 32 * 1024 * 1024
 """How many bytes of results go into one request, if there is more than one."""
@@ -32,7 +33,8 @@ class Requests:
     Args:
         shelves: The agent's leases.
         jobs: The jobs that it knows.
-        intake: Says what there is room for.
+        room: Says what there is room for.
+        intake: Tells what cannot be read.
         conversation: Says whether there is a reason to look for tasks.
         host: The machine's name, for tags.
         pids: Process numbers for tags: of executors that will probably run the next tasks.
@@ -43,6 +45,7 @@ class Requests:
         self,
         shelves: Shelves,
         jobs: LoadedJobs,
+        room: Room,
         intake: Intake,
         conversation: Conversation,
         host: str,
@@ -51,6 +54,7 @@ class Requests:
     ) -> None:
         self._shelves = shelves
         self._jobs = jobs
+        self._room = room
         self._intake = intake
         self._conversation = conversation
         self._host = host
@@ -114,21 +118,23 @@ class Requests:
                 yield commands.FetchPiece(lease.keys, lease.task.job, job.key, about.name, at, *place)
                 return
 
-    def look(self, now_s: float) -> tuple[float, int, Mapping[str, int]]:
-        """When (monotonic) to look for tasks, infinity for never; and for how many (`Intake.room`)."""
+    def look(self, now_s: float) -> tuple[float, Sequence[int], Mapping[str, int]]:
+        """When (monotonic) to look for tasks, infinity for never; and for how many (`Room`)."""
         if not self._conversation.stale:  # room is counted in vain in most turns
-            return float("inf"), 0, {}
-        free, ahead = self._intake.room(now_s)
-        if not free and not ahead:
-            return float("inf"), 0, {}
-        return self._conversation.look_s(free), free, ahead
+            return float("inf"), (), {}
+        rooms, ahead = self._room(now_s)
+        if not any(rooms) and not ahead:
+            return float("inf"), (), {}
+        return self._conversation.look_s(rooms, some_ahead=bool(ahead)), rooms, ahead
 
     def take(self, now_s: float) -> Iterable[Command]:
         """Tasks, if there may be some and there is room."""
-        due_s, free, ahead = self.look(now_s)
+        due_s, rooms, ahead = self.look(now_s)
         if now_s >= due_s:
+            free, *deeper = rooms
             yield commands.Take(
-                next(self._batches), free, ahead, self._jobs.lengths(), self._pids(), self._begin()
+                *(next(self._batches), free, ahead, self._jobs.lengths(), self._pids(), self._begin()),
+                tuple(deeper),
             )
 
     def _tag(self, lease: Lease) -> str:

@@ -10,9 +10,9 @@ from pydoredis.worker.core.conversation import Conversation
 from pydoredis.worker.core.executors import Executors
 from pydoredis.worker.core.hiring import Hiring
 from pydoredis.worker.core.instructions import Instruction, Log, Stop
-from pydoredis.worker.core.intake import Intake
 from pydoredis.worker.core.lease import Shelves, State
 from pydoredis.worker.core.membership import Membership
+from pydoredis.worker.core.room import Room
 from pydoredis.worker.core.shutdown import Shutdown
 from pydoredis.worker.core.supervision import Supervision
 
@@ -28,7 +28,7 @@ class Stopping:
         shelves: Its leases.
         executors: Its executors.
         hiring: Says whether executors can be started.
-        intake: Says how many tasks may still be taken.
+        room: Says how many tasks may still be taken.
         supervision: Ends executors.
         membership: Says whether the agent is counted.
         conversation: Says whether Redis is there.
@@ -42,7 +42,7 @@ class Stopping:
         shelves: Shelves,
         executors: Executors,
         hiring: Hiring,
-        intake: Intake,
+        room: Room,
         supervision: Supervision,
         membership: Membership,
         conversation: Conversation,
@@ -54,7 +54,7 @@ class Stopping:
         self._shelves = shelves
         self._executors = executors
         self._hiring = hiring
-        self._intake = intake
+        self._room = room
         self._supervision = supervision
         self._membership = membership
         self._conversation = conversation
@@ -65,7 +65,9 @@ class Stopping:
         """Begin if nothing works, or if enough is done."""
         if self._hiring.failure is not None:
             self._shutdown.hurry()
-        if self._intake.tasks_left is not None and self._intake.tasks_left <= 0 and not self._shutdown.begun:
+        if self._room.tasks_left is None or self._shutdown.begun:
+            return
+        if self._room.tasks_left <= 0 and not self._executors.lent:
             self._do(Log(logging.INFO, f"done: {self._iter} tasks per worker"))
             self._shutdown.begin(now_s)
 

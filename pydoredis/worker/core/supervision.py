@@ -158,4 +158,5 @@ class Supervision:
     def _replace(self, executor: Executor, reason: str, now_s: float) -> None:
         executor.retired_for = reason
         self._do(Log(logging.INFO, f"executor {executor.pid} is replaced: {reason}"))
-        self._hiring.hire(executor.codec, now_s)
+        if self._hiring.surplus(executor.codec) < 0:  # else one is there that stood in for a body that waited
+            self._hiring.hire(executor.codec, now_s)

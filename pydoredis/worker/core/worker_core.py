@@ -24,12 +24,14 @@ from pydoredis.worker.core.instructions import Instruction, Serving, Todo
 from pydoredis.worker.core.intake import Intake, Refusal
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Shelves, State
+from pydoredis.worker.core.lending import Lending
 from pydoredis.worker.core.membership import Membership
 from pydoredis.worker.core.recycling import Limits
 from pydoredis.worker.core.refusals import Refusals
 from pydoredis.worker.core.replies import Replies
 from pydoredis.worker.core.reports import Reports
 from pydoredis.worker.core.requests import Requests
+from pydoredis.worker.core.room import Room
 from pydoredis.worker.core.shutdown import Shutdown
 from pydoredis.worker.core.stopping import Stopping
 from pydoredis.worker.core.supervision import START_TIMEOUT_S, Supervision
@@ -58,7 +60,7 @@ class WorkerCore:
     ) -> None:
         self._settings = settings
         self._presence = presence
-        self._lists = frozenset(key for each in queues for key in (each.queue, each.python))
+        self._depths = {key: depth for keys in queues for key, depth in keys.depths(settings.nesting).items()}
         self._instructions = do = Todo()
         limits = Limits.of(settings)
         self.shelves = Shelves()
@@ -67,22 +69,21 @@ class WorkerCore:
         self._jobs = LoadedJobs()
         self._refusals = Refusals()
         self._hiring = Hiring(self.executors, self._codecs, do)
+        self._lending = Lending(self.executors, self._hiring, do)
         self._crash_recovery = CrashRecovery(settings.max_crashes, settings.retry_pause_s)
         self._dispatch = Dispatch(self.shelves, self.executors, self._hiring, limits, do)
         self._intake = Intake(
-            *(presence.id, self.shelves, self._jobs, self.executors, self._hiring, self._refusals),
-            *(self._codecs, refusal, do),
+            *(presence.id, self.shelves, self._jobs, self._refusals, self._codecs, refusal, do),
         )
-        if settings.iter is not None:
-            self._intake.tasks_left = settings.iter * settings.workers
+        self._room = Room(self.shelves, self._jobs, self.executors, self._hiring, self._refusals, settings)
         self._shutdown = Shutdown(settings.grace_s)
         self._supervision = Supervision(self.executors, self._hiring, limits, settings.timelimit_s, do)
-        self._conversation = Conversation(address, do)
+        self._conversation = Conversation(address, do, settings.nesting)
         self._membership = Membership(
             *(queues, self.shelves, self._jobs, self._shutdown, self._present, settings.linger_s, do),
         )
         self._requests = Requests(
-            *(self.shelves, self._jobs, self._intake, self._conversation),
+            *(self.shelves, self._jobs, self._room, self._intake, self._conversation),
             *(presence.host, self._next_pids, begin),
         )
         self._replies = Replies(
@@ -90,11 +91,11 @@ class WorkerCore:
             *(self._crash_recovery, self._conversation, do),
         )
         self._reports = Reports(
-            *(self.executors, self._hiring, self._supervision, self._dispatch, self._intake),
-            *(self._crash_recovery, self._refusals, self._shutdown, do),
+            *(self.executors, self._hiring, self._lending, self._supervision, self._dispatch, self._room),
+            *(self._intake, self._crash_recovery, self._refusals, self._shutdown, do),
         )
         self._stopping = Stopping(
-            *(self._shutdown, self.shelves, self.executors, self._hiring, self._intake, self._supervision),
+            *(self._shutdown, self.shelves, self.executors, self._hiring, self._room, self._supervision),
             *(self._membership, self._conversation, settings.iter, do),
         )
         self._serving = False
@@ -138,7 +139,7 @@ class WorkerCore:
         due = [self._shutdown.due_s, self._supervision.due_s(now_s), delayed]
         due += [self._dispatch.due_s(now_s), self._requests_due_s(now_s)]
         if not self._shutdown.begun:
-            due.append(self._hiring.due_s)
+            due += [self._hiring.due_s, self._lending.due_s()]
         if not self._serving:
             due.append(self._gathering_until_s)
         return min(due)
@@ -161,6 +162,7 @@ class WorkerCore:
         self._supervision.proceed(now_s, stopping=self._shutdown.begun)
         if not self._shutdown.begun:
             self._hiring.proceed(now_s)
+            self._lending.proceed(now_s)
         self._gather(now_s)
         # Retries before hand-out: a task that is due may run in this turn.
         for lease in self.shelves[State.DELAYED]:
@@ -222,8 +224,9 @@ class WorkerCore:
                     self._serving = True
                     self._instructions.append(Serving())
             case events.Changed(keys):
-                if keys is None or not self._lists.isdisjoint(keys):
-                    self._conversation.changed()
+                self._conversation.changed(
+                    keys if keys is None else {self._depths[key] for key in keys if key in self._depths}
+                )
                 self._membership.changed(keys)
             case events.Connected():
                 if self._conversation.connected(event):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
+_A = TypeVar("_A")
 _T = TypeVar("_T")
 
 
@@ -38,10 +40,12 @@ class Interrupts:
         """It has ended."""
         self._armed = False
 
-    def shielded(self, function: Callable[[bytes], _T]) -> Callable[[bytes], _T]:
+    def shielded(self, function: Callable[[_A], _T]) -> Callable[[_A], _T]:
         """The same function, for bodies to call: it is not interrupted half-way, but when it has returned."""
 
-        def call(data: bytes) -> _T:
+        def call(data: _A) -> _T:
+            if threading.current_thread() is not threading.main_thread():
+                return function(data)  # no signal is handled there
             armed, self._armed = self._armed, False
             try:
                 return function(data)

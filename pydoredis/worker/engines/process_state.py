@@ -183,6 +183,23 @@ def _set_numpy_errors(saved: tuple[dict[str, Any], Any]) -> None:
     np.seterrcall(saved[1])
 
 
+def _loops() -> tuple[Any, dict[str, Any]]:
+    """Which queue is registered, and which options were set, for loops inside of bodies."""
+    registered, options = map(sys.modules.get, _OF_LOOPS)
+    return registered and registered.chosen_place(), options.session_options() if options else {}
+
+
+def _set_loops(saved: tuple[Any, dict[str, Any]]) -> None:
+    registered, options = map(sys.modules.get, _OF_LOOPS)  # executors start without them
+    if registered:
+        registered.set_registered(saved[0])
+    if options:
+        options.set_session_options(saved[1])
+
+
+_OF_LOOPS = "pydoredis.registered", "pydoredis.loops.options"
+
+
 def _set_print_options(saved: dict[str, Any]) -> None:
     np.set_printoptions(**saved)
 
@@ -210,6 +227,7 @@ FACETS: dict[str, Facet] = {
     "socket timeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
     "threads of libraries": (_library_threads.read, _library_threads.write),
     "temporary directory": (lambda: tempfile.tempdir, lambda saved: setattr(tempfile, "tempdir", saved)),
+    "loops": (_loops, _set_loops),
 }
 if sys.platform == "linux":
     FACETS["processors"] = (lambda: os.sched_getaffinity(0), lambda saved: os.sched_setaffinity(0, saved))

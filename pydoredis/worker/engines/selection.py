@@ -109,9 +109,17 @@ def _r_version() -> str:
     return ".".join(map(str, r.version)) if r else ""
 
 
-def lists(queues: Sequence[QueueKeys], codecs: Sequence[Codec]) -> Lists:
-    """Where tasks come from: the queues, each after its list of tasks for Python workers alone."""
+def lists(queues: Sequence[QueueKeys], codecs: Sequence[Codec], nesting: int = 0) -> Lists:
+    """Where tasks come from: the queues, each after its list of tasks for Python workers alone.
+
+    Before them all, where Python bodies are run, those of loops inside of bodies, the deepest first: a body
+    waits for them. Down to the depth `nesting`; bodies there begin no loops.
+    """
     found: dict[str, QueueKeys] = {}
+    for depth in range(nesting if "cloudpickle" in codecs else 0, 0, -1):
+        for keys in queues:
+            inner = keys.at_depth(depth)
+            found[inner.tasks] = inner
     for keys in queues:
         if "cloudpickle" in codecs:
             found[keys.python] = keys

@@ -42,6 +42,7 @@ class Scene:
         core: Its core.
         now_s: The time.
         queue: Tasks on its queue.
+        inner: Tasks of loops inside of bodies, by depth.
         environments: By environment key.
         counted: Whether the agent's workers are counted on the queue.
         done: All instructions so far.
@@ -67,6 +68,7 @@ class Scene:
         )
         self.now_s = 1000.0
         self.queue: list[bytes] = []
+        self.inner: dict[int, list[bytes]] = {depth: [] for depth in range(1, chosen.nesting + 1)}
         self.environments: dict[str, bytes] = {}
         self.crashes: dict[int | None, int] = {}
         self.open = True
@@ -89,15 +91,16 @@ class Scene:
         self.answer()
         assert any(isinstance(each, instructions.Serving) for each in self.done)
 
-    def job(self, name: str, tasks: int, chunk_size: int = 1) -> None:
-        """Put a job on the queue."""
+    def job(self, name: str, tasks: int, chunk_size: int = 1, depth: int = 0) -> None:
+        """Put a job on the queue; or one that a body begins, so many bodies deep."""
         messages = [task(name, 1 + n * chunk_size, chunk_size) for n in range(tasks)]
         self.environments[QUEUE.env(decode_task(messages[0]).job)] = ENVIRONMENT
-        self.queue += messages
+        waiting = self.inner[depth] if depth else self.queue
+        waiting += messages
 
-    def pushed(self) -> None:
+    def pushed(self, depth: int = 0) -> None:
         """The server tells that the queue has changed; requests are answered until there are none."""
-        self.tell(events.Changed([QUEUE.queue]))
+        self.tell(events.Changed([QUEUE.at_depth(depth).tasks]))
         self.answer()
 
     def tell(self, *happened: events.Event) -> None:
@@ -200,7 +203,9 @@ class Scene:
                 return ["published"] * len(results)
             case commands.GiveBack(claims, end):
                 payloads = [claim.task.payload for claim in claims]
-                self.queue = payloads + self.queue if end == "head" else self.queue + payloads
+                depth = claims[0].keys.depth
+                waiting = self.inner[depth] if depth else self.queue
+                waiting[:] = payloads + waiting if end == "head" else waiting + payloads
                 return ["given-back"] * len(claims)
             case commands.KeepAlive(claims):
                 return ["alive" if claim.env in self.environments else "cancelled" for claim in claims]
@@ -216,22 +221,24 @@ class Scene:
         return None
 
     def _take(self, command: commands.Take) -> Taken:
-        free, ahead = command.free, dict(command.ahead)
+        begun, ahead = 0, dict(command.ahead)
         tasks: list[TakenTask] = []
         environments: dict[str, bytes | None] = {}
-        while self.queue:
-            read = decode_task(self.queue[0])
-            env = QUEUE.env(read.job)
-            if free > 0:
-                free -= 1
-            elif ahead.get(env, 0) > 0:
-                ahead[env] -= 1
-            else:
-                break
-            tag = str(TaskTag(read.first, read.last, "host", command.pids[0], command.begin))
-            tasks.append(TakenTask(QUEUE, self.queue.pop(0), tag, bool(self.crashes)))
-            environments[env] = self.environments.get(env)
-        return Taken(tuple(tasks), environments, bool(self.queue))
+        for depth, waiting in [*sorted(self.inner.items(), reverse=True), (0, self.queue)]:
+            while waiting:
+                read = decode_task(waiting[0])
+                env = QUEUE.env(read.job)
+                if begun < command.room(depth):
+                    begun += 1
+                elif ahead.get(env, 0) > 0:
+                    ahead[env] -= 1
+                else:
+                    break
+                tag = str(TaskTag(read.first, read.last, "host", command.pids[0], command.begin))
+                tasks.append(TakenTask(QUEUE.at_depth(depth), waiting.pop(0), tag, bool(self.crashes)))
+                environments[env] = self.environments.get(env)
+        deeper = tuple(depth for depth, waiting in self.inner.items() if waiting)
+        return Taken(tuple(tasks), environments, bool(self.queue), deeper)
 
 
 def lone(scene: Scene) -> tuple[int, Lease]:

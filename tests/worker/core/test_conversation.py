@@ -31,12 +31,12 @@ def look(made: Conversation, *, free: int = 1, found: int = 0, more: bool = Fals
 def test_who_is_told_of_tasks_looks_when_it_was_told() -> None:
     made = conversation(tracking=True)
     assert made.stale
-    assert made.look_s(1) == 0.0
+    assert made.look_s((1,), some_ahead=False) == 0.0
     look(made)
     assert not made.stale
     made.changed()
     assert made.stale
-    assert made.look_s(1) == NOW_S
+    assert made.look_s((1,), some_ahead=False) == NOW_S
 
 
 def test_who_is_not_told_looks_again_and_again_with_pauses_that_grow() -> None:
@@ -44,14 +44,16 @@ def test_who_is_not_told_looks_again_and_again_with_pauses_that_grow() -> None:
     pauses = []
     for _ in range(10):
         look(made)
-        pauses.append(made.look_s(1) - NOW_S)
+        pauses.append(made.look_s((1,), some_ahead=False) - NOW_S)
     assert FIRST_POLL_S / 2 <= pauses[0] <= FIRST_POLL_S
     assert LONGEST_POLL_S / 2 <= pauses[-1] <= LONGEST_POLL_S
-    assert made.look_s(0) == made.look_s(1), "it may have become free meanwhile"
+    assert made.look_s((0,), some_ahead=True) == made.look_s((1,), some_ahead=False), (
+        "it may have become free meanwhile"
+    )
     look(made, found=1)
-    assert made.look_s(1) == 0.0
+    assert made.look_s((1,), some_ahead=False) == 0.0
     look(made)
-    assert made.look_s(1) - NOW_S <= FIRST_POLL_S
+    assert made.look_s((1,), some_ahead=False) - NOW_S <= FIRST_POLL_S
 
 
 def test_of_many_that_are_told_of_one_task_those_rest_that_had_time_and_got_none() -> None:
@@ -60,27 +62,27 @@ def test_of_many_that_are_told_of_one_task_those_rest_that_had_time_and_got_none
     for _ in range(50):
         look(made)
         made.changed()
-        rests.append(made.look_s(1) - NOW_S)
+        rests.append(made.look_s((1,), some_ahead=False) - NOW_S)
     assert 0 <= min(rests) < max(rests) <= 9 * QUIET_S
     look(made, free=0)
     made.changed()
-    assert made.look_s(1) == 0.0, "it had no time"
+    assert made.look_s((1,), some_ahead=False) == 0.0, "it had no time"
 
 
 def test_what_may_not_be_held_ahead_waits_until_somebody_is_free() -> None:
     made = conversation(tracking=True)
     look(made, free=2, found=1, more=True)
-    assert made.look_s(0) == math.inf
-    assert made.look_s(1) == 0.0
+    assert made.look_s((0,), some_ahead=True) == math.inf
+    assert made.look_s((1,), some_ahead=False) == 0.0
     look(made, free=1, found=1, more=True)
-    assert made.look_s(0) == 0.0
+    assert made.look_s((0,), some_ahead=True) == 0.0
 
 
 def test_who_had_no_time_looks_as_soon_as_somebody_is_free() -> None:
     made = conversation(tracking=False)
     look(made, free=0, more=True)
-    assert made.look_s(0) == 0.0
-    assert made.look_s(1) == 0.0
+    assert made.look_s((0,), some_ahead=True) == 0.0
+    assert made.look_s((1,), some_ahead=False) == 0.0
 
 
 def test_a_new_connection_repeats_what_was_asked_and_nothing_else() -> None:

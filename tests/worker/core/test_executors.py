@@ -64,8 +64,8 @@ def test_what_is_left_in_a_pipe_is_work_as_before() -> None:
     for number in (1, 2, 3):
         executor.put(waiting(number), PIPE_AHEAD_S / 3, 10.0)
     executor.pop(10.001)
-    assert executor.takes(PIPE_AHEAD_S / 4, 10.001)
-    assert not executor.takes(PIPE_AHEAD_S / 2, 10.001)
+    assert executor.takes(PIPE_AHEAD_S / 4, 0, 10.001)
+    assert not executor.takes(PIPE_AHEAD_S / 2, 0, 10.001)
 
 
 # --- what is said of them ---------------------------------------------------------------------------------
