@@ -17,6 +17,7 @@ from pydoredis.worker.answers import (
     FromExecutor,
     Interrupted,
     Loaded,
+    Loop,
     Partial,
     Ready,
     Request,
@@ -24,7 +25,7 @@ from pydoredis.worker.answers import (
     decode,
 )
 from pydoredis.worker.frame_streams import FrameBuffer, Outgoing, pack
-from pydoredis.worker.frames import Frame, FrameError, Kind, Operation
+from pydoredis.worker.frames import Frame, FrameError, Kind, LoopNews, Operation
 
 INT32 = st.integers(min_value=-(2**31), max_value=2**31 - 1)
 HEADS = {
@@ -35,6 +36,7 @@ HEADS = {
     Kind.RESULT: st.tuples(st.floats(allow_nan=False)),
     Kind.PARTIAL: st.tuples(INT32),
     Kind.INTERRUPTED: st.tuples(INT32),
+    Kind.LOOP: st.tuples(st.sampled_from([*map(bytes, LoopNews), b"?"])),
 }
 
 
@@ -96,6 +98,7 @@ TOO_LONG = {
     Kind.RESULT: MAX_MESSAGE + (1 << 20) + 8,
     Kind.PARTIAL: MAX_MESSAGE + (1 << 20) + 4,
     Kind.REQUEST: MAX_MESSAGE + (1 << 20),
+    Kind.LOOP: (1 << 20) + 1,
 }
 
 
@@ -141,6 +144,7 @@ def test_whatever_an_executor_writes_is_a_message_or_a_frame_error(data: bytes) 
 @example(Kind.RESULT, 1, struct.pack("<d", float("inf")))
 @example(Kind.REQUEST, 1, b"G\xff\xff\xff\xff")
 @example(Kind.REQUEST, 1, b"G\xff\xff\xff\x7f")
+@example(Kind.LOOP, 1, b"?")
 @example(Kind.REQUEST, 1, b"?\0\0\0\0")
 @example(Kind.REQUEST, 1, b"")
 def test_whatever_a_frame_holds_is_a_message_or_a_frame_error(kind: Kind, token: int, rest: bytes) -> None:
@@ -169,6 +173,8 @@ def test_executors_do_not_send_what_agents_send(kind: Kind) -> None:
         (pack(Kind.FAILED, 7, body=b"\xffwhy"), Failed(7, "\ufffdwhy")),
         (pack(Kind.INTERRUPTED, 7, 2), Interrupted(7, 2)),
         (pack(Kind.LOADED, 7), Loaded(7)),
+        (pack(Kind.LOOP, 7, b"+", body=b"Q\0job"), Loop(7, LoopNews.BEGINS, "Q", "job")),
+        (pack(Kind.LOOP, 7, b"w"), Loop(7, LoopNews.WAITS)),
         (pack(Kind.REQUEST, 1, body=b"S\x02\0\0\0keyed"), Request(1, Operation.SET, b"ke", b"yed")),
     ],
 )
