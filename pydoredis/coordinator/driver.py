@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pydoredis import system
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator import staffing
 from pydoredis.coordinator.calls import Calls
@@ -32,6 +32,7 @@ from pydoredis.errors import (
 )
 from pydoredis.protocol.codec import Declined, Item, JobCodec
 from pydoredis.protocol.keys import QueueKeys, Span
+from pydoredis.protocol.parts import Message
 from pydoredis.protocol.wire import decode_environment
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore, Report
@@ -95,7 +96,10 @@ class Driver:
         job: Its ID, once it has begun.
         ledger: Its books.
         waker: Ends the wait of `step`, from any thread.
+        runs_here: Whether bodies run in this process (`pydoredis.testing`), in the thread of `step`.
     """
+
+    runs_here = False
 
     def __init__(
         self,
@@ -119,7 +123,7 @@ class Driver:
         feed = InlineFeed(calls, bind) if self._is_at_hand else ThreadFeed(calls, bind, self.waker.wake)
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
-        self._environment = self.codec.encode_environment()
+        self._environment: Message
         self._store: JobStore
         self._has_looked = False  # for results
         self._unsent: list[bytes] = []
@@ -141,23 +145,29 @@ class Driver:
             report: Told how many bytes of a large environment were sent, and of how many.
 
         Raises:
+            LocalProtocolError: If the environment cannot be sent.
             StoreFull: If Redis has no room for the environment.
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
         """
-        # Iterations that one may have to wait for are not waited for here.
-        first = self._sender.first() if self._is_at_hand else []
-        workers = None
-        while workers is None:
-            self.job = new_job_id()
-            payloads = self._sender.messages(self.job, first)
-            self._store = JobStore(self.connection, self.keys, self.job, self._environment)
-            try:
-                workers = self._store.open(payloads, if_workers=self.options.private, report=report)
-            except BaseException:
-                self._store.close()
-                self.waker.close()
-                raise
+        try:
+            self._environment = self.codec.encode_environment()
+            # Iterations that one may have to wait for are not waited for here.
+            first = self._sender.first() if self._is_at_hand else []
+            workers = None
+            while workers is None:
+                self.job = new_job_id()
+                payloads = self._sender.messages(self.job, first)
+                self._store = JobStore(self.connection, self.keys, self.job, self._environment)
+                try:
+                    workers = self._store.open(payloads, if_workers=self.options.private, report=report)
+                except BaseException:
+                    self._store.close()
+                    raise
+        except BaseException:
+            self._sender.close()
+            self.waker.close()
+            raise
         for arguments, payload in zip(first, payloads, strict=False):
             self._sender.enter(arguments, payload)
         now_s = time.monotonic()
@@ -256,7 +266,7 @@ class Driver:
 
     def _sleep(self, seconds: float) -> None:
         """Wait until the time is over, or the waker is used."""
-        if select.select([self.waker], [], [], seconds)[0]:
+        if system.readable([self.waker], seconds):
             self.waker.clear()
 
     # --- collecting ---------------------------------------------------------------------------------------
