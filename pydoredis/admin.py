@@ -15,7 +15,7 @@ from pydoredis.errors import ConfigError, RemoteProtocolError, UnknownJob
 from pydoredis.protocol.families import Family, Mark, names_job
 from pydoredis.protocol.keys import JobId, QueueKeys, TaskTag, block_name, check_queue_name, parse_begin
 from pydoredis.protocol.presence import Presence
-from pydoredis.registered import connection_or_registered
+from pydoredis.registered import connection_or_registered, stand_in
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.admin import MAX_COUNTED, AdminStore
 from pydoredis.tables import JobRow, JobState, Removal, Table, TaskRow, TaskState, WorkerRow, WorkerState
@@ -27,9 +27,18 @@ class Admin:
     Args:
         connection: Which server; that of the registered queue by default. In a cluster all that is asked for
             must be of one queue, and raises ConfigError if none is named.
+
+    Raises:
+        ConfigError: In `pydoredis.testing.in_process`, where there is no Redis.
     """
 
     def __init__(self, connection: ConnectionSettings | None = None) -> None:
+        if stand_in() is not None:
+            raise ConfigError(
+                "in_process",
+                "on",
+                "off to look at queues, which need Redis: use the fixture pydoredis_queue (docs/doors.md)",
+            )
         self._connection = connection_or_registered(connection)
         self._store = AdminStore(self._connection)
 

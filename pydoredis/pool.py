@@ -6,19 +6,22 @@ import contextlib
 import json
 import logging
 import os
-import select
 import subprocess
 import tempfile
 import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pydoredis import search_path, system
 from pydoredis.errors import ConfigError, EvaluatorError, RemoteProtocolError
 from pydoredis.protocol.keys import JobId
+from pydoredis.registered import stand_in
 from pydoredis.settings import ConnectionSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -37,6 +40,17 @@ class Setup(TypedDict, total=False):
     codec: Literal["auto", "r", "cloudpickle"]
     r_engine: Literal["auto", "rpy2", "rscript"]
     output: bool
+
+
+def check_number(n: int) -> int:
+    """The number of workers.
+
+    Raises:
+        ConfigError: If it makes no sense.
+    """
+    if not isinstance(n, int) or n < 1:
+        raise ConfigError("n", n, "a number of workers from 1 on")
+    return n
 
 
 class LocalWorkers:
@@ -70,8 +84,7 @@ class LocalWorkers:
         r_engine: Literal["auto", "rpy2", "rscript"] = "auto",
         output: bool = True,
     ) -> None:
-        if not isinstance(n, int) or n < 1:
-            raise ConfigError("n", n, "a number of workers from 1 on")
+        check_number(n)
         system.check_runs("workers")
         self._n = n
         self._stopping = False
@@ -183,7 +196,7 @@ class LocalWorkers:
         """Read events until the workers end."""
         ended = False
         while not ended:
-            select.select([self._events], [], [])
+            system.readable([self._events])
             ended = self.show_output()
         status = self._process.wait()
         if self._ready.is_set() and not self._stopping:
@@ -212,6 +225,12 @@ class LocalWorkers:
             # The standard output of now: a notebook, and a progress bar, put others in its place.
             with contextlib.suppress(OSError, ValueError):
                 print(f"[{iteration}] {event['text']}", flush=True)
+
+
+def start_workers(connection: ConnectionSettings, queue: str, n: int, **setup: Unpack[Setup]) -> LocalWorkers:
+    """Start workers on this machine, or what stands for them where loops run without (unit tests)."""
+    instead = stand_in()
+    return LocalWorkers(connection, queue, n, **setup) if instead is None else instead.workers(n)
 
 
 _pools: weakref.WeakSet[LocalWorkers] = weakref.WeakSet()

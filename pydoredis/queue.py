@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from pydoredis import system
 from pydoredis.admin import Admin
 from pydoredis.coordinator import open_jobs
 from pydoredis.errors import StoreUnavailable
+from pydoredis.loops.bodies import RBody
+from pydoredis.loops.one_call import one_call
 from pydoredis.loops.options import Options, check_names, resolve
 from pydoredis.loops.signature import foreach, on_queue
-from pydoredis.pool import LocalWorkers, Setup
+from pydoredis.pool import LocalWorkers, Setup, start_workers
 from pydoredis.protocol.keys import QueueKeys, check_queue_name
-from pydoredis.registered import Place, place_or_registered, registered_place, set_registered
+from pydoredis.registered import Place, place_or_registered, registered_place, set_registered, stand_in
 from pydoredis.server import EmbeddedServer, find_server
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 DEFAULT_NAME = "RJOBS"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Queue:
@@ -56,6 +61,11 @@ class Queue:
         self.options: Mapping[str, Any] = {**options}
         self._server: EmbeddedServer | None = None
         self.connection = ConnectionSettings.load(url=url).at(name)
+        if stand_in() is None:
+            self._open(url)
+        self.place = Place(self.keys, self.connection, self.options, private=self._server is not None)
+
+    def _open(self, url: str | None) -> None:
         store = Store(self.connection)
         try:
             store.check()
@@ -69,7 +79,6 @@ class Queue:
             store = Store(self.connection)
         store.open_queue(self.keys)
         store.close()
-        self.place = Place(self.keys, self.connection, self.options, private=self._server is not None)
 
     @property
     def name(self) -> str:
@@ -81,9 +90,31 @@ class Queue:
 
     foreach = on_queue(foreach)
 
+    @overload
+    def arun(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def arun(self, function: RBody, /, **variables: Any) -> Coroutine[Any, Any, Any]: ...
+    def arun(self, function: Any, /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """`await queue.arun(function, ...)`: one call on a worker, while the event loop goes on.
+
+        It is a job of one iteration, with the queue's options. A task that is cancelled cancels it.
+
+        Args:
+            function: A function, or R code: that sees the named arguments as its variables.
+            args: What it is called with.
+            kwargs: As well.
+
+        Raises:
+            TaskError: If the call fails; its `__cause__` is the worker's exception.
+            Exception: What else `Foreach.adopar` raises.
+        """
+        return one_call(self.place, function, args, kwargs)
+
     def start_local_workers(self, n: int, **setup: Unpack[Setup]) -> LocalWorkers:
         """Start worker processes on this machine; see `pydoredis.pool.LocalWorkers`."""
-        return LocalWorkers(self.connection, self.name, n, **setup)
+        return start_workers(self.connection, self.name, n, **setup)
 
     def jobs(self) -> Table[JobRow]:
         """The queue's jobs (R: `jobs()`)."""
@@ -163,7 +194,8 @@ def local(
 
     Raises what `register` and `start_local_workers` raise.
     """
-    system.check_runs("workers")  # before all else: without them, a queue is of no use here
+    if stand_in() is None:
+        system.check_runs("workers")  # before all else: without them, a queue is of no use here
     before = registered_place()
     with register(queue, url, **options) as registered:
         try:
@@ -184,4 +216,4 @@ def start_local_workers(n: int, queue: str | None = None, **setup: Unpack[Setup]
         EvaluatorError: If they do not start.
     """
     place = place_or_registered(None)
-    return LocalWorkers(place.connection, queue or place.keys.queue, n, **setup)
+    return start_workers(place.connection, queue or place.keys.queue, n, **setup)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydoredis import hosting
 from pydoredis.errors import ConfigError
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.settings import ConnectionSettings
+
+if TYPE_CHECKING:
+    from pydoredis.coordinator.run import Carrier
+    from pydoredis.pool import LocalWorkers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,32 @@ class Place:
     connection: ConnectionSettings
     options: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
+
+
+class StandIn(Protocol):
+    """Takes the place of Redis and its workers in unit tests: `pydoredis.testing.in_process`."""
+
+    def carrier(self, *arguments: Any, **options: Any) -> Carrier:
+        """What carries out a job, made with the arguments of a `Driver`."""
+        ...
+
+    def workers(self, n: int) -> LocalWorkers:
+        """What stands for workers of this machine."""
+        ...
+
+
+_stand_in: StandIn | None = None
+
+
+def stand_in() -> StandIn | None:
+    """What takes the place of Redis; None where loops run on a pool."""
+    return _stand_in
+
+
+def set_stand_in(one: StandIn | None) -> None:
+    """Have loops run there from now on."""
+    global _stand_in
+    _stand_in = one
 
 
 _registered: Place | None = None

@@ -107,8 +107,8 @@ class Values(Protocol):
 _in_body: Values | None = None
 
 
-def use_in_bodies(values: Values) -> None:
-    """Have all values go this way unless a connection is named: this process runs bodies."""
+def use_in_bodies(values: Values | None) -> None:
+    """Have all values go this way unless a connection is named: this process runs bodies. None: no longer."""
     global _in_body
     _in_body = values
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
-from typing import Final
+import select
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from pydoredis.errors import ConfigError
 
@@ -39,3 +40,20 @@ def after_fork_in_child(act: Callable[[], object]) -> None:
 def user_number() -> str:
     """The number of the user, where users have one."""
     return str(os.getuid()) if _IS_POSIX else "unknown"
+
+
+def readable(things: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
+    """Wait until something can be read, or a connection has ended: from which of these; none after the time.
+
+    Args:
+        things: Descriptors, or what has one, like a socket.
+        timeout_s: Seconds to wait; None: for ever.
+    """
+    if not hasattr(select, "poll"):
+        return select.select(things, [], [], timeout_s)[0]
+    # A program with a thousand open files has descriptors that `select` does not take.
+    poll = select.poll()
+    for thing in things:
+        poll.register(thing, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poll.poll(None if timeout_s is None else timeout_s * 1000)}
+    return [thing for thing in things if (thing if isinstance(thing, int) else thing.fileno()) in ready]

@@ -98,6 +98,11 @@ class RedisProcess:
             self.process.wait()
             self.process = None
 
+    def signal(self, number: int) -> None:
+        """Send the server a signal: SIGSTOP makes one that hangs of it."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def close(self) -> None:
         """Stop and leave nothing behind."""
         self.stop()

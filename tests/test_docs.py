@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from pydoredis.server import find_server
+from tests.redis_process import NO_SERVER
+
 ROOT = Path(__file__).parent.parent
 NEEDS = {"r-values.md": ("pandas",), "r-eval.md": ("rpy2",)}
 """Packages without which a document's examples cannot run."""
 WITH_R = {"r-eval.md"}
+WITH_SERVER = {"doors.md"}
 
 
 def documents() -> list[Path]:
@@ -32,6 +36,8 @@ def test_examples(path: Path) -> None:
     for package in NEEDS.get(path.name, ()):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"needs {package}")
+    if path.name in WITH_SERVER and find_server() is None:
+        pytest.skip(NO_SERVER)
     # A process of its own: examples register conversions, and start an R.
     command = [sys.executable, "-m", "doctest", "-o", "ELLIPSIS", "-o", "NORMALIZE_WHITESPACE", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=ROOT)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pydoredis import system
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
@@ -32,6 +32,7 @@ from pydoredis.errors import (
 )
 from pydoredis.protocol.codec import Declined, Item, JobCodec
 from pydoredis.protocol.keys import QueueKeys, Span
+from pydoredis.protocol.parts import Message
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.job import JobStore, Report
 from pydoredis.store.waker import Waker
@@ -97,7 +98,10 @@ class Driver:
         ledger: Its books.
         waker: Ends the wait of `step`, from any thread.
         inner: What a worker process is told of it, if a body has begun it.
+        runs_here: Whether bodies run in this process (`pydoredis.testing`), in the thread of `step`.
     """
+
+    runs_here = False
 
     def __init__(
         self,
@@ -121,7 +125,7 @@ class Driver:
         self.inner: InnerLoop | None = None
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
-        self._environment = self.codec.encode_environment()
+        self._environment: Message
         self._store: JobStore
         self._staff: StaffCheck
         self._has_looked = False  # for results
@@ -145,35 +149,22 @@ class Driver:
             report: Told how many bytes of a large environment were sent, and of how many.
 
         Raises:
+            LocalProtocolError: If the environment cannot be sent, or the job is inside of more bodies than
+                loops may be here.
             StoreFull: If Redis has no room for the environment.
             StoreUnavailable: If Redis does not answer, or does not let us in.
             NoWorkers: If the server is a private one, and there are no workers.
-            LocalProtocolError: If it is inside of more bodies than loops may be here.
         """
-        self.inner = inner = InnerLoop.of(self.connection, self.keys, self.codec.codec)
-        if inner is not None:
-            self.keys = inner.keys
-            self._check_interval_s = min(self._check_interval_s, CHECK_S)
-        # Iterations that one may have to wait for are not waited for here.
-        first = self._sender.first() if self._is_at_hand else []
-        workers = None
-        while workers is None:
-            if inner is not None and self.job:
-                inner.ended(self.job)  # somebody else has a job of that ID
-            self.job = new_job_id()
-            if inner is not None:
-                inner.begins(self.job)
-            payloads = self._sender.messages(self.job, first)
-            self._store = JobStore(self.connection, self.keys, self.job, self._environment)
-            self._staff = StaffCheck(self._store, self.keys.queue, self.connection, self._environment.value)
-            try:
-                workers = self._store.open(payloads, if_workers=self.options.private, report=report)
-            except BaseException:
-                self._store.close()
-                self.waker.close()
-                raise
-        for arguments, payload in zip(first, payloads, strict=False):
-            self._sender.enter(arguments, payload)
+        try:
+            self.inner = InnerLoop.of(self.connection, self.keys, self.codec.codec)
+            if self.inner is not None:
+                self.keys = self.inner.keys
+                self._check_interval_s = min(self._check_interval_s, CHECK_S)
+            workers = self._open(report)
+        except BaseException:
+            self._sender.close()
+            self.waker.close()
+            raise
         now_s = time.monotonic()
         self._window.workers = workers
         self._check_due_s = now_s + self._check_interval_s
@@ -187,6 +178,30 @@ class Driver:
                 "there are no workers, and nobody else knows this private Redis: start some before with "
                 "start_local_workers(n), or use `with local(n):`",
             )
+
+    def _open(self, report: Report | None) -> int:
+        """Store the environment, submit the first tasks; how many workers there are."""
+        self._environment = self.codec.encode_environment()
+        # Iterations that one may have to wait for are not waited for here.
+        first = self._sender.first() if self._is_at_hand else []
+        workers = None
+        while workers is None:
+            if self.inner is not None and self.job:
+                self.inner.ended(self.job)  # somebody else has a job of that ID
+            self.job = new_job_id()
+            if self.inner is not None:
+                self.inner.begins(self.job)
+            payloads = self._sender.messages(self.job, first)
+            self._store = JobStore(self.connection, self.keys, self.job, self._environment)
+            self._staff = StaffCheck(self._store, self.keys.queue, self.connection, self._environment.value)
+            try:
+                workers = self._store.open(payloads, if_workers=self.options.private, report=report)
+            except BaseException:
+                self._store.close()
+                raise
+        for arguments, payload in zip(first, payloads, strict=False):
+            self._sender.enter(arguments, payload)
+        return workers
 
     @property
     def exhausted(self) -> bool:
@@ -242,6 +257,11 @@ class Driver:
         if time.monotonic() >= self._check_due_s:
             self._check()
 
+    def pause(self) -> None:
+        """The program goes on with what it has, before the next step."""
+        if self.inner is not None:
+            self.inner.goes_on()
+
     def end(self) -> None:
         """Remove the keys of a job that is done."""
         self._close(cancelled=False)
@@ -277,7 +297,7 @@ class Driver:
 
     def _sleep(self, seconds: float) -> None:
         """Wait until the time is over, or the waker is used."""
-        if select.select([self.waker], [], [], seconds)[0]:
+        if system.readable([self.waker], seconds):
             self.waker.clear()
 
     # --- collecting ---------------------------------------------------------------------------------------

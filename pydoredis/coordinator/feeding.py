@@ -188,14 +188,15 @@ class ThreadFeed(_CallsFeed):
             self.wake()
 
 
-def feed_of(calls: Calls, bind: Bind) -> Feed:
+def feed_of(calls: Calls, bind: Bind, *, in_place: bool = False) -> Feed:
     """What reads these iterations: at once if they are in memory, else in a thread.
 
     Args:
         calls: Gives them, a step at a time.
         bind: What becomes of the variables of each.
+        in_place: Whether they are read without a thread, however long that takes.
     """
-    return InlineFeed(calls, bind) if calls.is_at_hand() else ThreadFeed(calls, bind)
+    return InlineFeed(calls, bind) if in_place or calls.is_at_hand() else ThreadFeed(calls, bind)
 
 
 def _nobody_waits() -> None:

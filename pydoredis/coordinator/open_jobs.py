@@ -5,24 +5,24 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydoredis.settings import ConnectionSettings
 
 if TYPE_CHECKING:
-    from pydoredis.coordinator.job import Job
+    from pydoredis.coordinator.run import Run
 
 log = logging.getLogger(__name__)
 
-_open: dict[Job[Any, Any], int] = {}  # with the process that started them: a forked child has none of its own
+_open: dict[Run, int] = {}  # with the process that started them: a forked child has none of its own
 
 
-def add(job: Job[Any, Any]) -> None:
+def add(job: Run) -> None:
     """A job begins."""
     _open[job] = os.getpid()
 
 
-def discard(job: Job[Any, Any]) -> None:
+def discard(job: Run) -> None:
     """A job has ended."""
     _open.pop(job, None)
 
@@ -31,10 +31,11 @@ def cancel(reason: str, connection: ConnectionSettings | None = None) -> None:
     """Cancel all jobs, or those on one server, and say so."""
     for job, process in list(_open.items()):
         if process == os.getpid() and connection in (None, job.connection):
-            log.warning(
-                "job %s is cancelled with %s of %s iterations done: %s (job.result() waits for a job)",
-                *(job.id, job.done, job.total or "?", reason),
-            )
+            if not job.is_stopping():
+                log.warning(
+                    "job %s is cancelled with %s of %s iterations done: %s (job.result() waits for a job)",
+                    *(job.id, job.done, job.total or "?", reason),
+                )
             job.cancel_because(reason)
 
 

@@ -57,6 +57,12 @@ def is_python(body: Body) -> TypeGuard[Callable[..., Any]]:
     """
     if isinstance(body, (RExpression, rinterop.RValue)):
         return False
+    if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body):
+        raise ConfigError(
+            "body",
+            body,
+            "a plain function, for workers run no event loop: lambda x: asyncio.run(body(x)), say",
+        )
     if callable(body):
         return True
     raise ConfigError("body", body, "a function, or R code as in rexpr('sqrt(j)')")

@@ -5,16 +5,19 @@ squares = foreach(x=range(10), combine="+").dopar(lambda x: x * x)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 from pydoredis.combine.accumulate import CombineSpec
+from pydoredis.coordinator import aio
 from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.coordinator.feeding import feed_of
-from pydoredis.coordinator.job import Job, Stream, without_traceback
+from pydoredis.coordinator.job import Job
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES
+from pydoredis.coordinator.run import Carrier, without_traceback
+from pydoredis.coordinator.stream import Stream
 from pydoredis.errors import DoRedisError
 from pydoredis.loops.bodies import Body, RBody, binder, check_variables, codec_for, is_python
 from pydoredis.loops.exports import Exports
@@ -23,7 +26,7 @@ from pydoredis.loops.local_python import LocalPython
 from pydoredis.loops.nesting import Nest, Plan
 from pydoredis.loops.options import JobOptions, resolve
 from pydoredis.pool import show_output
-from pydoredis.registered import Place, place_or_registered
+from pydoredis.registered import Place, place_or_registered, stand_in
 
 MAX_AHEAD = 1 << 16
 """How many iterations may wait for an unfinished one before them, with `inorder`: this bounds memory."""
@@ -110,10 +113,8 @@ class Foreach(Generic[V_contra, R_co]):
             Exception: Whatever the combine function raises.
         """
         options = self._options(body, place_or_registered(self.place))
-        nest = Nest(self.plan)
-        job = Job[Any, Any](self._driver(body, nest, options), nest, self.plan.size(), options.progress)
         try:
-            return job.run()
+            return self._job(body, options, keep=False).run()
         except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
         finally:
@@ -141,11 +142,7 @@ class Foreach(Generic[V_contra, R_co]):
                 into one, say a sum, needs memory for the sum alone.
         """
         options = self._options(body, place_or_registered(self.place))
-        nest = Nest(self.plan)
-        if keep_results is None:
-            keep_results = all(loop.spec.combine is None for loop in self.plan.loops)
-        driver = self._driver(body, nest, options)
-        return Job[Any, Any](driver, nest, self.plan.size(), options.progress, keep=keep_results).start()
+        return self._job(body, options, keep=keep_results).start()
 
     @overload
     def stream(self, body: Callable[..., T]) -> Iterator[tuple[int, T]]: ...
@@ -157,21 +154,7 @@ class Foreach(Generic[V_contra, R_co]):
         Nothing is combined and nothing kept. A program that stops asking has the rest cancelled. Raises what
         `dopar` raises, when the value would have its turn.
         """
-        options = self._options(body, place_or_registered(self.place))
-        loops = tuple(
-            replace(loop, spec=CombineSpec(_forget, inorder=False, multicombine=True))
-            for loop in self.plan.loops
-        )
-        nest = Nest(Plan(loops))
-        stream = Stream(
-            self._driver(body, nest, options),
-            nest,
-            inorder=self.plan.loops[-1].spec.inorder,
-            keep_errors=self.plan.errorhandling == "pass",
-            total=self.plan.size(),
-            progress=options.progress,
-        )
-        return iter(stream)
+        return iter(self._stream(body, self._options(body, place_or_registered(self.place))))
 
     @overload
     def do(self: Foreach[Any, Listed], body: Callable[..., T]) -> list[T]: ...
@@ -196,7 +179,91 @@ class Foreach(Generic[V_contra, R_co]):
         except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
 
+    # --- running, in an event loop ------------------------------------------------------------------------
+
+    @overload
+    def adopar(self: Foreach[Any, Listed], body: Callable[..., T]) -> Coroutine[Any, Any, list[T]]: ...
+    @overload
+    def adopar(self: Foreach[Any, Listed], body: RBody) -> Coroutine[Any, Any, list[Any]]: ...
+    @overload
+    def adopar(self: Foreach[V, Combined[R]], body: Callable[..., V] | RBody) -> Coroutine[Any, Any, R]: ...
+    def adopar(self, body: Body) -> Coroutine[Any, Any, Any]:
+        """`await loop.adopar(body)` is `dopar` in an event loop of asyncio, which goes on meanwhile.
+
+        The job has a thread of its own: there iterators are read, and combine functions and `progress` are
+        called, with the context variables of the caller. A task that is cancelled cancels the job, and goes
+        on when that is done. Raises what `dopar` raises; what is wrong with options, at once.
+        """
+        return self._adopar(body, self._options(body, place_or_registered(self.place)))
+
+    async def _adopar(self, body: Body, options: JobOptions) -> Any:
+        return await self._job(body, options, keep=False).start_soon(show_output)
+
+    @overload
+    def asubmit(
+        self: Foreach[Any, Listed], body: Callable[..., T], *, keep_results: bool | None = None
+    ) -> Coroutine[Any, Any, Job[T, list[T]]]: ...
+    @overload
+    def asubmit(
+        self: Foreach[Any, Listed], body: RBody, *, keep_results: bool | None = None
+    ) -> Coroutine[Any, Any, Job[Any, list[Any]]]: ...
+    @overload
+    def asubmit(
+        self: Foreach[V, Combined[R]], body: Callable[..., V] | RBody, *, keep_results: bool | None = None
+    ) -> Coroutine[Any, Any, Job[V, R]]: ...
+    def asubmit(self, body: Body, *, keep_results: bool | None = None) -> Coroutine[Any, Any, Job[Any, Any]]:
+        """`job = await loop.asubmit(body)`: `submit` for event loops. Then `await job` gives its value.
+
+        A task that is cancelled while the job is being submitted cancels it. Raises what `submit` raises.
+        """
+        return self._asubmit(body, self._options(body, place_or_registered(self.place)), keep_results)
+
+    async def _asubmit(self, body: Body, options: JobOptions, keep: bool | None) -> Job[Any, Any]:
+        job = self._job(body, options, keep=keep).start_soon()
+        await aio.begun(job)
+        return job
+
+    @overload
+    def astream(self, body: Callable[..., T]) -> AsyncGenerator[tuple[int, T], None]: ...
+    @overload
+    def astream(self, body: RBody) -> AsyncGenerator[tuple[int, Any], None]: ...
+    def astream(self, body: Body) -> AsyncGenerator[tuple[int, Any], None]:
+        """`async for number, value in loop.astream(body)`: `stream` for event loops.
+
+        While values wait to be taken, no more is sent to workers and no more is collected. The job is
+        cancelled when the generator is closed: by `aclose`, by the end of `async with
+        contextlib.aclosing(...)`, when the task is cancelled, or when nothing refers to it any more. Raises
+        what `stream` raises.
+        """
+        return self._astream(body, self._options(body, place_or_registered(self.place)))
+
+    async def _astream(self, body: Body, options: JobOptions) -> AsyncGenerator[tuple[int, Any], None]:
+        async with aclosing(aiter(self._stream(body, options))) as items:
+            async for item in items:
+                yield item
+
     # --- details ------------------------------------------------------------------------------------------
+
+    def _job(self, body: Body, options: JobOptions, *, keep: bool | None) -> Job[Any, Any]:
+        if keep is None:
+            keep = all(loop.spec.combine is None for loop in self.plan.loops)
+        nest = Nest(self.plan)
+        return Job(self._driver(body, nest, options), nest, self.plan.size(), options.progress, keep=keep)
+
+    def _stream(self, body: Body, options: JobOptions) -> Stream:
+        loops = tuple(
+            replace(loop, spec=CombineSpec(_forget, inorder=False, multicombine=True))
+            for loop in self.plan.loops
+        )
+        nest = Nest(Plan(loops))
+        return Stream(
+            self._driver(body, nest, options),
+            nest,
+            inorder=self.plan.loops[-1].spec.inorder,
+            keep_errors=self.plan.errorhandling == "pass",
+            total=self.plan.size(),
+            progress=options.progress,
+        )
 
     def _options(self, body: Body, place: Place | None) -> JobOptions:
         """What this loop is run with; its exports have values."""
@@ -205,14 +272,17 @@ class Foreach(Generic[V_contra, R_co]):
         check_variables(body, self.plan, exports)
         return replace(options, export=exports)
 
-    def _driver(self, body: Body, nest: Nest, options: JobOptions) -> Driver:
+    def _driver(self, body: Body, nest: Nest, options: JobOptions) -> Carrier:
         place = place_or_registered(self.place)
+        instead = stand_in()
+        make = Driver if instead is None else instead.carrier
+        feed = feed_of(nest, binder(body), in_place=instead is not None)
         inorder = any(loop.spec.inorder for loop in self.plan.loops)
-        return Driver(
+        return make(
             place.connection,
             place.keys,
             codec_for(body, options),
-            feed_of(nest, binder(body)),
+            feed,
             sink=_forget,
             options=DriverOptions(
                 chunk_size=None if options.chunk_size == "auto" else options.chunk_size,

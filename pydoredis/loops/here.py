@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pydoredis.coordinator.job import Report, task_error
-from pydoredis.coordinator.progress import reporter
+from pydoredis.coordinator.progress import Report, reporter
+from pydoredis.coordinator.run import task_error
 from pydoredis.loops.nesting import Nest
 from pydoredis.pickles.raised import without_our_frames
 from pydoredis.protocol.codec import Arguments
@@ -58,7 +58,8 @@ def run_here(
             except Exception as error:
                 nest.add_failure(number, without_our_frames(error))
                 if nest.failure is not None:
-                    raise task_error(None, number, error, local.seed) from error
+                    failure = task_error(None, number, error, local.seed)
+                    raise failure from failure.__cause__
             else:
                 nest.add(number, value)
             if report is not None and time.monotonic() > reported_s + REPORT_S:

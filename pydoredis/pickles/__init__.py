@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections import ChainMap
-from collections.abc import Iterable, Iterator
+import threading
+from collections import ChainMap, Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, ClassVar
@@ -132,14 +133,28 @@ def advice(error: BaseException | None) -> str:
 
 
 @contextmanager
-def by_value(modules: Iterable[ModuleType]) -> Iterator[None]:
-    """Inside, functions and classes of these modules are pickled with their code."""
-    registered = cloudpickle.list_registry_pickle_by_value()
-    added = [module for module in modules if module.__name__ not in registered]
-    for module in added:
-        cloudpickle.register_pickle_by_value(module)
+def by_value(modules: Sequence[ModuleType]) -> Iterator[None]:
+    """Inside, functions and classes of these modules are pickled with their code. For any threads."""
+    added: list[ModuleType] = []
+    if modules:
+        with _registering:
+            registered = cloudpickle.list_registry_pickle_by_value()
+            # What the program itself has registered stays so.
+            added += [one for one in modules if _by_value[one.__name__] or one.__name__ not in registered]
+            for module in added:
+                cloudpickle.register_pickle_by_value(module)
+                _by_value[module.__name__] += 1
     try:
         yield
     finally:
-        for module in added:
-            cloudpickle.unregister_pickle_by_value(module)
+        if added:
+            with _registering:
+                for module in added:
+                    _by_value[module.__name__] -= 1
+                    if not _by_value[module.__name__]:
+                        cloudpickle.unregister_pickle_by_value(module)
+
+
+_registering = threading.Lock()
+_by_value: Counter[str] = Counter()
+"""How many blocks want each module by value; cloudpickle's registry is one for all threads."""

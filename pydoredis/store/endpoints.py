@@ -38,6 +38,9 @@ LOOKUP_TIMEOUT_S = 3.0
 # RESP2, as R peers speak it: the same replies from every server version. Keys and values are bytes.
 _PLAIN: Final[dict[str, Any]] = {"protocol": 2, "decode_responses": False}
 
+_MAX_CONNECTIONS: Final = 1 << 31
+"""No limit, as it was before redis-py 8: each job that runs has two, and a program may run hundreds."""
+
 # Moved is a kind of Ask. Older versions of redis-py leave the first word of some rather than give them types.
 _ELSEWHERE = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError)
 _ELSEWHERE_WORDS = {"ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN"}
@@ -54,7 +57,7 @@ def connection_pool(connection: ConnectionSettings, **options: Any) -> redis.Con
         connection: Which server.
         options: For redis-py's connections, beside those that all of ours have.
     """
-    options = {**_PLAIN, **options}
+    options = {**_PLAIN, "max_connections": _MAX_CONNECTIONS, **options}
     if connection.kind == "server":
         return redis.ConnectionPool.from_url(connection.url, **options)
     endpoint = Master(connection) if connection.kind == "sentinel" else SlotOwner(connection)

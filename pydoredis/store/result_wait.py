@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import select
 from typing import TYPE_CHECKING, Any, cast
 
 import redis
+
+from pydoredis import system
 
 if TYPE_CHECKING:
     from pydoredis.store.waker import Waker
@@ -41,7 +42,7 @@ class ResultWait:
             redis.exceptions.RedisError: If the connection is lost.
         """
         connection = self._connection or self._ask()
-        ready, _, _ = select.select([_socket_of(connection), waker], [], [], timeout_s)
+        ready = system.readable([_socket_of(connection), waker], timeout_s)
         if waker in ready:
             waker.clear()
             ready.remove(waker)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from pydoredis.errors import StoreUnavailable
 from pydoredis.settings import ConnectionSettings
+from pydoredis.shared_values import Values
 from pydoredis.store import Store
 from pydoredis.worker.answers import Request
 from pydoredis.worker.frames import Answer, Operation
@@ -66,11 +67,11 @@ class ValueRequests:
         with contextlib.closing(Store(self._connection)) as store:
             while (asked := self._asked.get()) is not None:
                 executor, request = asked
-                self._answered.put((executor, request.number, *_carry_out(store, request)))
+                self._answered.put((executor, request.number, *carry_out(store, request)))
                 self._wake()
 
 
-def _carry_out(store: Store, request: Request) -> tuple[Answer, bytes]:
+def carry_out(store: Values, request: Request) -> tuple[Answer, bytes]:
     """Carry out one request; return head and body of its answer."""
     try:
         if request.operation is Operation.GET:

@@ -5,6 +5,8 @@ It is checked and never run.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import operator
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import pydoredis as dr
+from pydoredis import testing
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type
@@ -57,6 +60,28 @@ def without_combine() -> None:
         assert_type(value, str)
     assert_type(loop.dopar(functools.partial(pow, 2)), list[int])
     assert_type(dr.foreach(x=range(3), final=len).dopar(name), int)
+
+
+async def in_an_event_loop() -> None:
+    loop = dr.foreach(x=range(10))
+    assert_type(await loop.adopar(square), list[int])
+    assert_type(await loop.adopar(dr.rexpr("sqrt(x)")), list[Any])
+    job = await loop.asubmit(name)
+    assert_type(await job, list[str])
+    async for number, value in job.aresults():
+        assert_type(number, int)
+        assert_type(value, str)
+    await job.acancel()
+    async with contextlib.aclosing(loop.astream(name)) as values:
+        async for _, value in values:
+            assert_type(value, str)
+    assert_type(await dr.foreach([1, 2], combine=add, init=0.0).adopar(square), float)
+    assert_type(await dr.foreach([1, 2], combine=add, init=0.0).asubmit(square), dr.Job[int, float])
+    assert_type(await asyncio.wait_for(job, 3), list[str])
+    assert_type(await dr.Queue("RJOBS").arun(name, 3), str)
+    assert_type(await dr.Queue("RJOBS").arun(dr.rexpr("x + 1"), x=3), Any)
+    with testing.in_process(chunk_size=2) as queue:
+        assert_type(queue.foreach(x=range(3)).dopar(name), list[str])
 
 
 def with_combine() -> None:

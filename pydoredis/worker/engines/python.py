@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import platform
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import cloudpickle
 import numpy.random  # noqa: F401 - NumPy loads it late; every iteration is seeded, so the first need not wait
 
-import rinterop
-from pydoredis import pickles
-from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
+from pydoredis.errors import EvaluatorError, RemoteProtocolError
 from pydoredis.iteration import streams
-from pydoredis.iteration.variables import Globals
-from pydoredis.protocol import parts, python, wire
+from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
@@ -37,30 +30,8 @@ from pydoredis.worker.engines.base import (
 )
 from pydoredis.worker.engines.interrupts import Interrupts
 from pydoredis.worker.engines.places import Places, flush
-from pydoredis.worker.engines.process_state import State
+from pydoredis.worker.engines.program import Job, open_job, reduce_outcomes
 from pydoredis.worker.frames import Bytes
-from rinterop import values
-
-
-@dataclass(slots=True)
-class Job:
-    """A job environment.
-
-    Attributes:
-        data: Its bytes until the first task.
-        program: What it holds, from then on.
-        failure: Why there is no program, if so.
-        globals: Its exports.
-        state: What the process was like when it last ran here; None before.
-        other_python: The coordinator's minor version of Python if it is not ours: code must not travel then.
-    """
-
-    data: Stored = b""
-    program: Program | None = None
-    failure: Outcome | None = None
-    globals: Globals = field(default_factory=Globals)
-    state: State | None = None
-    other_python: str = ""
 
 
 class PythonEngine:
@@ -118,7 +89,7 @@ class PythonEngine:
         if job is not self._current:
             self._switch_to(job)
         if job.program is None and job.failure is None:
-            _open(job)
+            open_job(job)
         if job.other_python and python.holds_code(payload):
             raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
         try:
@@ -149,7 +120,7 @@ class PythonEngine:
                 sent, now_s = len(outcomes), time.monotonic()
                 due_s = now_s + max(KEEP_AFTER_S, KEEP_SHARE * (now_s - began_s))
         if job.program is not None and job.program.reduce is not None:
-            _reduce(job.program.reduce, outcomes)
+            reduce_outcomes(job.program.reduce, outcomes)
         flush()
         if job.other_python:
             outcomes = [outcome and _without_code(outcome, job.other_python) for outcome in outcomes]
@@ -167,30 +138,6 @@ class PythonEngine:
         self._current = job
 
 
-def _open(job: Job) -> None:
-    """Unpickle the program and prepare it. What goes wrong is the value of every iteration."""
-    data, job.data = job.data, b""
-    try:
-        # Arrays are views of its parts: bodies may write to them.
-        stream, buffers = parts.split(memoryview(bytearray(data) if isinstance(data, bytes) else data))
-        fields = values.plain(rinterop.loads(stream))
-        if not isinstance(fields, values.List):
-            raise EvaluatorError("python", "the job environment is not a list")
-        theirs = minor_version(_text(fields, "python"))
-        job.other_python = theirs if theirs != minor_version(platform.python_version()) else ""
-        for name in values.strings(fields.get("modules")) or ():
-            _import(str(name))
-        program = _unpickle(fields, buffers)
-        job.globals = Globals(program.body, program.exports)
-        job.globals.__enter__()
-        if program.init is not None:
-            program.init()
-        job.program = program
-    except BaseException as exc:
-        job.failure = python.failure(exc)
-        traceback.print_exc()
-
-
 def _finished(kept: Sequence[tuple[int, Bytes]]) -> list[Outcome | None]:
     """Outcomes of the first iterations of a task, as another executor sent them; those that can be read."""
     outcomes: list[Outcome | None] = []
@@ -201,44 +148,6 @@ def _finished(kept: Sequence[tuple[int, Bytes]]) -> list[Outcome | None]:
                 break
             outcomes += more
     return outcomes
-
-
-def _import(name: str) -> None:
-    try:
-        importlib.import_module(name)
-    except Exception as exc:
-        raise EvaluatorError(
-            "python",
-            f"the job needs the module {name}, which worker {platform.node()} cannot import "
-            f"({type(exc).__name__}: {exc}): install it there, or send it along with export=[{name}]",
-        ) from exc
-
-
-def _unpickle(fields: values.List, buffers: Sequence[memoryview]) -> Program:
-    """The program in a job environment.
-
-    Raises:
-        EvaluatorError: If it can't be made here; names both sides' versions.
-    """
-    data = fields.get("body")
-    if not isinstance(data, values.Raw):
-        raise EvaluatorError("python", "the job environment has no body")
-    pickled: Bytes | memoryview = bytes(data)
-    if not pickled and buffers:
-        pickled, *buffers = buffers
-    try:
-        program = cloudpickle.loads(pickled, buffers=buffers)
-    except BaseException as exc:
-        theirs = f"Python {_text(fields, 'python')} and cloudpickle {_text(fields, 'cloudpickle')}"
-        ours = f"Python {platform.python_version()} and cloudpickle {cloudpickle.__version__}"
-        cause = f"{type(exc).__name__}: {shown(exc, str)}"
-        raise EvaluatorError(
-            "python",
-            f"the job's body, pickled by {theirs}, cannot be loaded by {ours}: {cause}{pickles.advice(exc)}",
-        ) from exc
-    if not isinstance(program, Program):
-        raise EvaluatorError("python", f"the job's body is a {type(program).__name__}, no program")
-    return program
 
 
 def _other_python(what: str, theirs: str) -> str:
@@ -258,11 +167,6 @@ def _without_code(outcome: Outcome, theirs: str) -> Outcome:
     return python.failure(EvaluatorError("python", _other_python("the value holds", theirs)))
 
 
-def _text(fields: values.List, name: str) -> str:
-    found = values.strings(fields.get(name))
-    return str(found[0]) if found else "of unknown version"
-
-
 def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interrupts) -> Outcome:
     """The value of one iteration, or what it raised; `sys.exit()` too is an error."""
     try:
@@ -275,20 +179,3 @@ def _evaluate(program: Program, number: int, call: Arguments, interrupts: Interr
     finally:
         # An alarm that the body has set and forgotten would go off in another one, or in code of ours.
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _reduce(reduce: Callable[[list[Any]], Any], outcomes: list[Outcome | None]) -> None:
-    """Fold the values of a task into the first of them; failures stay what they are."""
-    places = [place for place, outcome in enumerate(outcomes) if outcome and outcome[0] == "ok"]
-    if not places:
-        return
-    try:
-        folded: Outcome = (
-            "ok",
-            reduce([outcome[1] for outcome in outcomes if outcome and outcome[0] == "ok"]),
-        )
-    except BaseException as exc:
-        folded = python.failure(exc)
-    for place in places:
-        outcomes[place] = None
-    outcomes[places[0]] = folded
