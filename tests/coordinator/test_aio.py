@@ -247,10 +247,10 @@ class TestTheSame:
             user.set(name)
             return str(await queue.foreach(x=source(), combine=combine, init="made").adopar(lambda x: x))
 
-        async def main() -> tuple[str, str]:
-            return await asyncio.gather(as_user("ann"), as_user("ben"))
+        async def main() -> list[str]:
+            return [*await asyncio.gather(as_user("ann"), as_user("ben"))]
 
-        assert asyncio.run(main()) == ("made, ann for ann", "made, ben for ben")
+        assert asyncio.run(main()) == ["made, ann for ann", "made, ben for ben"]
         job = queue.foreach(x=[1], combine=combine, init="made").submit(lambda x: x)
         assert job.result(60) == "made, 1 for nobody"
 
