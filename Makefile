@@ -63,7 +63,7 @@ pytest: $(READY)
 # Four at a time: they mostly wait for what Redis lets expire. Cases that share a pool stay together.
 integration: $(READY)
 	@$(BIN)/python -c 'import testcontainers' 2>/dev/null || $(BIN)/pip install --quiet -e '.[integration]'
-	$(BIN)/python -m pytest integration $(INTEGRATION_ARGS)
+	PYDOREDIS_SYSTEM=$(SYSTEM) PYDOREDIS_R_LIBRARY=$(R_LIBRARY) $(BIN)/python -m pytest integration $(INTEGRATION_ARGS)
 
 # The README's two commands on a machine with nothing but what the README names.
 bare: $(READY)

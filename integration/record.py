@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 
 from integration import images, matrix
+from integration.systems import SYSTEMS, System
 from tests.rinterop.record import Recorder
 from tests.wire import record as wire
 from tests.wire.recording import DATA as WIRE
 
 
-def rscript(system: matrix.System, r_library: Path | None) -> list[str]:
+def rscript(system: System, r_library: Path | None) -> list[str]:
     """The command that runs R there, on this machine's network, with the files that are here.
 
     Raises:
@@ -42,10 +43,10 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("system", choices=matrix.SYSTEMS)
+    parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("--r-library", type=Path, help="R packages for it, with doRedis")
     options = parser.parse_args()
-    command = rscript(matrix.SYSTEMS[options.system], options.r_library)
+    command = rscript(SYSTEMS[options.system], options.r_library)
     with Recorder(command) as recorder:
         added = recorder.keep(recorder.folder())
         images.say(f"R {recorder.version}: {len(added)} values into {recorder.folder()}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
 from integration import compatibility, matrix
+from integration.systems import SYSTEMS
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" time="12.5">
 <testcase classname="tests.a" name="one"/>
@@ -26,11 +28,19 @@ def test_what_pytest_has_written(tmp_path: Path) -> None:
     assert (outcome.skipped, outcome.seconds) == ({"no R": 2}, 12.5)
 
 
+def test_a_line_for_this_machine(tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    report.write_text(JUNIT)
+    outcome = matrix.own(report)
+    assert f"Python {platform.python_version()}" in outcome.versions
+    assert (outcome.system, outcome.passed, len(outcome.failed)) == ("this machine", 1, 2)
+
+
 def test_the_tables_are_those_of_the_figures() -> None:
     document = compatibility.DOCUMENT.read_text(encoding="utf-8")
     outcomes = matrix.read(compatibility.RESULTS)
     assert compatibility.filled(document, outcomes) == document, "python -m integration.compatibility"
-    assert {each.system for each in outcomes} == set(matrix.SYSTEMS)
+    assert {each.system for each in outcomes} == set(SYSTEMS)
 
 
 def test_a_document_without_a_place() -> None:
