@@ -7,6 +7,8 @@ passed, failed and were skipped, and why; the exit status is 1 if one failed. `-
 file, and leaves those of other systems there. `--own FILE` adds a line for this machine, from what pytest
 wrote (`--junitxml`) of the tests here.
 
+With `--instead COMMAND` that is run there after `make setup`, and no test: for benchmarks, or to look around.
+
 R packages of CRAN that the tests marked `rpeer` need come from a library that was filled on such a system,
 where one is named (`--r-library`); without it these tests skip themselves.
 """
@@ -139,20 +141,26 @@ def run(system: System, tests: Sequence[str] = TESTS, r_library: Path | None = N
         f"{{ {TELL_VERSIONS} }} >/results/versions",
         f'make pytest PYTEST_ARGS="{pytest}"',
     ]
-    options = []
-    if r_library is not None:
-        options += ["--volume", f"{r_library.resolve()}:{R_LIBRARY}:ro", "--env", f"R_LIBS={R_LIBRARY}"]
     with tempfile.TemporaryDirectory(prefix="pydoredis-matrix-") as results:
         Path(results).chmod(0o777)  # the user in the container is another one
         images.say(f"testing on {system.release}")
-        options += ["--volume", f"{results}:/results"]
-        bare.run_in_checkout(image, wheelhouse, commands, *options)
+        options = ["--volume", f"{results}:/results", *with_library(r_library)]
+        status = bare.run_in_checkout(image, wheelhouse, commands, *options)
         report = Path(results, "junit.xml")
         if not report.is_file():
             raise RuntimeError(f"no test was run on {system.release}")
         outcome = Outcome(system.release, Path(results, "versions").read_text().splitlines())
         outcome.read(report)
+    if status != 0 and not outcome.failed:
+        outcome.failed.append(f"the tests as a whole: exit status {status}")
     return outcome
+
+
+def with_library(r_library: Path | None) -> list[str]:
+    """Options of `docker run` that give R in a container a library of packages."""
+    if r_library is None:
+        return []
+    return ["--volume", f"{r_library.resolve()}:{R_LIBRARY}:ro", "--env", f"R_LIBS={R_LIBRARY}"]
 
 
 def own(report: Path) -> Outcome:
@@ -193,13 +201,21 @@ def main() -> int:
     parser.add_argument("--r-library", type=Path, help="R packages for it; {} stands for the system's name")
     parser.add_argument("--json", type=Path, help="where to keep the figures")
     parser.add_argument("--own", type=Path, help="what pytest wrote of the tests on this machine")
+    parser.add_argument("--instead", metavar="COMMAND", help="run this on each system, and no test")
     options = parser.parse_args()
     if unknown := set(options.systems) - set(SYSTEMS):
         parser.error(f"no such system: {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
     outcomes = [own(options.own)] if options.own else []
     for name in options.systems or SYSTEMS:
         library = options.r_library and Path(str(options.r_library).replace("{}", name))
-        outcomes.append(run(SYSTEMS[name], options.tests, library))
+        if options.instead:
+            there = (*prepare(SYSTEMS[name]), ["make setup", options.instead], *with_library(library))
+            if status := bare.run_in_checkout(*there):
+                return status
+        else:
+            outcomes.append(run(SYSTEMS[name], options.tests, library))
+    if options.instead:
+        return 0
     console = Console(width=110)
     console.print(table(outcomes))
     for each in outcomes:

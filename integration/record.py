@@ -30,10 +30,7 @@ def rscript(system: System, r_library: Path | None) -> list[str]:
     command = ["docker", "run", "--rm", "--init", "--network=host", "--hostname=recorded"]
     command += ["--env", "LC_ALL=C.UTF-8", "--env", "TZ=UTC", "--user=root", "--volume", "/tmp:/tmp"]
     command += ["--volume", f"{images.REPOSITORY}:{images.REPOSITORY}:ro"]
-    if r_library is not None:
-        library = ["--volume", f"{r_library.resolve()}:{matrix.R_LIBRARY}:ro"]
-        command += [*library, "--env", f"R_LIBS={matrix.R_LIBRARY}"]
-    return [*command, image, "Rscript"]
+    return [*command, *matrix.with_library(r_library), image, "Rscript"]
 
 
 def main() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 
 import pytest
 
 from integration import compatibility, matrix
-from integration.systems import SYSTEMS
+from integration.systems import SYSTEMS, VARIABLE, chosen
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" time="12.5">
 <testcase classname="tests.a" name="one"/>
@@ -34,6 +35,23 @@ def test_a_line_for_this_machine(tmp_path: Path) -> None:
     outcome = matrix.own(report)
     assert f"Python {platform.python_version()}" in outcome.versions
     assert (outcome.system, outcome.passed, len(outcome.failed)) == ("this machine", 1, 2)
+
+
+def test_a_build_machine_has_every_other_system() -> None:
+    script = (compatibility.REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    found = re.search(r"^systems=\((.*?)\)", script, re.MULTILINE)
+    assert found is not None
+    assert found[1].split() == [name for name in SYSTEMS if name != "bookworm"]
+
+
+def test_the_system_of_whole_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    assert chosen() is SYSTEMS["bookworm"]
+    monkeypatch.setenv(VARIABLE, "sid")
+    assert chosen() is SYSTEMS["sid"]
+    monkeypatch.setenv(VARIABLE, "potato")
+    with pytest.raises(RuntimeError, match="no system 'potato', but bookworm, trixie, sid"):
+        chosen()
 
 
 def test_the_tables_are_those_of_the_figures() -> None:
