@@ -113,6 +113,8 @@ def _make_base(release: str, name: str) -> None:
         # Packages that are installed later leave theirs out as well.
         excluded = "path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/locale/*\n"
         (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(excluded)
+        # Lists of sid are valid for a week; a mirror that stands still is as good as any for tests.
+        (root / "etc/apt/apt.conf.d/standing-still").write_text('Acquire::Check-Valid-Until "false";\n')
         archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(
             ["docker", "import", "-", name], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from integration import compatibility, matrix
+from integration.images import REPOSITORY
 from integration.systems import SYSTEMS, VARIABLE, chosen
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" time="12.5">
@@ -38,7 +39,7 @@ def test_a_line_for_this_machine(tmp_path: Path) -> None:
 
 
 def test_a_build_machine_has_every_other_system() -> None:
-    script = (compatibility.REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
     found = re.search(r"^systems=\((.*?)\)", script, re.MULTILINE)
     assert found is not None
     assert found[1].split() == [name for name in SYSTEMS if name != "bookworm"]
