@@ -209,8 +209,8 @@ def main() -> int:
     for name in options.systems or SYSTEMS:
         library = options.r_library and Path(str(options.r_library).replace("{}", name))
         if options.instead:
-            there = (*prepare(SYSTEMS[name]), ["make setup", options.instead], *with_library(library))
-            if status := bare.run_in_checkout(*there):
+            commands = ["make setup", options.instead]
+            if status := bare.run_in_checkout(*prepare(SYSTEMS[name]), commands, *with_library(library)):
                 return status
         else:
             outcomes.append(run(SYSTEMS[name], options.tests, library))
