@@ -6,6 +6,7 @@
 #   make integration   workers, R peers and Redis as containers, and what happens when one is lost
 #   make bare     `make demo` and `make test` in a container with nothing but what the README names
 #   make matrix   tests that touch R, Python or a server, on other systems (SYSTEM=trixie, sid or bookworm; else all)
+#   make record   recordings of R on another system, for tests (SYSTEM=sid RECORD_ARGS="--r-library DIR")
 #   make chaos    loops on a pool that is never left in peace (CHAOS_ARGS="--seed 1 --minutes 3")
 #   make bench    all benchmarks, a table each; their figures to BENCH_JSON; plots and tables in docs from these
 #   make bench-compare BASE=COMMIT   loops of that commit and of this checkout in turn, as ratios
@@ -32,8 +33,8 @@ CHAOS_ARGS ?= --seed 1 --minutes 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test fast lint types pytest integration bare matrix wheels format chaos bench bench-compare sanitize setup clean \
-    distclean
+.PHONY: demo test fast lint types pytest integration bare matrix record wheels format chaos bench \
+    bench-compare sanitize setup clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -62,7 +63,7 @@ pytest: $(READY)
 # Four at a time: they mostly wait for what Redis lets expire. Cases that share a pool stay together.
 integration: $(READY)
 	@$(BIN)/python -c 'import testcontainers' 2>/dev/null || $(BIN)/pip install --quiet -e '.[integration]'
-	$(BIN)/python -m pytest integration $(INTEGRATION_ARGS)
+	PYDOREDIS_SYSTEM=$(SYSTEM) PYDOREDIS_R_LIBRARY=$(R_LIBRARY) $(BIN)/python -m pytest integration $(INTEGRATION_ARGS)
 
 # The README's two commands on a machine with nothing but what the README names.
 bare: $(READY)
@@ -76,6 +77,9 @@ wheels: $(READY)
 MATRIX_ARGS ?= --json integration/results/matrix.json
 matrix: $(READY)
 	$(BIN)/python -m integration.matrix $(SYSTEM) $(MATRIX_ARGS)
+
+record: $(READY)
+	$(BIN)/python -m integration.record $(SYSTEM) $(RECORD_ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -72,14 +72,21 @@ def run_in_checkout(image: str, wheelhouse: Path, commands: Iterable[str], *opti
     return subprocess.run(command, input=checkout(), check=False).returncode
 
 
+def prepare() -> None:
+    """Make the image and fill the wheelhouse, if need be.
+
+    Raises:
+        RuntimeError: If one of them cannot be made.
+    """
+    arguments = (f"BASE={images.base()}", f"PACKAGES={packages()}")
+    images.build_image(IMAGE, "integration/bare.Dockerfile", *arguments)
+    images.fill_wheelhouse(*EXTRAS, into=WHEELHOUSE)
+
+
 def main(*commands: str) -> int:
     """Make the image and run the commands in it."""
-    packages_there = packages()
-    images.build_image(
-        IMAGE, "integration/bare.Dockerfile", f"BASE={images.base()}", f"PACKAGES={packages_there}"
-    )
-    images.fill_wheelhouse(*EXTRAS, into=WHEELHOUSE)
-    images.say(f"a machine with nothing but {packages_there}: {', '.join(commands)}")
+    prepare()
+    images.say(f"a machine with nothing but {packages()}: {', '.join(commands)}")
     told = [f"echo; echo {shlex.quote(f'--- {command}')}; {command}" for command in commands]
     return run_in_checkout(IMAGE, WHEELHOUSE, told)
 

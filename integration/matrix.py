@@ -4,7 +4,10 @@ Each system is a release of Debian with its R and its Python, as a container. In
 from the files that a clone of this working tree would have, `make setup` is run and then the fast tests of
 the codec, the embedded R, workers, the wire, real peers and servers. The table at the end says how many
 passed, failed and were skipped, and why; the exit status is 1 if one failed. `--json` writes the figures to a
-file, and leaves those of other systems there.
+file, and leaves those of other systems there. `--own FILE` adds a line for this machine, from what pytest
+wrote (`--junitxml`) of the tests here.
+
+With `--instead COMMAND` that is run there after `make setup`, and no test: for benchmarks, or to look around.
 
 R packages of CRAN that the tests marked `rpeer` need come from a library that was filled on such a system,
 where one is named (`--r-library`); without it these tests skip themselves.
@@ -26,31 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from integration import bare, images
-
-
-@dataclass(frozen=True)
-class System:
-    """A release of Debian.
-
-    Attributes:
-        release: Its name.
-        python: Its Python.
-        extra: The extra with the rpy2 for its R.
-    """
-
-    release: str
-    python: str
-    extra: str
-
-
-SYSTEMS = {
-    each.release: each
-    for each in (
-        System("bookworm", "3.11", "r"),
-        System("trixie", "3.13", "r45"),
-        System("sid", "3.14", "r45"),
-    )
-}
+from integration.systems import SYSTEMS, System
 
 PACKAGES = (
     *("make", "ca-certificates", "procps", "openssl", "redis-server", "python3", "python3-venv"),
@@ -65,11 +44,12 @@ TESTS = (
     *("tests/store/test_servers.py", "tests/test_server.py"),
 )
 
-TELL_VERSIONS = """{
+TELL_VERSIONS = """
 .venv/bin/python -c 'from rinterop.runtime.locate import Probe; print(Probe().result())'
-python3 --version
+.venv/bin/python --version
 redis-server --version | sed 's/.* v=\\([^ ]*\\).*/Redis \\1/'
-} >/results/versions"""
+"""
+OWN = "this machine"
 R_LIBRARY = "/r-library"
 
 
@@ -121,6 +101,28 @@ def image_of(system: System) -> str:
     return image
 
 
+def prepare(system: System) -> tuple[str, Path]:
+    """The image of a system and a wheelhouse for its Python; made and filled if need be.
+
+    Raises:
+        RuntimeError: If one of them cannot be made; or the system has another Python by now.
+    """
+    image = image_of(system)
+    has = subprocess.run(
+        ["docker", "run", "--rm", "--network=none", image, "python3", "--version"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.split()[-1]
+    if not has.startswith(f"{system.python}."):
+        raise RuntimeError(
+            f"{system.release} has Python {has}, not {system.python}: see integration/systems.py"
+        )
+    wheelhouse = images.REPOSITORY / "build" / f"wheelhouse-{system.python}"
+    images.fill_wheelhouse(*bare.EXTRAS, system.extra, into=wheelhouse, python=system.python)
+    return image, wheelhouse
+
+
 def run(system: System, tests: Sequence[str] = TESTS, r_library: Path | None = None) -> Outcome:
     """Set up and test on a system; the output goes to ours.
 
@@ -132,24 +134,42 @@ def run(system: System, tests: Sequence[str] = TESTS, r_library: Path | None = N
     Raises:
         RuntimeError: If there is no image, or the tests were not run.
     """
-    image = image_of(system)
-    wheelhouse = images.REPOSITORY / "build" / f"wheelhouse-{system.python}"
-    images.fill_wheelhouse(*bare.EXTRAS, system.extra, into=wheelhouse, python=system.python)
+    image, wheelhouse = prepare(system)
     pytest = f"-n 4 --dist loadfile -m 'not slow' --junitxml=/results/junit.xml {' '.join(tests)}"
-    commands = ["make setup", TELL_VERSIONS, f'make pytest PYTEST_ARGS="{pytest}"']
-    options = []
-    if r_library is not None:
-        options += ["--volume", f"{r_library.resolve()}:{R_LIBRARY}:ro", "--env", f"R_LIBS={R_LIBRARY}"]
+    commands = [
+        "make setup",
+        f"{{ {TELL_VERSIONS} }} >/results/versions",
+        f'make pytest PYTEST_ARGS="{pytest}"',
+    ]
     with tempfile.TemporaryDirectory(prefix="pydoredis-matrix-") as results:
         Path(results).chmod(0o777)  # the user in the container is another one
         images.say(f"testing on {system.release}")
-        options += ["--volume", f"{results}:/results"]
-        bare.run_in_checkout(image, wheelhouse, commands, *options)
+        options = ["--volume", f"{results}:/results", *with_library(r_library)]
+        status = bare.run_in_checkout(image, wheelhouse, commands, *options)
         report = Path(results, "junit.xml")
         if not report.is_file():
             raise RuntimeError(f"no test was run on {system.release}")
         outcome = Outcome(system.release, Path(results, "versions").read_text().splitlines())
         outcome.read(report)
+    if status != 0 and not outcome.failed:
+        outcome.failed.append(f"the tests as a whole: exit status {status}")
+    return outcome
+
+
+def with_library(r_library: Path | None) -> list[str]:
+    """Options of `docker run` that give R in a container a library of packages."""
+    if r_library is None:
+        return []
+    return ["--volume", f"{r_library.resolve()}:{R_LIBRARY}:ro", "--env", f"R_LIBS={R_LIBRARY}"]
+
+
+def own(report: Path) -> Outcome:
+    """What came of the tests on this machine."""
+    told = subprocess.run(
+        ["sh", "-c", TELL_VERSIONS], cwd=images.REPOSITORY, stdout=subprocess.PIPE, text=True, check=False
+    )
+    outcome = Outcome(OWN, told.stdout.splitlines())
+    outcome.read(report)
     return outcome
 
 
@@ -180,13 +200,22 @@ def main() -> int:
     parser.add_argument("--tests", nargs="+", default=TESTS, help="tests in place of the usual ones")
     parser.add_argument("--r-library", type=Path, help="R packages for it; {} stands for the system's name")
     parser.add_argument("--json", type=Path, help="where to keep the figures")
+    parser.add_argument("--own", type=Path, help="what pytest wrote of the tests on this machine")
+    parser.add_argument("--instead", metavar="COMMAND", help="run this on each system, and no test")
     options = parser.parse_args()
     if unknown := set(options.systems) - set(SYSTEMS):
         parser.error(f"no such system: {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
-    outcomes = []
+    outcomes = [own(options.own)] if options.own else []
     for name in options.systems or SYSTEMS:
         library = options.r_library and Path(str(options.r_library).replace("{}", name))
-        outcomes.append(run(SYSTEMS[name], options.tests, library))
+        if options.instead:
+            commands = ["make setup", options.instead]
+            if status := bare.run_in_checkout(*prepare(SYSTEMS[name]), commands, *with_library(library)):
+                return status
+        else:
+            outcomes.append(run(SYSTEMS[name], options.tests, library))
+    if options.instead:
+        return 0
     console = Console(width=110)
     console.print(table(outcomes))
     for each in outcomes:

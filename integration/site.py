@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,13 +62,18 @@ class Server:
 
 @functools.cache
 def r_peer_mounts() -> dict[str, str] | str:
-    """What R's peers need mounted to have doRedis; or, as a text, why they cannot have it."""
-    if images.cran_is_reachable():
-        return {}
-    if not has_r() or missing_r_packages(("doRedis",)):
-        return "doRedis is not to be had: CRAN cannot be reached, and it is not installed on this machine"
-    where = ["Rscript", "-e", 'cat(dirname(system.file(package = "doRedis")))']
-    library = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
+    """What R's peers need mounted to have doRedis; or, as a text, why they cannot have it.
+
+    That is a library for R's peers that PYDOREDIS_R_LIBRARY names; else, without CRAN, that of this machine.
+    """
+    library = os.environ.get("PYDOREDIS_R_LIBRARY", "")
+    if not library:
+        if images.cran_is_reachable():
+            return {}
+        if not has_r() or missing_r_packages(("doRedis",)):
+            return "doRedis is not to be had: CRAN cannot be reached, and it is not installed on this machine"
+        where = ["Rscript", "-e", 'cat(dirname(system.file(package = "doRedis")))']
+        library = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
     mounts = {library: R_LIBRARY}
     with_library = ["--volume", f"{library}:{R_LIBRARY}:ro"]
     tried = subprocess.run(

@@ -3,8 +3,7 @@ ARG BASE=debian:trixie-slim
 FROM ${BASE}
 ENV LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 ARG PACKAGES
-# A mirror that stands still is as good as any for tests.
-RUN apt-get update -q -o Acquire::Check-Valid-Until=false \
+RUN apt-get update -q \
     && apt-get install -y -q --no-install-recommends $PACKAGES \
     && apt-get clean && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home somebody

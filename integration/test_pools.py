@@ -53,7 +53,9 @@ def test_under_r(
 @pytest.mark.usefixtures("r_peer")
 @pytest.mark.parametrize("kind", ["ours", "mixed"])
 def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
-    job = pool.coordinator("say(foreach(i = 1:2, .combine = c) %dopar% { Sys.sleep(8); i })")
+    # Until R's tools have looked, however long an R takes to start here.
+    wait = 'for (k in 1:600) if (is.null(redisGet("hurry"))) Sys.sleep(0.1) else break'
+    job = pool.coordinator(f"say(foreach(i = 1:2, .combine = c) %dopar% {{ {wait}; i }})")
     # A worker without R may take a task, too, but only to put it back.
     able = [machine for machine in pool.machines if not machine.name.startswith("python")]
     pool.wait_for(lambda: sum(map(pool.works, able)) == 2, "both tasks run")
@@ -68,10 +70,12 @@ def test_what_rs_own_tools_show(kind: str, pool: Site) -> None:
         say(as.character(seen$host[order(seen$iter)]))
         """
     ).values()
+    pool.hurry()
     assert count == str(pool.count)
     assert shown == f'"{pool.queue}"'
     found = set(hosts.removeprefix("c(").removesuffix(")").replace('"', "").split(", "))
     # What was put back leaves a mark for some seconds, as everything does that ended.
     assert running <= found <= {machine.name for machine in pool.machines}
     assert job.value() == "1:2"
+    pool.client.delete("hurry")
     pool.check()

@@ -33,7 +33,7 @@ def from_posixlt(value: List) -> Double | None:
     fields = [field for field in (parts[name] for name in _FIELDS) if field is not None]
     if len(fields) < len(_FIELDS) or len(set(map(len, fields))) > 1:
         return None
-    missing = ~np.isfinite(np.sum(fields, axis=0))
+    missing = ~np.all(np.isfinite(fields), axis=0)
     sec = np.where(missing, 0.0, fields[0])
     minute, hour, mday, month, year = (np.where(missing, 0, field).astype(np.int64) for field in fields[1:])
     months = (year + 1900 - 1970) * 12 + month

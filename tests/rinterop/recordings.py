@@ -1,7 +1,8 @@
 """Streams that R wrote, each with the R expression whose value it is and R's own description of it.
 
-`tests/data/rser` holds a few dozen. The whole corpus, 345 expressions in up to seven forms by two versions
-of R, is used where PYDOREDIS_GOLDEN names the directory it is in.
+`tests/data/rser` holds those of some hundred expressions by R 4.2; `tests/data/rser-4.6` and the like what R
+of that version writes in another way (`record.py` makes them). The whole corpus, 345 expressions in up to
+seven forms by two versions of R, is used where PYDOREDIS_GOLDEN names the directory it is in.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parent.parent / "data" / "rser"
+FOLDERS = [DATA, *sorted(DATA.parent.glob(f"{DATA.name}-*"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class Recording:
     version: int
     expected: dict[str, Any] | None
 
+    def __str__(self) -> str:
+        return f"{self.path.parent.name}-{self.path.stem}"
+
     def read(self) -> bytes:
         return self.path.read_bytes()
 
@@ -33,6 +38,11 @@ class Recording:
 def recordings(folder: Path = DATA, form: str | None = None) -> list[Recording]:
     """The recordings in a folder with a manifest, of one form (xdr, native-le, ascii, asciihex) or all."""
     return [one for one in _all(folder) if form in (None, one.form)]
+
+
+def every_recording() -> list[Recording]:
+    """Those of all folders."""
+    return [one for folder in FOLDERS for one in recordings(folder)]
 
 
 def _all(folder: Path) -> Iterator[Recording]:

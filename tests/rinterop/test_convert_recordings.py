@@ -9,11 +9,10 @@ import pytest
 
 import rinterop
 from rinterop import values as v
-from tests.rinterop.recordings import DATA, golden, recordings
+from tests.rinterop.recordings import FOLDERS, golden, recordings
 
-FOLDERS = [DATA, *golden()]
 # Times in pieces come back as a number of seconds; the table in docs/r-values.md says so.
-ONE_WAY = {"posixlt_utc"}
+ONE_WAY = {"posixlt_utc", "posixlt_zone"}
 
 
 def comparable(value: Any) -> Any:
@@ -35,7 +34,8 @@ def comparable(value: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.name))
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("folder", [*FOLDERS, *golden()], ids=lambda folder: str(folder.name))
 @pytest.mark.parametrize("frames", [None, "table"])
 def test_recorded_values_come_back(folder: Path, frames: Literal["table"] | None) -> None:
     changed = []

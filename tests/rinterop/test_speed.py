@@ -239,7 +239,7 @@ def test_nothing_is_left_by_reading_and_writing(helper: Compiled) -> None:
 def test_nothing_is_left_by_malformed_input(helper: Compiled) -> None:
     def everything() -> None:
         for data in SMALL:
-            for place in range(14, len(data), max(1, len(data) // 60)):
+            for place in range(14, len(data), max(1, len(data) // 40)):
                 damaged = data[:place] + bytes([data[place] ^ 3]) + data[place + 1 :]
                 for one in (data[:place], damaged):
                     helper.loads(one, True, 100)

@@ -98,7 +98,8 @@ def test_what_a_body_writes_only_its_executor_sees(server: RedisProcess, workers
         found = queue.foreach(i=range(40)).dopar(count)
         for pid in {pid for pid, _ in found}:
             seen = [value for executor, value in found if executor == pid]
-            assert seen == [*range(1, len(seen) + 1)], "each job begins with the array as it was sent"
+            # In any order: what is fetched ahead may go back, behind what was not.
+            assert sorted(seen) == [*range(1, len(seen) + 1)], "each job begins with the array as it was sent"
     assert x[-1] == 0
 
 
