@@ -147,7 +147,7 @@ def test_unpacking_takes_no_more_memory_than_the_content(tmp_path: Path, compres
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # A buffer that grows has an eighth to spare; blocks of a file and of output are of 1 MB, xz's window of 8.
+    # A buffer that grows has an eighth to spare; blocks are of 1 MB, the window of xz of 8.
     assert peak < len(content) * 9 / 8 + 12_000_000
 
 
