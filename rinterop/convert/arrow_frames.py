@@ -37,10 +37,18 @@ def to_arrow(frame: Frame, columns: list[Any]) -> Any | None:
 
 
 def to_polars(frame: Frame, columns: list[Any]) -> Any | None:
-    """A `polars.DataFrame` of decoded columns, as `to_arrow`."""
+    """A `polars.DataFrame` of decoded columns, as `to_arrow`; factors are of an `Enum` of their levels."""
     pl = optional.polars()
     table = to_arrow(frame, columns)
-    return None if table is None else pl.DataFrame(table)
+    if table is None:
+        return None
+    # Left to itself polars makes them Categorical, which keeps neither unused levels nor the order of any.
+    enums = [
+        pl.col(name).cast(pl.Enum(list(column.levels)))
+        for name, column in zip(table.column_names, columns, strict=True)
+        if isinstance(column, Factor)
+    ]
+    return pl.DataFrame(table).with_columns(enums)
 
 
 def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any | None:
@@ -59,6 +67,8 @@ def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any 
     pa = optional.pyarrow()
     if isinstance(value, pa.Scalar):
         return converter.convert(value.as_py())
+    # polars calls each Enum ordered, since its categories have an order. So have the levels of any factor.
+    ordered = package != "polars"
     if isinstance(value, pa.RecordBatch | pa.Table):
         return _frame(value, converter)
     if isinstance(value, pa.Array | pa.ChunkedArray):
@@ -67,14 +77,18 @@ def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any 
         return None
     reader = pa.RecordBatchReader.from_stream(value) if not _is_series(value) else None
     return (
-        _vector(pa.chunked_array(value), converter)
+        _vector(pa.chunked_array(value), converter, ordered)
         if reader is None
-        else _frame(reader.read_all(), converter)
+        else _frame(reader.read_all(), converter, ordered)
     )
 
 
-def arrow_array(array: Any) -> Any:
+def arrow_array(array: Any, ordered: bool = True) -> Any:
     """The content of an Arrow array as an array that the rest of this package knows.
+
+    Args:
+        array: An array, or one in chunks.
+        ordered: Whether a dictionary that is ordered makes an ordered factor.
 
     Raises:
         ConversionError: If R has nothing like it (maps, unions, intervals).
@@ -87,7 +101,7 @@ def arrow_array(array: Any) -> Any:
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     kind = array.type
     if types.is_dictionary(kind):
-        return _factor(array)
+        return _factor(array, ordered)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _with_na(array.to_numpy(zero_copy_only=False), array)
     if types.is_null(kind):
@@ -160,20 +174,20 @@ def _to_arrow(pa: Any, values: Any, zone: str | None) -> Any | None:
     return None
 
 
-def _frame(table: Any, converter: Conversion) -> Steps:
+def _frame(table: Any, converter: Conversion, ordered: bool = True) -> Steps:
     columns = []
     for column in table.columns:
-        columns.append((yield _vector(column, converter)))  # noqa: PERF401  # one at a time, as steps are taken
+        columns.append((yield _vector(column, converter, ordered)))  # noqa: PERF401  # one at a time, as steps are taken
     return assembled(list(table.column_names), columns, None, None, table.num_rows)
 
 
-def _vector(array: Any, converter: Conversion) -> Any:
-    values = arrow_array(array)
+def _vector(array: Any, converter: Conversion, ordered: bool = True) -> Any:
+    values = arrow_array(array, ordered)
     zone = getattr(array.type, "tz", None)
     return times.from_times(values, zone) if zone else converter.convert(values)
 
 
-def _factor(array: Any) -> Factor | Any:
+def _factor(array: Any, ordered: bool) -> Factor | Any:
     """A dictionary of strings as a factor; of anything else as the elements."""
     pa = optional.pyarrow()
     if not (
@@ -186,7 +200,7 @@ def _factor(array: Any) -> Factor | Any:
     levels = array.dictionary.to_pylist()
     if any(map(is_missing, levels)) or len(set(levels)) < len(levels):
         return arrow_array(array.dictionary_decode())
-    return Factor(codes, levels, array.type.ordered)
+    return Factor(codes, levels, array.type.ordered and ordered)
 
 
 def _ticks(array: Any, dtype: str) -> NDArray[Any]:

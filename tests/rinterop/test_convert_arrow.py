@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
 
-from rinterop import ConversionError, Table, to_python, to_r
+from rinterop import ConversionError, Factor, Table, to_python, to_r
 from rinterop import values as v
 from tests.rinterop.frames_of_r import (
     EVERYTHING,
     ODD_FRAMES,
+    classed,
     frame,
     installed,
     needs,
     reordered,
 )
+from tests.rinterop.test_convert_properties import FACTORS
 
 
 @needs("pyarrow")
@@ -77,8 +80,21 @@ class TestPolars:
         back = to_r(found)
         assert isinstance(back, v.List)
         for name in v.names(EVERYTHING) or ():
-            if name != "ord":  # polars does not say whether categories are ordered
-                assert reordered(back[str(name)]) == reordered(EVERYTHING[str(name)])
+            column = back[str(name)]
+            if name == "ord":  # polars does not say whether an order of categories means something
+                assert v.class_(column) == ("factor",)
+                column = classed(column, "ordered", "factor")
+            assert reordered(column) == reordered(EVERYTHING[str(name)])
+
+    @given(FACTORS)
+    def test_levels_and_their_order_are_kept(self, f: Factor) -> None:
+        value = frame({"f": to_r(f)})
+        found = to_python(value, frames="polars")
+        assert found["f"].dtype == self.pl.Enum(list(f.levels))
+        assert found["f"].to_list() == [None if level is v.NA else level for level in f]
+        back = Factor(f.codes, f.levels)
+        assert to_r(found) == frame({"f": to_r(back)})
+        assert to_r(found["f"]) == to_r(back)
 
     def test_from_polars(self) -> None:
         pl = self.pl
