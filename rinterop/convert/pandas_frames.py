@@ -18,9 +18,10 @@ from rinterop.values import (
     Double,
     NAType,
     attributes,
+    class_,
 )
 from rinterop.values.text import RText
-from rinterop.values.vectors import attribute_list
+from rinterop.values.vectors import Vector, attribute_list
 
 
 def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
@@ -165,6 +166,7 @@ def _from_frame(frame: Any, converter: Conversion) -> Steps:
         column = frame.iloc[:, position]
         prototype = known.columns.get(name) if names.count(name) == 1 else None
         values = column if _is_zoned(column) and prototype is None else decoded(column)
+        _refuse_repeated(name, values)
         if prototype is None:
             steps = _zoned(values) if _is_zoned(values) else converter.column(values)
             columns.append((yield steps))
@@ -173,6 +175,20 @@ def _from_frame(frame: Any, converter: Conversion) -> Steps:
             columns.append(known.column(name, (yield steps)))
     pairs = known.attributes(names, columns, len(frame))
     return assembled(names, columns, _row_names(frame.index), pairs, len(frame))
+
+
+def _refuse_repeated(name: str, values: Any) -> None:
+    """R vectors are scalars for pandas: assigned to a column, the whole is in each cell."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "O" or not len(values):
+        return
+    first, n_rows = values[0], len(values)
+    if not isinstance(first, Vector) or len(first) != n_rows or any(one is not first for one in values):
+        return
+    is_wide = "integer64" in class_(first)
+    if n_rows > 1 or is_wide:
+        wide = 'give pandas the array and use to_r(frame, int64="integer64")'
+        advice = wide if is_wide else "give pandas to_python(...) of it"
+        raise ConversionError(f"each cell of column {name!r} holds the same whole R vector: {advice}")
 
 
 def _from_series(series: Any, converter: Conversion) -> Steps:

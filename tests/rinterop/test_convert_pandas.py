@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rinterop
@@ -40,6 +41,29 @@ class TestPandas:
         found = to_python(ONLY_TABLES[name])
         assert isinstance(found, Table)
         assert to_r(found) == ONLY_TABLES[name]
+
+    def test_integers_beyond_32_bits(self) -> None:
+        made = self.pd.DataFrame({"id": [2**60, 1], "small": [1, 2]})
+        made["maybe"] = self.pd.array([None, 2**40], "Int64")
+        r = to_r(made, int64="integer64")
+        assert r == frame(
+            {
+                "id": rinterop.integer64([2**60, 1]),
+                "small": v.integer(1, 2),
+                "maybe": rinterop.integer64(np.ma.array([0, 2**40], mask=[True, False])),
+            }
+        )
+        assert to_python(r)["id"].tolist() == [2**60, 1]
+        assert to_r(to_python(r)) == r
+
+    def test_a_vector_of_r_is_no_column(self) -> None:
+        made = self.pd.DataFrame({"id": [1, 2]})
+        made["id"] = rinterop.integer64([2**60, 1])
+        with pytest.raises(ConversionError, match="int64="):
+            to_r(made)
+        made["id"] = v.double(1, 2)
+        with pytest.raises(ConversionError, match=r"'id'.*to_python"):
+            to_r(made)
 
     def test_dtypes(self) -> None:
         found = to_python(EVERYTHING)
