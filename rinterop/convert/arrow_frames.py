@@ -17,7 +17,7 @@ from rinterop.convert.frames import Frame, assembled
 from rinterop.convert.types import Factor
 from rinterop.convert.vectors import is_missing
 from rinterop.errors import ConversionError
-from rinterop.values import NA, attribute, class_
+from rinterop.values import NA, Double, RValue, attribute, attributes_of, character, class_
 
 
 def to_arrow(frame: Frame, columns: list[Any]) -> Any | None:
@@ -65,6 +65,8 @@ def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any 
     if package == "polars" and not hasattr(value, "__arrow_c_stream__"):
         return None
     pa = optional.pyarrow()
+    if package == "polars":
+        value = _within_64_bits(value)
     if isinstance(value, pa.Scalar):
         return converter.convert(value.as_py())
     # polars calls each Enum ordered, since its categories have an order. So have the levels of any factor.
@@ -115,11 +117,38 @@ def arrow_array(array: Any, ordered: bool = True) -> Any:
         return _numbers(array)
     if types.is_decimal(kind):
         raise ConversionError("decimals are not exact as doubles: cast them to float64, or to string")
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_struct(kind):
+    is_nested = types.is_nested(kind) and not types.is_map(kind) and not types.is_union(kind)
+    if is_nested or _is_binary(types, kind):
         items = np.empty(len(array), object)
         items[:] = array.to_pylist()
         return items
     raise ConversionError(f"Arrow's type {kind} has no form in R: cast it to another")
+
+
+def _is_binary(types: Any, kind: Any) -> bool:
+    return any(
+        is_kind(kind)
+        for name in ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
+        if (is_kind := getattr(types, name, None)) is not None
+    )
+
+
+def _within_64_bits(value: Any) -> Any:
+    """A polars object without integers of 128 bits, which Arrow has not.
+
+    Raises:
+        ConversionError: If some do not fit into 64.
+    """
+    pl = optional.polars()
+    wide = [kind for name in ("Int128", "UInt128") if (kind := getattr(pl, name, None)) is not None]
+    try:
+        if isinstance(value, pl.Series):
+            return value.cast(pl.Int64) if value.dtype in wide else value
+        return value.with_columns(pl.col(wide).cast(pl.Int64)) if wide else value
+    except pl.exceptions.InvalidOperationError as error:
+        raise ConversionError(
+            "integers beyond 64 bits have no form in R: cast them to Float64, which rounds, or to String"
+        ) from error
 
 
 def _is_series(value: Any) -> bool:
@@ -182,6 +211,9 @@ def _frame(table: Any, converter: Conversion, ordered: bool = True) -> Steps:
 
 
 def _vector(array: Any, converter: Conversion, ordered: bool = True) -> Any:
+    types = optional.pyarrow().types
+    if types.is_time(array.type):
+        return _times_of_day(array)
     values = arrow_array(array, ordered)
     zone = getattr(array.type, "tz", None)
     return times.from_times(values, zone) if zone else converter.convert(values)
@@ -201,6 +233,17 @@ def _factor(array: Any, ordered: bool) -> Factor | Any:
     if any(map(is_missing, levels)) or len(set(levels)) < len(levels):
         return arrow_array(array.dictionary_decode())
     return Factor(codes, levels, array.type.ordered and ordered)
+
+
+def _times_of_day(array: Any) -> RValue:
+    """Times of day as R's package hms has them, and R's arrow makes them: seconds."""
+    pa = optional.pyarrow()
+    whole = array.cast(pa.int32() if pa.types.is_time32(array.type) else pa.int64())
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.combine_chunks()
+    spans = times.from_times(_ticks(whole, f"m8[{array.type.unit}]"))
+    classes = character("hms", "difftime")
+    return Double(spans.values, attributes=attributes_of(**{"class": classes, "units": character("secs")}))
 
 
 def _ticks(array: Any, dtype: str) -> NDArray[Any]:

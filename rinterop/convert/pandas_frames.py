@@ -52,9 +52,9 @@ def from_pandas(value: Any, converter: Conversion) -> Any | None:
     if isinstance(value, pd.Index | pd.api.extensions.ExtensionArray):
         if isinstance(value, pd.MultiIndex):
             raise ConversionError("a MultiIndex has no form in R: use to_frame(index=False)")
-        if _is_zoned(value):
-            return _zoned(value)
         values = decoded(value)
+        if _is_zoned(values):
+            return _zoned(values)
         return (
             factors.from_factor(values) if isinstance(values, pd.Categorical) else converter.convert(values)
         )
@@ -90,6 +90,9 @@ def decoded(values: Any) -> Any:
     if isinstance(dtype, pd.ArrowDtype):
         from rinterop.convert.arrow_frames import arrow_array
 
+        zone = getattr(dtype.pyarrow_dtype, "tz", None)
+        if zone is not None:
+            return values.astype(pd.DatetimeTZDtype(dtype.pyarrow_dtype.unit, zone))
         return arrow_array(optional.pyarrow().array(values))
     if isinstance(dtype, pd.SparseDtype):
         return np.asarray(values)
@@ -97,6 +100,10 @@ def decoded(values: Any) -> Any:
     if numpy_dtype is None:
         raise ConversionError(f"pandas' dtype {dtype} has no form in R: use astype(str), or take it apart")
     missing = np.asarray(values.isna())
+    stored = getattr(getattr(values, "array", values), "_data", None)
+    if isinstance(stored, np.ndarray) and stored.dtype == np.float64:
+        # Under its mask pandas keeps the NaN that R had: haven's tagged NAs differ in their bits.
+        return np.ma.array(stored, mask=missing) if missing.any() else stored
     data = (
         values.to_numpy(numpy_dtype, na_value=numpy_dtype.type(0))
         if missing.any()
@@ -165,7 +172,7 @@ def _from_frame(frame: Any, converter: Conversion) -> Steps:
     for position, name in enumerate(names):
         column = frame.iloc[:, position]
         prototype = known.columns.get(name) if names.count(name) == 1 else None
-        values = column if _is_zoned(column) and prototype is None else decoded(column)
+        values = decoded(column)
         _refuse_repeated(name, values)
         if prototype is None:
             steps = _zoned(values) if _is_zoned(values) else converter.column(values)
@@ -192,7 +199,9 @@ def _refuse_repeated(name: str, values: Any) -> None:
 
 
 def _from_series(series: Any, converter: Conversion) -> Steps:
-    values = _zoned(series) if _is_zoned(series) else decoded(series)
+    values = decoded(series)
+    if _is_zoned(values):
+        values = _zoned(values)
     found = yield converter.convert(values)
     labels = decoded(series.index) if len(series) else np.empty(0)
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels) and len(labels):

@@ -65,6 +65,24 @@ class TestPandas:
         with pytest.raises(ConversionError, match=r"'id'.*to_python"):
             to_r(made)
 
+    @needs("pyarrow")
+    def test_zones_of_arrow_columns(self) -> None:
+        pa = installed("pyarrow")
+        dtype = self.pd.ArrowDtype(pa.timestamp("us", "Europe/Paris"))
+        made = self.pd.DataFrame({"x": self.pd.array([self.pd.Timestamp(0, tz="UTC"), None], dtype=dtype)})
+        expected = classed(v.double(0, None), "POSIXct", "POSIXt", tzone=v.character("Europe/Paris"))
+        assert to_r(made) == frame({"x": expected})
+        assert to_r(made["x"]) == to_r(made["x"].array) == expected
+
+    def test_tagged_nas(self) -> None:
+        bits = np.array([0x7FF0_0061_0000_07A2, 0x7FF0_007A_0000_07A2, 0x3FF0_0000_0000_0000], np.uint64)
+        r = frame({"x": classed(v.Double(bits.view(np.float64)), "haven_labelled", "vctrs_vctr", "double")})
+        found = to_python(r)
+        assert found["x"].isna().tolist() == [True, True, False]
+        assert to_r(found) == r
+        back = to_r(found.iloc[::-1].reset_index(drop=True))["x"]  # type: ignore[index]  # a list
+        assert back.values.view(np.uint64).tolist() == bits[::-1].tolist()
+
     def test_dtypes(self) -> None:
         found = to_python(EVERYTHING)
         dtypes = {name: str(dtype) for name, dtype in found.dtypes.items()}
