@@ -10,10 +10,11 @@ int altrep(Reader *r, uint32_t flags)
 {
     PyObject *class_name, *package;
     uint32_t type_code, state_flags;
-    Frame *frame = flags & HAS_ATTRIBUTES ? NULL : push_frame(r, F_ALTREP, K_ALTREP, flags);
+    Frame *frame = push_frame(r, F_ALTREP, K_ALTREP, flags);
     if (frame == NULL || expect(r, LIST) || (class_name = symbol(r)) == NULL || push(r, Py_NewRef(class_name))
         || expect(r, LIST) || (package = symbol(r)) == NULL || push(r, Py_NewRef(package)) || expect(r, LIST)
-        || expect(r, INT) || expect(r, 1) || word(r, &type_code) || expect(r, NIL) || word(r, &state_flags))
+        || expect(r, INT) || expect(r, 1) || word(r, &type_code) || expect(r, NIL)
+        || flags_word(r, &state_flags))
         return GIVE_UP;
     switch (type_code) {
     case LGL:
@@ -31,8 +32,6 @@ int altrep(Reader *r, uint32_t flags)
     }
     if ((state_flags & 0xFF) != LIST)
         return item_of(r, state_flags);
-    if (state_flags & UNUSED_BITS)
-        return GIVE_UP;
     Frame *pair = push_frame(r, F_PAIRS, K_PAIRLIST, state_flags);
     if (pair == NULL)
         return GIVE_UP;

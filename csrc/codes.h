@@ -4,7 +4,7 @@
 #define RINTEROP_CODES_H
 
 /* What rinterop/serialize/speed.py has as its ABI. */
-#define ABI 3
+#define ABI 4
 
 /* Type codes of items. */
 enum {
@@ -52,15 +52,51 @@ enum {
 #define IS_OBJECT 0x100u
 #define HAS_ATTRIBUTES 0x200u
 #define HAS_TAG 0x400u
-#define UNUSED_BITS 0xF0000800u
-#define CHAR_BITS 0xF0000F00u
+#define CHAR_BITS 0x300u
 #define GP_SHIFT 12
 #define MAX_SYMBOL 10000
 #define MAX_BUILTIN 256
 
+/* The bits of a flags word that R heeds. */
+static inline uint32_t heeded(uint32_t flags)
+{
+    switch (flags & 0xFF) {
+    case ALTREP:
+        return flags & 0xFFFF1FFu;
+    case REF:
+        return flags & 0xFFFFFFFFu;
+    case LIST:
+    case CLO:
+    case PROM:
+    case LANG:
+    case DOT:
+        return flags & 0xFFFF7FFu;
+    case SYM:
+    case ENV:
+    case ATTRLIST:
+    case ATTRLANG:
+    case BASEENV:
+    case EMPTYENV:
+    case BCREPREF:
+    case BCREPDEF:
+    case PERSIST:
+    case PACKAGE:
+    case NAMESPACE:
+    case BASENAMESPACE:
+    case MISSINGARG:
+    case UNBOUNDVALUE:
+    case GLOBALENV:
+    case NIL:
+        return flags & 0xFFu;
+    default:
+        return flags & 0xFFFF3FFu;
+    }
+}
+
 /* Bits of strings. */
 #define ASCII_BIT 0x40u
 #define UTF8_BIT 0x08u
+#define MARKS 0x4Eu
 
 /* Wrappers of vectors (ALTREP classes of base) as W(name, code), one after the other. */
 #define EACH_WRAPPER(W) \

@@ -78,7 +78,7 @@ static PyObject *changeable(Reader *r, Kind kind, PyObject *const *defaults, int
 int environment(Reader *r, uint32_t flags)
 {
     uint32_t locked;
-    if (flags != ENV || word(r, &locked) || locked > 1)
+    if (word(r, &locked) || locked > 1)
         return GIVE_UP;
     PyObject *defaults[] = {Py_None, markers[EMPTYENV], null, null, locked ? Py_True : Py_False};
     if (push_frame(r, F_ENVIRONMENT, K_ENVIRONMENT, flags) == NULL)
@@ -89,7 +89,7 @@ int environment(Reader *r, uint32_t flags)
 static int hash_table(Reader *r)
 {
     uint32_t flags;
-    if (word(r, &flags))
+    if (flags_word(r, &flags))
         return GIVE_UP;
     if (flags == NIL)
         return push(r, Py_NewRef(null));

@@ -278,7 +278,7 @@ static PyObject *outline_item(Outliner *o, Py_ssize_t *position, int levels)
     uint32_t flags, count = 0;
     if (scan_word(s, &after, &flags))
         return NULL;
-    if ((flags & 0xFF) == VEC && !(flags & (UNUSED_BITS | HAS_TAG)) && levels) {
+    if ((flags & 0xFF) == VEC && levels) {
         *position = after;
         return outline_list(o, begin, position, flags, levels);
     }

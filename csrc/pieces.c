@@ -154,7 +154,7 @@ static inline PyObject *char_after(Reader *r, uint32_t flags, Py_ssize_t *misses
     if (what == NUL_INSIDE)
         return NULL;
     r->at += size;
-    uint32_t gp = flags >> GP_SHIFT;
+    uint32_t gp = flags >> GP_SHIFT & MARKS;
     if (gp == ASCII_BIT && what == ASCII_TEXT && size <= LONGEST_SHARED_TEXT && *misses < 200)
         return shared_text(r, text, size, misses);
     return new_text(text, size, gp, what, r->native);
@@ -256,7 +256,7 @@ PyObject *reference(Reader *r, uint32_t flags)
 PyObject *symbol(Reader *r)
 {
     uint32_t flags;
-    if (word(r, &flags))
+    if (flags_word(r, &flags))
         return NULL;
     if (flags == SYM)
         return new_symbol(r);
@@ -285,7 +285,7 @@ PyObject *builtin(Reader *r, uint32_t flags)
 PyObject *named_reference(Reader *r, uint32_t flags)
 {
     uint32_t count;
-    if (flags > 0xFF || expect(r, 0) || word(r, &count) || count > 0x7FFFFFFFu)
+    if (expect(r, 0) || word(r, &count) || count > 0x7FFFFFFFu)
         return NULL;
     Kind kind = flags == NAMESPACE ? K_NAMESPACE : flags == PACKAGE ? K_PACKAGE : K_PERSISTENT;
     PyObject *texts = strings(r, count);

@@ -65,11 +65,11 @@ int chain_or_null(Reader *r, int of_attributes)
         }
     }
     uint32_t flags;
-    if (word(r, &flags))
+    if (flags_word(r, &flags))
         return GIVE_UP;
     if (flags == NIL)
         return push(r, Py_NewRef(null));
-    if ((flags & 0xFF) != LIST || flags & UNUSED_BITS)
+    if ((flags & 0xFF) != LIST)
         return GIVE_UP;
     Frame *frame = push_frame(r, F_PAIRS, K_PAIRLIST, flags);
     if (frame == NULL)
@@ -165,7 +165,7 @@ static int character(Reader *r, uint32_t flags)
 static int keyed_item(Reader *r)
 {
     uint32_t flags;
-    if (word(r, &flags) || item_of(r, flags))
+    if (flags_word(r, &flags) || item_of(r, flags))
         return GIVE_UP;
     if ((flags & 0xFF) == LIST)
         top(r)->keyed = 1;
@@ -176,7 +176,7 @@ static int keyed_item(Reader *r)
 int protected_item(Reader *r)
 {
     uint32_t flags;
-    if (word(r, &flags) || item_of(r, flags))
+    if (flags_word(r, &flags) || item_of(r, flags))
         return GIVE_UP;
     if ((flags & 0xFF) == VEC)
         top(r)->keyed = 1;
@@ -291,10 +291,10 @@ static int pairs_step(Reader *r)
         return GIVE_UP;
     frame->left++; /* counts up here: cells so far */
     uint32_t flags;
-    if (word(r, &flags))
+    if (flags_word(r, &flags))
         return GIVE_UP;
     if ((flags & 0xFF) == LIST || (flags & 0xFF) == LANG) {
-        if (flags & UNUSED_BITS || (frame->proper && (flags & 0xFF) == LANG))
+        if (frame->proper && (flags & 0xFF) == LANG)
             return GIVE_UP;
         frame->flags = flags;
         frame->state = CELL_BEGINS;
@@ -322,13 +322,7 @@ static int char_item(Reader *r, uint32_t flags)
 
 int item_of(Reader *r, uint32_t flags)
 {
-    uint32_t code = flags & 0xFF;
-    if (flags > 0xFF && code != REF) {
-        int may_have_tag = code == LIST || code == CLO || code == PROM || code == LANG || code == DOT;
-        if (flags & UNUSED_BITS || (flags & HAS_TAG && !may_have_tag))
-            return GIVE_UP;
-    }
-    switch (code) {
+    switch (flags & 0xFF) {
     case INT:
         return numbers(r, K_INTEGER, flags);
     case REAL:
@@ -349,7 +343,7 @@ int item_of(Reader *r, uint32_t flags)
     case DOT:
         return pairs(r, flags, 0);
     case SYM:
-        return flags == SYM ? push(r, Py_XNewRef(new_symbol(r))) : GIVE_UP;
+        return push(r, Py_XNewRef(new_symbol(r)));
     case REF:
         return push(r, Py_XNewRef(reference(r, flags)));
     case CHAR:
@@ -377,14 +371,14 @@ int item_of(Reader *r, uint32_t flags)
     case BCODE:
         return bytecode(r, flags);
     default:
-        return flags <= 0xFF ? push(r, Py_XNewRef(markers[code])) : GIVE_UP;
+        return push(r, Py_XNewRef(markers[flags & 0xFF]));
     }
 }
 
 int item(Reader *r)
 {
     uint32_t flags;
-    return word(r, &flags) ? GIVE_UP : item_of(r, flags);
+    return flags_word(r, &flags) ? GIVE_UP : item_of(r, flags);
 }
 
 static int step(Reader *r)

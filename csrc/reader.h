@@ -78,6 +78,15 @@ static inline int word(Reader *r, uint32_t *bits)
     return 0;
 }
 
+static inline int flags_word(Reader *r, uint32_t *flags)
+{
+    if (word(r, flags))
+        return GIVE_UP;
+    if (*flags > 0xFF)
+        *flags = heeded(*flags);
+    return 0;
+}
+
 /* The next word must be this one. */
 static inline int expect(Reader *r, uint32_t wanted)
 {

@@ -75,7 +75,7 @@ static int sound_sequence(const Scan *s, Py_ssize_t *position, uint32_t type_cod
 {
     uint32_t flags, count;
     double triple[3];
-    if (scan_word(s, position, &flags) || flags != REAL || scan_word(s, position, &count) || count != 3
+    if (scan_flags(s, position, &flags) || flags != REAL || scan_word(s, position, &count) || count != 3
         || left(s, *position) < sizeof triple)
         return 0;
     copy_numbers((uint8_t *)triple, s->data + *position, sizeof triple, 8, foreign(s->little));
@@ -95,7 +95,7 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
     };
     const Reference *found;
     uint32_t info[5];
-    if (flags & HAS_ATTRIBUTES || info_symbol(s, position, &found))
+    if (info_symbol(s, position, &found))
         return GIVE_UP;
     Reference name = *found; /* the next symbol may move the table */
     if (info_symbol(s, position, &found))
@@ -122,11 +122,11 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
         then(rest, numbers_place);
         then(rest, one_integer);
         then(rest, last);
-        return code == STR && !scan_word(s, position, &flags) && flags == LIST ? 0 : GIVE_UP;
+        return code == STR && !scan_flags(s, position, &flags) && flags == LIST ? 0 : GIVE_UP;
     }
     for (size_t i = 0; is_base && i < sizeof wrappers / sizeof *wrappers; i++) {
         if (is_named(s, &name, wrappers[i].name)) {
-            if (code != wrappers[i].code || scan_word(s, position, &flags) || flags != LIST)
+            if (code != wrappers[i].code || scan_flags(s, position, &flags) || flags != LIST)
                 return GIVE_UP;
             then(rest, wrapped[code]);
             then(rest, two_integers);
@@ -145,7 +145,7 @@ int compact(Scan *s, Py_ssize_t *position, uint32_t flags, Place place, ScanFram
 static int out_dec(Scan *s, Py_ssize_t *position)
 {
     uint32_t flags, count;
-    if (scan_word(s, position, &flags) || flags != (LIST | HAS_TAG) || scan_word(s, position, &flags))
+    if (scan_flags(s, position, &flags) || flags != (LIST | HAS_TAG) || scan_word(s, position, &flags))
         return GIVE_UP;
     if ((flags & 0xFF) == REF) {
         const Reference *name = scan_reference(s, position, flags);
@@ -154,22 +154,17 @@ static int out_dec(Scan *s, Py_ssize_t *position)
     } else if (scan_symbol(s, position, flags) || !is_named(s, &s->references[s->known - 1], "OutDec")) {
         return GIVE_UP;
     }
-    if (scan_word(s, position, &flags) || flags != STR || scan_word(s, position, &count) || count != 1)
+    if (scan_flags(s, position, &flags) || flags != STR || scan_word(s, position, &count) || count != 1)
         return GIVE_UP;
     Py_ssize_t begin = *position;
     uint32_t size, last;
     if (scan_strings(s, position, 1) || *position - begin - 8 > MAX_OUT_DEC)
         return GIVE_UP;
     size = load32(s->data + begin + 4, s->little);
-    return size > MAX_OUT_DEC || scan_word(s, position, &last) || last != NIL ? GIVE_UP : 0;
+    return size > MAX_OUT_DEC || scan_flags(s, position, &last) || last != NIL ? GIVE_UP : 0;
 }
 
 /* -- the loop */
-
-static int may_have_tag(uint32_t code)
-{
-    return code == LIST || code == CLO || code == PROM || code == LANG || code == DOT;
-}
 
 static ScanFrame *scan_top(Scan *s)
 {
@@ -229,10 +224,13 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
         return GIVE_UP;
     code = flags & 0xFF;
     Action action = place[code];
-    if (flags > 0xFF && action != REFERENCE
-        && (action >= NESTED_CODE || flags & UNUSED_BITS || (flags & HAS_TAG && !may_have_tag(code))
-            || (flags & IS_OBJECT && !(flags & HAS_ATTRIBUTES) && action != COMPACT)))
-        return GIVE_UP;
+    if (flags > 0xFF && action != REFERENCE) {
+        if (action >= NESTED_CODE)
+            return GIVE_UP;
+        flags = heeded(flags);
+        if (flags & IS_OBJECT && !(flags & HAS_ATTRIBUTES) && action != COMPACT)
+            return GIVE_UP;
+    }
     switch (action) {
     case FIXED: {
         uint64_t width = code == REAL ? 8 : code == CPLX ? 16 : code == RAW ? 1 : 4;
@@ -271,7 +269,7 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
         then_attributes(parts, flags);
         return scan_length(s, position, &count) || scan_strings(s, position, count) ? GIVE_UP : 0;
     case MARKER:
-        return flags > 0xFF ? GIVE_UP : 0;
+        return 0;
     case OBJECT_CELL:
         parts->owes_class = 1; /* fall through */
     case PROPER_CELL:
@@ -309,7 +307,7 @@ static int scan_item(Scan *s, Py_ssize_t *position, Place place, ScanFrame *part
         then_parts(parts, flags, environments, any_item, any_item);
         return 0;
     case ENVIRONMENT:
-        if (flags != ENV || scan_word(s, position, &code) || code > 1)
+        if (scan_word(s, position, &code) || code > 1)
             return GIVE_UP;
         then(parts, environments);
         then(parts, pairlist);

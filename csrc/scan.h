@@ -96,6 +96,14 @@ static inline int scan_word(const Scan *s, Py_ssize_t *position, uint32_t *bits)
     return 0;
 }
 
+static inline int scan_flags(const Scan *s, Py_ssize_t *position, uint32_t *flags)
+{
+    if (scan_word(s, position, flags))
+        return GIVE_UP;
+    *flags = heeded(*flags);
+    return 0;
+}
+
 static inline uint64_t left(const Scan *s, Py_ssize_t position)
 {
     return (uint64_t)(s->size - position);

@@ -141,7 +141,7 @@ int add_reference(Scan *s, Py_ssize_t name, uint32_t size)
 int scan_char(const Scan *s, Py_ssize_t *position, uint32_t flags)
 {
     uint32_t size;
-    if (scan_word(s, position, &size) || (flags & 0xF0000FFFu) != CHAR)
+    if (scan_word(s, position, &size) || (flags & (0xFF | CHAR_BITS)) != CHAR)
         return GIVE_UP;
     if (size == 0xFFFFFFFFu)
         return 0;
@@ -165,7 +165,7 @@ int scan_strings(const Scan *s, Py_ssize_t *position, uint64_t count)
 int scan_symbol(Scan *s, Py_ssize_t *position, uint32_t flags)
 {
     uint32_t bits;
-    if (flags != SYM || scan_word(s, position, &bits))
+    if ((flags & 0xFF) != SYM || scan_word(s, position, &bits))
         return GIVE_UP;
     Py_ssize_t name = *position + 4;
     if (scan_char(s, position, bits) || *position <= name || *position - name > MAX_SYMBOL)
@@ -187,7 +187,7 @@ int scan_builtin(const Scan *s, Py_ssize_t *position, uint32_t flags)
 int scan_by_name(Scan *s, Py_ssize_t *position, uint32_t flags)
 {
     uint32_t zero, count;
-    if (flags > 0xFF || scan_word(s, position, &zero) || zero || scan_word(s, position, &count)
+    if (scan_word(s, position, &zero) || zero || scan_word(s, position, &count)
         || scan_strings(s, position, count))
         return GIVE_UP;
     return add_reference(s, -1, flags);

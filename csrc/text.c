@@ -32,6 +32,7 @@ PyObject *ascii_text(const uint8_t *text, Py_ssize_t size)
 
 PyObject *new_text(const uint8_t *text, Py_ssize_t size, uint32_t gp, int what, PyObject *native)
 {
+    gp &= MARKS;
     if (gp == ASCII_BIT && what == ASCII_TEXT)
         return ascii_text(text, size);
     if (gp == UTF8_BIT && what == OTHER_TEXT) {

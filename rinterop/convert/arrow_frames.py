@@ -17,7 +17,7 @@ from rinterop.convert.frames import Frame, assembled
 from rinterop.convert.types import Factor
 from rinterop.convert.vectors import is_missing
 from rinterop.errors import ConversionError
-from rinterop.values import NA, attribute, class_
+from rinterop.values import NA, Double, RValue, attribute, attributes_of, character, class_
 
 
 def to_arrow(frame: Frame, columns: list[Any]) -> Any | None:
@@ -37,10 +37,18 @@ def to_arrow(frame: Frame, columns: list[Any]) -> Any | None:
 
 
 def to_polars(frame: Frame, columns: list[Any]) -> Any | None:
-    """A `polars.DataFrame` of decoded columns, as `to_arrow`."""
+    """A `polars.DataFrame` of decoded columns, as `to_arrow`; factors are of an `Enum` of their levels."""
     pl = optional.polars()
     table = to_arrow(frame, columns)
-    return None if table is None else pl.DataFrame(table)
+    if table is None:
+        return None
+    # Left to itself polars makes them Categorical, which keeps neither unused levels nor the order of any.
+    enums = [
+        pl.col(name).cast(pl.Enum(list(column.levels)))
+        for name, column in zip(table.column_names, columns, strict=True)
+        if isinstance(column, Factor)
+    ]
+    return pl.DataFrame(table).with_columns(enums)
 
 
 def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any | None:
@@ -57,8 +65,12 @@ def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any 
     if package == "polars" and not hasattr(value, "__arrow_c_stream__"):
         return None
     pa = optional.pyarrow()
+    if package == "polars":
+        value = _within_64_bits(value)
     if isinstance(value, pa.Scalar):
         return converter.convert(value.as_py())
+    # polars calls each Enum ordered, since its categories have an order. So have the levels of any factor.
+    ordered = package != "polars"
     if isinstance(value, pa.RecordBatch | pa.Table):
         return _frame(value, converter)
     if isinstance(value, pa.Array | pa.ChunkedArray):
@@ -67,14 +79,18 @@ def from_arrow(value: Any, converter: Conversion, foreign: bool = False) -> Any 
         return None
     reader = pa.RecordBatchReader.from_stream(value) if not _is_series(value) else None
     return (
-        _vector(pa.chunked_array(value), converter)
+        _vector(pa.chunked_array(value), converter, ordered)
         if reader is None
-        else _frame(reader.read_all(), converter)
+        else _frame(reader.read_all(), converter, ordered)
     )
 
 
-def arrow_array(array: Any) -> Any:
+def arrow_array(array: Any, ordered: bool = True) -> Any:
     """The content of an Arrow array as an array that the rest of this package knows.
+
+    Args:
+        array: An array, or one in chunks.
+        ordered: Whether a dictionary that is ordered makes an ordered factor.
 
     Raises:
         ConversionError: If R has nothing like it (maps, unions, intervals).
@@ -87,7 +103,7 @@ def arrow_array(array: Any) -> Any:
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     kind = array.type
     if types.is_dictionary(kind):
-        return _factor(array)
+        return _factor(array, ordered)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _with_na(array.to_numpy(zero_copy_only=False), array)
     if types.is_null(kind):
@@ -101,11 +117,38 @@ def arrow_array(array: Any) -> Any:
         return _numbers(array)
     if types.is_decimal(kind):
         raise ConversionError("decimals are not exact as doubles: cast them to float64, or to string")
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_struct(kind):
+    is_nested = types.is_nested(kind) and not types.is_map(kind) and not types.is_union(kind)
+    if is_nested or _is_binary(types, kind):
         items = np.empty(len(array), object)
         items[:] = array.to_pylist()
         return items
     raise ConversionError(f"Arrow's type {kind} has no form in R: cast it to another")
+
+
+def _is_binary(types: Any, kind: Any) -> bool:
+    return any(
+        is_kind(kind)
+        for name in ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
+        if (is_kind := getattr(types, name, None)) is not None
+    )
+
+
+def _within_64_bits(value: Any) -> Any:
+    """A polars object without integers of 128 bits, which Arrow has not.
+
+    Raises:
+        ConversionError: If some do not fit into 64.
+    """
+    pl = optional.polars()
+    wide = [kind for name in ("Int128", "UInt128") if (kind := getattr(pl, name, None)) is not None]
+    try:
+        if isinstance(value, pl.Series):
+            return value.cast(pl.Int64) if value.dtype in wide else value
+        return value.with_columns(pl.col(wide).cast(pl.Int64)) if wide else value
+    except pl.exceptions.InvalidOperationError as error:
+        raise ConversionError(
+            "integers beyond 64 bits have no form in R: cast them to Float64, which rounds, or to String"
+        ) from error
 
 
 def _is_series(value: Any) -> bool:
@@ -160,20 +203,23 @@ def _to_arrow(pa: Any, values: Any, zone: str | None) -> Any | None:
     return None
 
 
-def _frame(table: Any, converter: Conversion) -> Steps:
+def _frame(table: Any, converter: Conversion, ordered: bool = True) -> Steps:
     columns = []
     for column in table.columns:
-        columns.append((yield _vector(column, converter)))  # noqa: PERF401  # one at a time, as steps are taken
+        columns.append((yield _vector(column, converter, ordered)))  # noqa: PERF401  # one at a time, as steps are taken
     return assembled(list(table.column_names), columns, None, None, table.num_rows)
 
 
-def _vector(array: Any, converter: Conversion) -> Any:
-    values = arrow_array(array)
+def _vector(array: Any, converter: Conversion, ordered: bool = True) -> Any:
+    types = optional.pyarrow().types
+    if types.is_time(array.type):
+        return _times_of_day(array)
+    values = arrow_array(array, ordered)
     zone = getattr(array.type, "tz", None)
     return times.from_times(values, zone) if zone else converter.convert(values)
 
 
-def _factor(array: Any) -> Factor | Any:
+def _factor(array: Any, ordered: bool) -> Factor | Any:
     """A dictionary of strings as a factor; of anything else as the elements."""
     pa = optional.pyarrow()
     if not (
@@ -186,7 +232,18 @@ def _factor(array: Any) -> Factor | Any:
     levels = array.dictionary.to_pylist()
     if any(map(is_missing, levels)) or len(set(levels)) < len(levels):
         return arrow_array(array.dictionary_decode())
-    return Factor(codes, levels, array.type.ordered)
+    return Factor(codes, levels, array.type.ordered and ordered)
+
+
+def _times_of_day(array: Any) -> RValue:
+    """Times of day as R's package hms has them, and R's arrow makes them: seconds."""
+    pa = optional.pyarrow()
+    whole = array.cast(pa.int32() if pa.types.is_time32(array.type) else pa.int64())
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.combine_chunks()
+    spans = times.from_times(_ticks(whole, f"m8[{array.type.unit}]"))
+    classes = character("hms", "difftime")
+    return Double(spans.values, attributes=attributes_of(**{"class": classes, "units": character("secs")}))
 
 
 def _ticks(array: Any, dtype: str) -> NDArray[Any]:

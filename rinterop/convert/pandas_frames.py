@@ -1,45 +1,27 @@
-"""pandas: data frames as DataFrames, and back; its other types to R.
-
-What R knows of a data frame and pandas does not (classes such as tibble's, attributes of columns, the type in
-which dates are stored) travels in `DataFrame.attrs["rinterop"]`: the data frame without its rows, serialized,
-as text, because pandas writes `attrs` to Parquet files as JSON. It is used on the way back for all columns
-that still have the same kind of content.
-"""
+"""pandas: data frames as DataFrames, and back; its other types to R."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rinterop.convert import factors, optional, times
+from rinterop.convert import factors, optional, record, times
 from rinterop.convert.deep import Conversion, Steps
-from rinterop.convert.frames import CLASS, Frame, assembled, row_names_value
-from rinterop.convert.types import Factor, bare_strings, pairs_of, same_attributes
-from rinterop.errors import ConversionError, DecodeError
+from rinterop.convert.frames import Frame, assembled
+from rinterop.convert.types import Factor, pairs_of
+from rinterop.errors import ConversionError
 from rinterop.values import (
     NA,
-    NULL,
     Character,
     Double,
-    List,
     NAType,
-    PairList,
-    Raw,
-    RValue,
-    attribute,
     attributes,
-    attributes_of,
-    character,
+    class_,
 )
 from rinterop.values.text import RText
-from rinterop.values.vectors import attribute_list
-
-KEY: Final = "rinterop"
-"""The entry in `DataFrame.attrs`."""
+from rinterop.values.vectors import Vector, attribute_list
 
 
 def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
@@ -56,9 +38,7 @@ def to_pandas(frame: Frame, columns: list[Any]) -> Any | None:
     arrays = {position: _column(pd, column, index) for position, column in enumerate(columns)}
     made = pd.DataFrame(arrays, index=index)
     made.columns = pd.Index(names)
-    record = _record(frame, made)
-    if record is not None:
-        made.attrs[KEY] = record
+    record.remember(frame, made)
     return made
 
 
@@ -72,9 +52,9 @@ def from_pandas(value: Any, converter: Conversion) -> Any | None:
     if isinstance(value, pd.Index | pd.api.extensions.ExtensionArray):
         if isinstance(value, pd.MultiIndex):
             raise ConversionError("a MultiIndex has no form in R: use to_frame(index=False)")
-        if _is_zoned(value):
-            return _zoned(value)
         values = decoded(value)
+        if _is_zoned(values):
+            return _zoned(values)
         return (
             factors.from_factor(values) if isinstance(values, pd.Categorical) else converter.convert(values)
         )
@@ -110,6 +90,9 @@ def decoded(values: Any) -> Any:
     if isinstance(dtype, pd.ArrowDtype):
         from rinterop.convert.arrow_frames import arrow_array
 
+        zone = getattr(dtype.pyarrow_dtype, "tz", None)
+        if zone is not None:
+            return values.astype(pd.DatetimeTZDtype(dtype.pyarrow_dtype.unit, zone))
         return arrow_array(optional.pyarrow().array(values))
     if isinstance(dtype, pd.SparseDtype):
         return np.asarray(values)
@@ -117,6 +100,10 @@ def decoded(values: Any) -> Any:
     if numpy_dtype is None:
         raise ConversionError(f"pandas' dtype {dtype} has no form in R: use astype(str), or take it apart")
     missing = np.asarray(values.isna())
+    stored = getattr(getattr(values, "array", values), "_data", None)
+    if isinstance(stored, np.ndarray) and stored.dtype == np.float64:
+        # Under its mask pandas keeps the NaN that R had: haven's tagged NAs differ in their bits.
+        return np.ma.array(stored, mask=missing) if missing.any() else stored
     data = (
         values.to_numpy(numpy_dtype, na_value=numpy_dtype.type(0))
         if missing.any()
@@ -173,79 +160,6 @@ def _strings(pd: Any, values: NDArray[Any], index: Any) -> Any:
     )
 
 
-def _record(frame: Frame, made: Any) -> str | None:
-    """What has to be remembered beside the DataFrame, if anything."""
-    columns = tuple(
-        _prototype(column, _default(made.iloc[:0, position])) for position, column in enumerate(frame.columns)
-    )
-    tags = dict(attributes(frame.value))
-    expected = {"names", "class", "row.names"}
-    automatic = row_names_value(frame.row_names, frame.n_rows)
-    plain_frame = (
-        set(tags) == expected
-        and bare_strings(tags["class"]) == CLASS
-        and tags["row.names"] == automatic
-        and getattr(tags["names"], "attributes", None) is None
-    )
-    if plain_frame and all(column is NULL for column in columns):
-        return None
-    from rinterop.serialize.writer import dumps
-
-    named = attributes_of(names=character(*frame.names))
-    kept = NULL if plain_frame else List((), attributes=pairs_of({**tags, **_automatic(tags, automatic)}))
-    return base64.b64encode(dumps(List((kept, List(columns, attributes=named))))).decode("ascii")
-
-
-def _automatic(tags: dict[str, RValue], automatic: RValue) -> dict[str, RValue]:
-    """Row names as pandas has them need no second copy."""
-    return {"row.names": NULL} if tags["row.names"] == automatic else {}
-
-
-def _default(column: Any) -> RValue | None:
-    """What an empty column of that dtype becomes in R; None if R has nothing like it."""
-    from rinterop.convert.to_r import to_r
-
-    try:
-        return to_r(column)
-    except ConversionError:
-        return None
-
-
-def _prototype(column: RValue, default: RValue | None) -> RValue:
-    """The column without its elements; NULL if its dtype alone says as much."""
-    pairs = attribute_list(column)
-    if (
-        default is not None
-        and type(column) is type(default)
-        and same_attributes(pairs, attribute_list(default))
-    ):
-        return NULL
-    empty: Any = b"" if isinstance(column, Raw) else ()
-    if hasattr(column, "values") and isinstance(column.values, np.ndarray):
-        empty = column.values[:0]
-    return type(column)(values=empty, attributes=pairs)  # type: ignore[call-arg]  # vectors have values
-
-
-def _recorded(frame: Any) -> tuple[PairList | None, dict[str, RValue]]:
-    """Attributes of the data frame that it was, and its columns without elements."""
-    text = frame.attrs.get(KEY)
-    if not isinstance(text, str):
-        return None, {}
-    from rinterop.serialize.reader import loads
-
-    try:
-        record = loads(base64.b64decode(text))
-    except (DecodeError, binascii.Error):
-        return None, {}
-    if not isinstance(record, List) or len(record) != 2 or not isinstance(record[1], List):
-        return None, {}
-    names = bare_strings(attribute(record[1], "names")) or ()
-    columns = {
-        str(name): column for name, column in zip(names, record[1], strict=False) if column is not NULL
-    }
-    return attribute_list(record[0]), columns
-
-
 def _from_frame(frame: Any, converter: Conversion) -> Steps:
     names = frame.columns.tolist()
     for name in names:
@@ -253,23 +167,41 @@ def _from_frame(frame: Any, converter: Conversion) -> Steps:
             raise ConversionError(
                 f"names of columns are strings in R, and {name!r} is none: rename(columns=str) makes them so"
             )
-    pairs, prototypes = _recorded(frame)
+    known = record.recalled(frame)
     columns = []
     for position, name in enumerate(names):
         column = frame.iloc[:, position]
-        prototype = prototypes.get(name) if names.count(name) == 1 else None
-        values = column if _is_zoned(column) and prototype is None else decoded(column)
+        prototype = known.columns.get(name) if names.count(name) == 1 else None
+        values = decoded(column)
+        _refuse_repeated(name, values)
         if prototype is None:
             steps = _zoned(values) if _is_zoned(values) else converter.column(values)
+            columns.append((yield steps))
         else:
-            known = _still_fitting(attribute_list(prototype), len(frame))
-            steps = converter.column(_array_of(values), known, type(prototype))
-        columns.append((yield steps))
+            steps = converter.column(_array_of(values), attribute_list(prototype), type(prototype))
+            columns.append(known.column(name, (yield steps)))
+    pairs = known.attributes(names, columns, len(frame))
     return assembled(names, columns, _row_names(frame.index), pairs, len(frame))
 
 
+def _refuse_repeated(name: str, values: Any) -> None:
+    """R vectors are scalars for pandas: assigned to a column, the whole is in each cell."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "O" or not len(values):
+        return
+    first, n_rows = values[0], len(values)
+    if not isinstance(first, Vector) or len(first) != n_rows or any(one is not first for one in values):
+        return
+    is_wide = "integer64" in class_(first)
+    if n_rows > 1 or is_wide:
+        wide = 'give pandas the array and use to_r(frame, int64="integer64")'
+        advice = wide if is_wide else "give pandas to_python(...) of it"
+        raise ConversionError(f"each cell of column {name!r} holds the same whole R vector: {advice}")
+
+
 def _from_series(series: Any, converter: Conversion) -> Steps:
-    values = _zoned(series) if _is_zoned(series) else decoded(series)
+    values = decoded(series)
+    if _is_zoned(values):
+        values = _zoned(values)
     found = yield converter.convert(values)
     labels = decoded(series.index) if len(series) else np.empty(0)
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels) and len(labels):
@@ -309,11 +241,3 @@ def _utc(values: Any) -> NDArray[Any]:
 
 def _array_of(values: Any) -> Any:
     return _utc(values) if _is_zoned(values) else values
-
-
-def _still_fitting(pairs: PairList | None, n_rows: int) -> PairList | None:
-    """Attributes of a column, without names of its elements if their number has changed."""
-    tags = attributes(List((), attributes=pairs))
-    if "names" in tags and len(bare_strings(tags["names"]) or ()) != n_rows:
-        del tags["names"]
-    return pairs_of(tags)

@@ -63,7 +63,8 @@ def spans(vector: Integer | Double, units: str) -> NDArray[Any] | None:
     if units not in UNITS:
         return None
     numbers, missing = _present(vector)
-    seconds = np.where(missing, 0.0, numbers) * _SECONDS[units]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found to be so below
+        seconds = np.where(missing, 0.0, numbers) * _SECONDS[units]
     for amounts, unit, per_unit in (
         (numbers, UNITS[units], 1),
         (seconds, "us", _PER_SECOND["us"]),

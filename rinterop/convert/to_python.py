@@ -31,7 +31,8 @@ from rinterop.values import (
     attribute,
     class_,
 )
-from rinterop.values.vectors import Vector, attribute_list
+from rinterop.values.base import same_bits
+from rinterop.values.vectors import Vector, attribute_list, is_ordinary
 
 FrameKind: TypeAlias = Literal["pandas", "polars", "arrow", "table"]
 
@@ -87,7 +88,7 @@ class _Converter:
         return None if value is NULL else value
 
     def _vector(self, vector: Vector) -> Any:
-        if vector.gp or vector.is_object is not None:
+        if not is_ordinary(vector):
             return vector
         if vector.attributes is None:
             if isinstance(vector, Raw):
@@ -107,7 +108,7 @@ class _Converter:
         return times.scalar(values) if self.scalars and is_time and len(vector) == 1 else values
 
     def _list(self, value: List) -> Any:
-        if value.gp or value.is_object is not None:
+        if not is_ordinary(value):
             return value
         pairs = value.attributes
         if pairs is None:
@@ -167,7 +168,7 @@ class _Converter:
 
     def _column(self, column: RValue, n_rows: int) -> Steps:
         """A one-dimensional array of a column, without its attributes; None if it is not that simple."""
-        if getattr(column, "gp", 0) or getattr(column, "is_object", None) is not None:
+        if not is_ordinary(column):
             return None
         own = registry.for_classes(class_(column))
         if own is not None:
@@ -205,7 +206,7 @@ def _scalar(vector: Vector) -> Any:
             if number == number:
                 return number
             missing = _MISSING_BY_TYPE[type(vector)]
-            if vector == MISSING_VECTORS[missing]:
+            if same_bits(vector.values, np.asarray(MISSING_VECTORS[missing].values)):
                 return missing
             # A NaN, or an NA with bits of its own, which only an array keeps.
             array = to_array(vector)

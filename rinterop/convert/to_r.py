@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -14,7 +14,16 @@ from rinterop.convert.frames import assembled, frame_of
 from rinterop.convert.labelled import encoded, flattened
 from rinterop.convert.missing import MISSING_VECTORS, MissingScalar
 from rinterop.convert.types import Factor, RArray, Table, pairs_of
-from rinterop.convert.vectors import EXACT, filled, from_array, frozen, is_missing, too_big, uniform
+from rinterop.convert.vectors import (
+    EXACT,
+    filled,
+    from_array,
+    frozen,
+    integer64,
+    is_missing,
+    too_big,
+    uniform,
+)
 from rinterop.errors import ConversionError
 from rinterop.values import (
     NA,
@@ -43,14 +52,24 @@ _NAMES: Final = Symbol("names")
 _CYCLE: Final = "a {} that contains itself has no form in R"
 
 
-def to_r(value: Any) -> RValue:
+IntegerKind: TypeAlias = Literal["double", "integer64"]
+
+
+def to_r(value: Any, *, int64: IntegerKind = "double") -> RValue:
     """The R value for a Python object: docs/r-values.md has the table.
+
+    Args:
+        value: Any Python object.
+        int64: What integers beyond the 32 bits of R's own become: doubles, as far as these are exact, or
+            `integer64` of R's package bit64, which holds all. An array or a column is of one type.
 
     Raises:
         ConversionError: If the object, or something inside it, has no form in R that keeps it whole; says
             what to do instead.
     """
-    return finish(_Converter().convert(value))  # type: ignore[no-any-return]  # an RValue
+    if int64 not in get_args(IntegerKind):
+        raise ValueError(f"int64 is one of {', '.join(get_args(IntegerKind))}, not {int64!r}")
+    return finish(_Converter(int64 == "integer64").convert(value))  # type: ignore[no-any-return]  # an RValue
 
 
 class _Converter:
@@ -59,7 +78,9 @@ class _Converter:
     It remembers which containers it is inside of, so that one which contains itself is an error, not endless.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wide: bool) -> None:
+        self._wide = wide
+        self._leaves = _WIDE_LEAVES if wide else _LEAVES
         self._inside: set[int] = set()
 
     def convert(self, value: Any) -> Any:
@@ -68,7 +89,7 @@ class _Converter:
         own = registry.for_type(kind)
         if own is not None:
             return self._registered(own, value)
-        leaf = _LEAVES.get(kind)
+        leaf = self._leaves.get(kind)
         if leaf is not None:
             return leaf(value)
         if kind is list or kind is tuple:
@@ -95,7 +116,7 @@ class _Converter:
             case np.generic():
                 return self._array(np.asarray(value).reshape(1))
             case range():
-                return _range(value)
+                return _range(value, self._wide)
             case Mapping():
                 return self._named(value)
         for module, convert in (("pandas", _from_pandas), ("polars", _from_arrow), ("pyarrow", _from_arrow)):
@@ -105,7 +126,7 @@ class _Converter:
                     return found
         if isinstance(value, str):
             return Character((str.__str__(value),))
-        for base, leaf in _LEAVES.items():
+        for base, leaf in self._leaves.items():
             if isinstance(value, base):
                 return leaf(value)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -167,14 +188,15 @@ class _Converter:
         kind = flat.dtype.kind
         if kind == "O":
             return self._objects(array, flat, dim)
-        found = (
-            times.from_times(filled(flat, np.array("NaT", flat.dtype))) if kind in "mM" else from_array(flat)
-        )
+        if kind in "mM":
+            found: Vector = times.from_times(filled(flat, np.array("NaT", flat.dtype)))
+        else:
+            found = from_array(flat, wide=self._wide)
         return found if dim is None else _with(found, attributes(List((), attributes=dim)))
 
     def _objects(self, array: Any, flat: Any, dim: PairList | None) -> Any:
         items = list(filled(flat, NA))
-        found = uniform(items)
+        found = uniform(items, self._wide)
         if found is None:
             found = _times_of(items)
         if found is not None:
@@ -257,6 +279,10 @@ def _whole(number: int) -> RValue:
     return _float(float(number))
 
 
+def _wide_whole(number: int) -> RValue:
+    return _whole(number) if -(2**31) < number < 2**31 else integer64(number)
+
+
 def _raw(data: bytes | bytearray | memoryview) -> Raw:
     return Raw(bytes(data))
 
@@ -269,14 +295,14 @@ def _difference(difference: dt.timedelta) -> RValue:
     return times.from_timedeltas([difference])
 
 
-def _range(numbers: range) -> RValue:
+def _range(numbers: range, wide: bool) -> RValue:
     if not numbers:
         return from_array(np.array([], np.int64))
     largest = max(numbers[0], numbers[-1], key=abs)
-    if abs(largest) > EXACT:
+    if abs(largest) > (EXACT if not wide else 2**63 - 1):
         raise ConversionError(too_big(largest))
     step = numbers.step if len(numbers) > 1 else 1
-    return from_array(np.arange(len(numbers), dtype=np.int64) * step + numbers.start)
+    return from_array(np.arange(len(numbers), dtype=np.int64) * step + numbers.start, wide=wide)
 
 
 def _complex(number: complex) -> RValue:
@@ -306,6 +332,7 @@ _LEAVES: Final[dict[type, Callable[[Any], RValue]]] = {
     dt.date: _date,
     dt.timedelta: _difference,
 }
+_WIDE_LEAVES: Final[dict[type, Callable[[Any], RValue]]] = {**_LEAVES, int: _wide_whole}
 
 
 def _advice(value: Any) -> str:

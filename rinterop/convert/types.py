@@ -22,10 +22,11 @@ from rinterop.values import (
     RValue,
     Symbol,
     attributes,
+    identical,
     plain,
     strings,
 )
-from rinterop.values.vectors import Vector
+from rinterop.values.vectors import Vector, is_ordinary
 
 labelled = Late("rinterop.convert.labelled")
 to_r = Late("rinterop.convert.to_r")
@@ -243,13 +244,17 @@ def pairs_of(by_name: Mapping[str, RValue]) -> PairList | None:
 
 
 def same_attributes(one: PairList | None, other: PairList | None) -> bool:
-    """Whether attributes are the same but for their order, to which R's `identical()` is blind, too."""
-    return attributes(List((), attributes=one)) == attributes(List((), attributes=other))
+    """Whether R's `identical()` finds attributes the same, in whatever order; bits of numbers count, too."""
+    if one is None or other is None or len(one) != len(other):
+        return one is other
+    if attributes(List((), attributes=one)) == attributes(List((), attributes=other)):
+        return True  # as most are, and this is quicker
+    return identical(List((), attributes=one), List((), attributes=other), num_eq=False, single_na=False)
 
 
 def bare_strings(value: RValue) -> tuple[str | NAType, ...] | None:
     """The elements of a character vector that has no attributes; None if it is something else."""
     value = plain(value)
-    if type(value) is Character and value.attributes is None and not value.gp and value.is_object is None:
+    if type(value) is Character and value.attributes is None and is_ordinary(value):
         return value.values
     return None

@@ -70,10 +70,11 @@ def objects(items: Iterable[Any]) -> NDArray[Any]:
     return array
 
 
-def from_array(array: NDArray[Any], storage: type[Vector] | None = None) -> Vector:
+def from_array(array: NDArray[Any], storage: type[Vector] | None = None, wide: bool = False) -> Vector:
     """The elements of a one-dimensional array as a vector, of type `storage` or else of what the dtype says.
 
-    Arrays of times are not for this function.
+    Arrays of times are not for this function. If `wide`, integers beyond R's own become `integer64` rather
+    than doubles.
 
     Raises:
         ConversionError: If there is no such vector, or some elements have no place in it.
@@ -81,10 +82,12 @@ def from_array(array: NDArray[Any], storage: type[Vector] | None = None) -> Vect
     kind = array.dtype.kind
     if storage is None:
         if kind == "O":
-            found = uniform(list(filled(array, NA)))
+            found = uniform(list(filled(array, NA)), wide)
             if found is None:
                 raise ConversionError("an array of objects of several types: make it a list, or of one type")
             return found
+        if wide and kind in "iu" and not _fits_int32(array):
+            return integer64(array)
         storage = _storage(array)
     if storage is Logical:
         return Logical(frozen(_codes(_require(array, "b", storage))))
@@ -101,7 +104,7 @@ def from_array(array: NDArray[Any], storage: type[Vector] | None = None) -> Vect
     raise ConversionError(f"an array of dtype {array.dtype} has no form as an R {storage.__name__}")
 
 
-def uniform(items: list[Any]) -> Vector | None:
+def uniform(items: list[Any], wide: bool = False) -> Vector | None:
     """A vector of objects that all are strings, bools or numbers, missing ones apart; None if they are not.
 
     No element, or none but missing ones, makes a character vector, since R's character vectors are the only
@@ -121,7 +124,7 @@ def uniform(items: list[Any]) -> Vector | None:
         if all(issubclass(kind, types) and (kind is not bool or dtype is np.bool_) for kind in kinds):
             filler = next(item for item, absent in zip(items, missing, strict=True) if not absent)
             data = [filler if absent else item for item, absent in zip(items, missing, strict=True)]
-            return from_array(np.ma.array(_packed(data, dtype), mask=missing))
+            return from_array(np.ma.array(_packed(data, dtype), mask=missing), wide=wide)
     return None
 
 
@@ -156,7 +159,7 @@ def too_big(number: int) -> str:
     """What to say about an integer that is no double."""
     return (
         f"{number} is beyond 2^53, where doubles are not exact: use float() to round it, str() to keep its"
-        " digits, or rinterop.integer64() for the type of R's bit64 package"
+        ' digits, or to_r(..., int64="integer64") for the type of R\'s bit64 package'
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from rinterop.values import Complex, Double, Integer, Logical, Raw, RValue, attributes, attributes_of
+from rinterop.values.vectors import S4_BIT, is_ordinary
 
 BIG: Final = 8192
 """Elements from which on a vector is worth it (session.R has the same)."""
@@ -31,7 +32,7 @@ def is_big(value: RValue) -> bool:
     """Whether `Memory.to_r` takes it."""
     if not isinstance(value, Logical | Integer | Double | Complex | Raw) or len(value) < BIG:
         return False
-    if value.gp or value.is_object is not None:
+    if not is_ordinary(value):
         return False
     found = attributes(value)
     dim = found.pop("dim", None)
@@ -98,7 +99,7 @@ class Memory:
         """The value of a vector in R; None if it is not plain memory after all."""
         rlib, ffi = self._rlib, self._ffi
         info = vector.sxpinfo
-        if info.alt or info.obj or info.gp:
+        if info.alt or info.obj or info.gp & S4_BIT:
             return None
         shape = rlib.ATTRIB(vector)
         extra: dict[str, Any] = {}

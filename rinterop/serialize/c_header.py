@@ -12,9 +12,9 @@ from typing import Final
 from rinterop.serialize import constants, speed
 from rinterop.values import altrep, text
 
-FLAGS: Final = ("IS_OBJECT", "HAS_ATTRIBUTES", "HAS_TAG", "UNUSED_BITS", "CHAR_BITS")
+FLAGS: Final = ("IS_OBJECT", "HAS_ATTRIBUTES", "HAS_TAG", "CHAR_BITS")
 LIMITS: Final = ("GP_SHIFT", "MAX_SYMBOL", "MAX_BUILTIN")
-STRING_BITS: Final = {"ASCII_BIT": text.ASCII, "UTF8_BIT": text.UTF8}
+STRING_BITS: Final = {"ASCII_BIT": text.ASCII, "UTF8_BIT": text.UTF8, "MARKS": text.MARKS}
 NO_CODES: Final = frozenset({"GP_SHIFT", "MAX_ENCODING"})
 """Small numbers among the constants that are no type codes."""
 
@@ -37,6 +37,14 @@ enum {{
 /* Bits of their flags words. */
 {flags}
 {limits}
+
+/* The bits of a flags word that R heeds. */
+static inline uint32_t heeded(uint32_t flags)
+{{
+    switch (flags & 0xFF) {{
+{heeded}
+    }}
+}}
 
 /* Bits of strings. */
 {strings}
@@ -63,6 +71,16 @@ def wrappers() -> dict[str, str]:
     return {wrapper: names[code] for wrapper, code in altrep.WRAPPERS.items()}
 
 
+def heeded() -> str:
+    """The cases of a switch over type codes: what of each is heeded. That of most comes last."""
+    masks = sorted(set(constants.HEEDED), key=constants.HEEDED.count)
+    lines = []
+    for mask in masks[:-1]:
+        codes = [name for name, code in type_codes().items() if constants.HEEDED[code] == mask]
+        lines += [f"    case {name}:" for name in codes] + [f"        return flags & 0x{mask:X}u;"]
+    return "\n".join([*lines, "    default:", f"        return flags & 0x{masks[-1]:X}u;"])
+
+
 def header() -> str:
     """The header's text."""
     numbers = vars(constants)
@@ -70,6 +88,7 @@ def header() -> str:
         abi=speed.ABI,
         codes=",\n".join(f"    {name} = {number}" for name, number in type_codes().items()),
         flags="\n".join(f"#define {name} 0x{numbers[name]:X}u" for name in FLAGS),
+        heeded=heeded(),
         limits="\n".join(f"#define {name} {numbers[name]}" for name in LIMITS),
         wrappers=" \\\n    ".join(
             ["#define EACH_WRAPPER(W)", *(f'W("{name}", {code})' for name, code in wrappers().items())]

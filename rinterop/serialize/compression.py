@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 from rinterop.errors import DecodeError, UnexpectedEnd
 
@@ -30,7 +31,12 @@ _DECOMPRESSORS: Final[dict[bytes, Callable[[], Any]]] = {
 }
 _XZ_MEMORY: Final = 2**29
 """Bytes for xz's dictionary, which the file asks for: R's own limit (R: connections.c, xzfile_open)."""
-_CHUNK: Final = 2**20
+_OUT: Final = 2**20
+"""Bytes that a decompressor gives at most at a time: little input may hold much."""
+_IN: Final = 2**14
+"""Bytes that it is given at a time. Python's decompressors copy what they are given and do not use."""
+_BLOCK: Final = 2**20
+"""Bytes read from a file at a time."""
 
 
 def compressed(data: bytes, kind: Compression | None) -> bytes:
@@ -46,49 +52,94 @@ def compressed(data: bytes, kind: Compression | None) -> bytes:
     return _COMPRESSORS[kind](data)
 
 
-def decompressed(data: bytes, max_size: int | None = MAX_SIZE) -> bytes:
-    """`data` unpacked if it is gzip, bzip2, xz or lzma, else as it is.
+def decompressed(source: bytes | BinaryIO, max_size: int | None = MAX_SIZE) -> bytes:
+    """The content unpacked if it is gzip, bzip2, xz or lzma, else as it is.
 
-    Several compressed pieces one after the other are joined, as R's connections do.
+    Several compressed pieces one after the other are joined, as R's connections do. Takes time in proportion
+    to input and output, and no more memory than the output.
 
     Args:
-        data: The whole content of a file.
+        source: The whole content of a file, or an open file, which is read from where it stands.
         max_size: The most bytes to unpack, None for no limit.
 
     Raises:
         DecodeError: If the content is damaged or has more than `max_size` bytes; `UnexpectedEnd` if it
             stops short.
     """
-    start = next((start for start in _DECOMPRESSORS if data.startswith(start)), None)
+    packed = _Input(io.BytesIO(source) if isinstance(source, bytes) else source)
+    start = next((start for start in _DECOMPRESSORS if packed.starts_with(start)), None)
     if start is None:
-        return data
-    pieces: list[bytes] = []
-    left = max_size
-    while data.startswith(start):
-        content, data = _member(data, _DECOMPRESSORS[start](), left)
-        pieces.append(content)
-        if left is not None:
-            left -= len(content)
-    return b"".join(pieces)
+        return packed.rest()
+    # Grows without a copy, and hands out what it holds without one, too.
+    content = io.BytesIO()
+    while packed.starts_with(start):
+        _unpack_one(packed, _DECOMPRESSORS[start](), content, max_size)
+    return content.getvalue()
 
 
-def _member(data: bytes, unpacker: Any, limit: int | None) -> tuple[bytes, bytes]:
-    """One compressed piece: its content, and what follows it."""
-    pieces: list[bytes] = []
-    size = 0
-    # What zlib did not get to it hands back; bz2 and lzma keep it to themselves.
-    pending = data
-    try:
-        while not unpacker.eof:
-            piece = unpacker.decompress(pending, _CHUNK)
-            pending = getattr(unpacker, "unconsumed_tail", b"")
-            starved = not pending and getattr(unpacker, "needs_input", True)
-            if starved and not piece and not unpacker.eof:
-                raise UnexpectedEnd(len(data), "the compressed data end too soon")
-            pieces.append(piece)
-            size += len(piece)
-            if limit is not None and size > limit:
-                raise DecodeError(0, "more compressed data than is allowed: see max_size")
-    except (zlib.error, lzma.LZMAError, OSError) as error:
-        raise DecodeError(0, f"damaged compressed data: {error}") from error
-    return b"".join(pieces), unpacker.unused_data
+class _Input:
+    """A file, of which what comes next can be looked at."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._block = b""
+        self._next = 0
+        self._earlier = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes taken so far."""
+        return self._earlier + self._next
+
+    def starts_with(self, text: bytes) -> bool:
+        """Whether this comes next."""
+        while len(self._block) - self._next < len(text):
+            # A pipe gives what there is.
+            more = self._file.read(_BLOCK)
+            if not more:
+                return False
+            self._earlier += self._next
+            self._block, self._next = self._block[self._next :] + more, 0
+        return self._block.startswith(text, self._next)
+
+    def take(self) -> memoryview:
+        """Some bytes, none at the end."""
+        if self._next == len(self._block):
+            self._earlier += self._next
+            self._block, self._next = self._file.read(_BLOCK), 0
+        found = memoryview(self._block)[self._next : self._next + _IN]
+        self._next += len(found)
+        return found
+
+    def give_back(self, size: int) -> None:
+        """The last bytes taken were not needed."""
+        self._next -= size
+
+    def rest(self) -> bytes:
+        """All that has not been taken."""
+        ahead = self._block[self._next :]
+        if not self._file.seekable():
+            return ahead + self._file.read()
+        self._block, self._next = b"", 0
+        self._file.seek(-len(ahead), io.SEEK_CUR)
+        return self._file.read()
+
+
+def _unpack_one(packed: _Input, unpacker: Any, content: BinaryIO, max_size: int | None) -> None:
+    """Append one compressed piece to `content`."""
+    pending: bytes | memoryview = b""
+    while not unpacker.eof:
+        try:
+            piece = unpacker.decompress(pending, _OUT)
+        except (zlib.error, lzma.LZMAError, OSError) as error:
+            raise DecodeError(packed.position, f"damaged compressed data: {error}") from error
+        content.write(piece)
+        if max_size is not None and content.tell() > max_size:
+            raise DecodeError(packed.position, "more compressed data than is allowed: see max_size")
+        # What zlib did not get to it hands back; bz2 and lzma keep it to themselves.
+        pending = getattr(unpacker, "unconsumed_tail", b"")
+        if not pending and getattr(unpacker, "needs_input", True) and not unpacker.eof:
+            pending = packed.take()
+            if not pending and not piece:
+                raise UnexpectedEnd(packed.position, "the compressed data end too soon")
+    packed.give_back(len(unpacker.unused_data))

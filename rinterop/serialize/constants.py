@@ -52,10 +52,33 @@ HAS_ATTRIBUTES: Final = 1 << 9
 HAS_TAG: Final = 1 << 10
 GP_SHIFT: Final = 12
 GP_MASK: Final = 0xFFFF
-UNUSED_BITS: Final = 0xF000_0800
-"""R writes none of these: a word that has one is not a flags word."""
-CHAR_BITS: Final = 0xF000_0F00
-"""What must not be set in the flags word of a string: R gives strings no attributes, class or tag."""
+CHAR_BITS: Final = IS_OBJECT | HAS_ATTRIBUTES
+"""What must not be set in the flags word of a string: R gives strings no attributes and no class."""
+
+
+def _heeded(code: int) -> int:
+    if code in (LIST, CLO, PROM, LANG, DOT):
+        bits = IS_OBJECT | HAS_ATTRIBUTES | HAS_TAG | GP_MASK << GP_SHIFT
+    elif code == ALTREP:
+        bits = IS_OBJECT | GP_MASK << GP_SHIFT
+    elif code == REF:
+        bits = 0xFFFF_FF00
+    elif code > ALTREP or code in (SYM, ENV):
+        bits = 0
+    else:
+        bits = IS_OBJECT | HAS_ATTRIBUTES | GP_MASK << GP_SHIFT
+    return 0xFF | bits
+
+
+HEEDED: Final = tuple(map(_heeded, range(256)))
+"""By type code, which bits of a flags word R heeds when it reads (R: serialize.c, ReadItem). It ignores the
+others, and so R 1.x could leave in them what it liked: the bit of a tag on vectors and strings, say."""
+
+
+def heeded(flags: int) -> int:
+    """A flags word as far as R heeds it."""
+    return flags & HEEDED[flags & 0xFF]
+
 
 MAX_SYMBOL: Final = 10_000
 """Longest name in bytes (R: Defn.h, MAXIDSIZE)."""

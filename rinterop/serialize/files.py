@@ -33,7 +33,7 @@ def read_rds(file: File, *, max_size: int | None = MAX_SIZE) -> RValue:
         DecodeError: If it is no such file, is damaged, or is larger than `max_size`.
         OSError: If it cannot be read.
     """
-    content = decompressed(_read(file), max_size)
+    content = _read(file, max_size)
     if _is_rda(content):
         raise DecodeError(0, "a file of save(), with several values: see read_rda")
     return loads(content)
@@ -75,13 +75,14 @@ def read_rda(file: File, *, max_size: int | None = MAX_SIZE) -> dict[str, RValue
             than `max_size`.
         OSError: If it cannot be read.
     """
-    content = decompressed(_read(file), max_size)
+    content = _read(file, max_size)
     if content[:2] in _RDA_LETTERS:
         raise DecodeError(0, "a file of saveRDS(), with one value and no name: see read_rds")
     if not _is_rda(content):
         old = content[:_RDA_SIZE] in _OLD_RDA
         raise DecodeError(0, "a file of save() from before R 1.4" if old else "not a file of R's save()")
-    value = loads(content[_RDA_SIZE:])
+    content = content[_RDA_SIZE:]  # under the same name, so that there are not two for long
+    value = loads(content)
     if value is NULL:
         return {}
     if not isinstance(value, PairList) or value.end is not NULL or not all(c.tag for c in value.cells):
@@ -120,8 +121,12 @@ def _is_rda(content: bytes) -> bool:
     return content[:2] == b"RD" and content[2:3] in b"XAB" and content[3:_RDA_SIZE] in (b"2\n", b"3\n")
 
 
-def _read(file: File) -> bytes:
-    return Path(file).read_bytes() if isinstance(file, str | os.PathLike) else file.read()
+def _read(file: File, max_size: int | None) -> bytes:
+    """The unpacked content."""
+    if not isinstance(file, str | os.PathLike):
+        return decompressed(file, max_size)
+    with Path(file).open("rb", buffering=0) as opened:
+        return decompressed(opened, max_size)
 
 
 def _write(file: File, data: bytes) -> None:

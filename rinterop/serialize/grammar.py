@@ -50,7 +50,6 @@ SHARED_HERE: Final = 32
 LEAF: Final = 33  # of a call among constants: a type code, then an item
 
 VECTORS: Final = frozenset((c.LGL, c.INT, c.REAL, c.CPLX, c.STR, c.VEC, c.EXPR, c.RAW))
-MAY_HAVE_TAG: Final = bytes(code in (c.LIST, c.CLO, c.PROM, c.LANG, c.DOT) for code in range(256))
 WIDTHS: Final = bytes(
     {c.LGL: 4, c.INT: 4, c.REAL: 8, c.CPLX: 16, c.RAW: 1}.get(code, 0) for code in range(256)
 )

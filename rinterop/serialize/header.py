@@ -14,6 +14,8 @@ from rinterop.values.text import NATIVE_CODECS
 XDR: Final = b"X\n"
 NATIVE: Final = b"B\n"
 TEXT: Final = b"A\n"
+_OTHER_TEXTS: Final = (b"A\r", b"\nA")
+"""The ascii form with the lines of Windows, and after the end of a line before it, as R takes it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ def open_source(data: bytes) -> tuple[Header, BinarySource | AsciiSource]:
         DecodeError: If this is not R's serialize() format, version 2 or 3.
     """
     magic = data[:2]
+    start = 2
+    if magic in _OTHER_TEXTS:
+        magic, start = TEXT, data.index(b"A") + 1
     source: BinarySource | AsciiSource
     if magic == XDR:
         source = BinarySource(data, ">", 2)
@@ -55,7 +60,7 @@ def open_source(data: bytes) -> tuple[Header, BinarySource | AsciiSource]:
         # Nothing in the stream tells the byte order of its writer. All R platforms in use are little-endian.
         source = BinarySource(data, "<", 2)
     elif magic == TEXT:
-        source = AsciiSource(data, 2)
+        source = AsciiSource(data, start)
     else:
         raise DecodeError(0, "not R's serialize() format")
     version, writer, min_reader = source.word(), source.word(), source.word()

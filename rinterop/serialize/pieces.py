@@ -52,6 +52,11 @@ class Pieces:
         """Raise DecodeError for what was just read, `back` bytes ago."""
         raise DecodeError(self.source.position - back, cause)
 
+    def flags(self) -> int:
+        """A flags word, as far as R heeds it."""
+        flags = self.source.word()
+        return flags if 0 <= flags <= 0xFF else c.heeded(flags)
+
     def length(self, width: int) -> int:
         """A length; that many elements of at least `width` bytes may follow."""
         count = self.source.word()
@@ -79,7 +84,7 @@ class Pieces:
 
     def symbol(self) -> Symbol:
         """A tag or other place where only a symbol may stand."""
-        flags = self.source.word()
+        flags = self.flags()
         if flags == c.SYM:
             return self.new_symbol(flags)
         found = self.reference(flags) if flags & 0xFF == c.REF else None
@@ -91,8 +96,6 @@ class Pieces:
         self.refuse(f"unknown type {flags & 0xFF}")
 
     def marker(self, flags: int) -> RValue:
-        if flags > 0xFF:
-            self.refuse("a marker with flags")
         return MARKERS[flags]
 
     def reference(self, flags: int) -> RValue:
@@ -104,8 +107,6 @@ class Pieces:
         return self.references[index - 1]
 
     def new_symbol(self, flags: int) -> Symbol:
-        if flags != c.SYM:
-            self.refuse("a symbol with flags")
         start = self.source.position
         name = read_char(self.source, self._native)
         # A name cannot be NA: R has no such symbol, and "" is the missing argument's.

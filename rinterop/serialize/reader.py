@@ -64,7 +64,6 @@ _SMALL: Final = 10_000
 
 _PAIRS: Final = {c.LIST: PairList, c.LANG: Call, c.DOT: DotArgs}
 _NAMED: Final = {c.NAMESPACE: Namespace, c.PACKAGE: PackageEnvironment, c.PERSIST: Persistent}
-_WITH_TAG: Final = frozenset((c.LIST, c.CLO, c.PROM, c.LANG, c.DOT))
 
 
 def loads(
@@ -145,18 +144,11 @@ class Reader(Pieces):
 
     def item(self) -> Item:
         """The next item, or the task of reading it."""
-        return self.item_of(self.source.word())
+        return self.item_of(self.flags())
 
     def item_of(self, flags: int) -> Item:
-        """The item whose flags word was just read, or the task of reading it."""
-        self._check(flags)
+        """The item whose flags were just read, or the task of reading it."""
         return _READERS[flags & 0xFF](self, flags)
-
-    def _check(self, flags: int) -> None:
-        if not 0 <= flags <= 0xFF and flags & 0xFF != c.REF:
-            tagged = flags & c.HAS_TAG and flags & 0xFF not in _WITH_TAG
-            if tagged or flags & c.UNUSED_BITS:
-                self.refuse(f"flags 0x{flags & 0xFFFFFFFF:08x} are impossible", 4)
 
     # -- vectors of what is no item
     def _integer(self, flags: int) -> Item:
@@ -221,11 +213,9 @@ class Reader(Pieces):
                 is_call = bool(cells) and flags & 0xFF == c.LANG
                 cell = replace(cell, is_call=is_call, **self.bits(flags, attributes))
             cells.append(cell)
-            flags = self.source.word()
+            flags = self.flags()
             if flags & 0xFF not in (c.LIST, c.LANG):
                 break
-            if flags & c.UNUSED_BITS:
-                self.refuse("impossible flags", 4)
         if flags != c.NIL and not (dotted and len(cells) == 1):
             self.refuse("a pairlist that does not end in NULL", 4)
         end = self.item_of(flags)
@@ -258,8 +248,6 @@ class Reader(Pieces):
         return value
 
     def _environment(self, flags: int) -> Task:
-        if flags != c.ENV:
-            self.refuse("an environment with flags", 4)
         locked = self.source.word()
         if locked not in (0, 1):
             self.refuse(f"{locked} for whether an environment is locked", 4)
@@ -268,7 +256,7 @@ class Reader(Pieces):
         self.references.append(environment)
         environment.parent = yield from self._environment_item()
         environment.frame = self._bindings((yield from self.inner()))
-        flags = self.source.word()
+        flags = self.flags()
         if flags == c.VEC:
             environment.buckets = yield self._hash_table()
         elif flags != c.NIL:
@@ -289,8 +277,8 @@ class Reader(Pieces):
         return self.proper(value, "bindings") or NULL
 
     def _named(self, flags: int) -> Item:
-        if flags > 0xFF or self.source.word() != 0:
-            self.refuse("a reference by name with flags", 4)
+        if self.source.word() != 0:
+            self.refuse("a reference by name of another kind", 4)
         count = self.source.word()
         if count < 0:
             self.refuse(f"{count} strings", 4)
@@ -309,15 +297,13 @@ class Reader(Pieces):
 
     def _protected(self) -> Generator[Task, RValue, RValue]:
         """What a pointer keeps: that of `utils::hashtab()` has a list of pairlists with keys."""
-        flags = self.source.word()
-        self._check(flags)
+        flags = self.flags()
         is_list = flags & 0xFF == c.VEC
         item = self._list(flags, keyed=True) if is_list else self.item_of(flags)
         return (yield item) if type(item) is GeneratorType else item  # type: ignore[return-value]
 
     def _keyed(self) -> Item:
-        flags = self.source.word()
-        self._check(flags)
+        flags = self.flags()
         return self._pairs(flags, keyed=True) if flags & 0xFF == c.LIST else self.item_of(flags)
 
     def _weak_reference(self, flags: int) -> Task:
@@ -336,8 +322,6 @@ class Reader(Pieces):
         return S4(attributes=attributes, **self.bits(flags, attributes))
 
     def _altrep(self, flags: int) -> Task:
-        if flags & c.HAS_ATTRIBUTES:
-            self.refuse("an ALTREP item with the attribute bit", 4)
         class_name, package = self._info_symbol(), self._info_symbol()
         if self.source.word() != c.LIST or self.source.word() != c.INT or self.source.word() != 1:
             self.refuse("the class of an ALTREP item is malformed")
@@ -346,8 +330,8 @@ class Reader(Pieces):
             self.refuse("the class of an ALTREP item is malformed")
         if type_code not in VECTORS:
             self.refuse(f"an ALTREP item of type {type_code}")
-        flags_of_state = self.source.word()
-        if flags_of_state & 0xFF == c.LIST and not flags_of_state & c.UNUSED_BITS:
+        flags_of_state = self.flags()
+        if flags_of_state & 0xFF == c.LIST:
             state = yield self._pairs(flags_of_state, dotted=True)
         else:
             item = self.item_of(flags_of_state)

@@ -48,6 +48,9 @@ _PAIR = {order: struct.Struct(order + "Ii").unpack_from for order in "<>"}
 _TRIPLE = {order: struct.Struct(order + "ddd").unpack_from for order in "<>"}
 
 
+_CHAR_WORD: Final = 0xFF | c.CHAR_BITS
+
+
 def new_scan(data: bytes, order: str, max_depth: int) -> Scan:
     """A scan of binary data in XDR (">") or native (form "<") spelling."""
     return Scan(data, len(data), _WORD[order], _PAIR[order], _TRIPLE[order], [], max_depth)
@@ -77,10 +80,9 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
             code = flags & 0xFF
             action = place[code]
             if flags > 0xFF and action != g.REFERENCE:
-                if action >= g.NESTED_CODE or flags & c.UNUSED_BITS:
-                    _refuse(position - 4, f"flags 0x{flags:08x} are impossible")
-                if flags & c.HAS_TAG and not g.MAY_HAVE_TAG[code]:
-                    _refuse(position - 4, "a tag on something that has none")
+                if action >= g.NESTED_CODE:
+                    _refuse(position - 4, f"type {flags} among the constants of bytecode")
+                flags &= c.HEEDED[code]
                 if flags & c.IS_OBJECT and not flags & c.HAS_ATTRIBUTES and action != g.COMPACT:
                     _refuse(position - 4, "an object without a class")
 
@@ -136,7 +138,7 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                 for _ in range(count):
                     bits, size = pair(data, position)
                     position += 8
-                    if bits & 0xF000_0FFF != c.CHAR:
+                    if bits & _CHAR_WORD != c.CHAR:
                         _refuse(position - 8, "an element of a character vector is not a string")
                     if size > 0:
                         after = position + size
@@ -153,14 +155,12 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
                     continue
                 inner = (g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST,)
             elif action == g.MARKER:
-                if flags > 0xFF:
-                    _refuse(position - 4, "a marker with flags")
                 continue
             elif action == g.SYMBOL:
                 bits, size = pair(data, position)
                 position += 8
                 name = data[position : position + size] if size > 0 else b""
-                if flags != c.SYM or bits & 0xF000_0FFF != c.CHAR or not name or size > c.MAX_SYMBOL:
+                if bits & _CHAR_WORD != c.CHAR or not name or size > c.MAX_SYMBOL:
                     _refuse(position - 8, "a symbol without a name, or with one too long")
                 position += size
                 if position > end:
@@ -200,8 +200,8 @@ def scan(state: Scan, position: int, place: g.Place = g.ANY) -> int:
             elif action == g.ENVIRONMENT:
                 (locked,) = word(data, position)
                 position += 4
-                if flags != c.ENV or locked > 1:
-                    _refuse(position - 4, "an environment with flags")
+                if locked > 1:
+                    _refuse(position - 4, f"{locked} for whether an environment is locked")
                 references.append(c.ENV)
                 inner = g.ENVIRONMENT_PARTS
             elif action == g.BUCKETS:
@@ -307,7 +307,7 @@ def _string(state: Scan, position: int, flags: int) -> int:
     """What follows the flags word of a CHAR item."""
     (size,) = state.word(state.data, position)
     position += 4
-    if flags & 0xF000_0FFF != c.CHAR:
+    if flags & _CHAR_WORD != c.CHAR:
         _refuse(position - 8, "a string is expected here")
     if size == 0xFFFF_FFFF:
         return position
@@ -335,7 +335,7 @@ def _by_name(state: Scan, position: int, flags: int) -> int:
     data, word = state.data, state.word
     zero, count = word(data, position)[0], word(data, position + 4)[0]
     position += 8
-    if flags > 0xFF or zero or count * 8 > state.end - position:
+    if zero or count * 8 > state.end - position:
         _refuse(position - 8, "a reference by name is malformed")
     for _ in range(count):
         position = _string(state, position + 4, word(data, position)[0])
@@ -373,7 +373,9 @@ def _tag(state: Scan, start: int) -> tuple[bytes, int]:
     """The name of a symbol, and the position after it."""
     position = scan(state, start, g.TAG)
     (flags,) = state.word(state.data, start)
-    index = len(state.references) if flags == c.SYM else flags >> 8 or state.word(state.data, start + 4)[0]
+    index = (
+        len(state.references) if flags & 0xFF == c.SYM else flags >> 8 or state.word(state.data, start + 4)[0]
+    )
     name = state.references[index - 1]
     return (name if isinstance(name, bytes) else b""), position
 
@@ -382,13 +384,14 @@ def _out_dec(state: Scan, position: int) -> int:
     """The one attribute that the state of a deferred string may have, see `OUT_DEC`."""
     data, pair = state.data, state.pair
     start = position
-    (flags,) = state.word(data, position)
+    flags = c.heeded(state.word(data, position)[0])
     name, position = _tag(state, position + 4)
     kind, count = pair(data, position)
     bits, size = pair(data, position + 8)
     position += 16
-    is_text = (kind, count, bits & 0xF000_0FFF) == (c.STR, 1, c.CHAR) and 0 <= size <= MAX_OUT_DEC
-    is_last = state.word(data, position + size)[0] == c.NIL if is_text else False
+    is_text = (c.heeded(kind), count, bits & _CHAR_WORD) == (c.STR, 1, c.CHAR)
+    is_text = is_text and 0 <= size <= MAX_OUT_DEC
+    is_last = c.heeded(state.word(data, position + size)[0]) == c.NIL if is_text else False
     if (
         flags != c.LIST | c.HAS_TAG
         or name != OUT_DEC.encode()
@@ -402,8 +405,6 @@ def _out_dec(state: Scan, position: int) -> int:
 def compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[int, tuple[g.Place, ...]]:
     """An ALTREP item's class, and as much of its state as holds no items; the places that are left."""
     data, word = state.data, state.word
-    if flags & c.HAS_ATTRIBUTES:
-        _refuse(position - 4, "an ALTREP item with the attribute bit")
     last = g.CLASSED if flags & c.IS_OBJECT else g.PAIRLIST
     raw_name, position = _info_symbol(state, position)
     package, position = _info_symbol(state, position)
@@ -418,7 +419,7 @@ def compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[int
     if package != b"base":
         return position, (g.STATE, last)
     if name in SEQUENCES:
-        words = word(data, position)[0], word(data, position + 4)[0]
+        words = c.heeded(word(data, position)[0]), word(data, position + 4)[0]
         if type_code != SEQUENCES[name] or words != (c.REAL, 3):
             _refuse(position, "the state of a compact sequence is not three doubles")
         flaw = sequence_flaw(type_code == c.INT, *state.triple(data, position + 8))
@@ -426,7 +427,7 @@ def compact(state: Scan, position: int, flags: int, place: g.Place) -> tuple[int
             _refuse(position, flaw)
         return position + 32, (last,)
     if name in WRAPPERS or name == DEFERRED:
-        if type_code != WRAPPERS.get(name, c.STR) or word(data, position)[0] != c.LIST:
+        if type_code != WRAPPERS.get(name, c.STR) or c.heeded(word(data, position)[0]) != c.LIST:
             _refuse(position, "the state of a wrapper or deferred string is not one pair")
         if name == DEFERRED:
             return position + 4, (g.NUMBERS, g.ONE_INTEGER, last)

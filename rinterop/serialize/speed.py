@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rinterop.serialize.walk import Outline
     from rinterop.values import RValue
 
-ABI: Final = 3
+ABI: Final = 4
 """What the helper's own `ABI` must be (`csrc/codes.h`): a helper built from other sources is not used.
 Raise it with every change of what a function takes or gives, and of how a stream is read or written."""
 

@@ -109,7 +109,7 @@ def _item(state: Scan, start: int, levels: int) -> Outline:
         bits, size = pair(data, start + 8)
         text = None if size < 0 else text_of(data[start + 16 : after], bits >> c.GP_SHIFT)
         return Outline(None, None, text, start, after)
-    if flags & 0xFF != c.VEC or flags & (c.UNUSED_BITS | c.HAS_TAG) or not levels:
+    if flags & 0xFF != c.VEC or not levels:
         return Outline(None, None, None, start, scan(state, start))
 
     (count,) = word(data, start + 4)
@@ -155,7 +155,7 @@ def _names(state: Scan, position: int, wanted: int, owes_class: bool) -> tuple[t
                 raise DecodeError(position - 4, "a tag is not a symbol")
         else:
             position = scan(state, position + 4, g.TAG)
-            index = len(references) if flags == c.SYM else index
+            index = len(references) if flags & 0xFF == c.SYM else index
         if references[index - 1] == b"names" and names is None:
             names, position = _names_value(state, position, wanted)
         elif owes_class and references[index - 1] == b"class":

@@ -36,7 +36,6 @@ from rinterop.values.lines import Breaks, Item
 from rinterop.values.pairs import Call, Cell, PairList, Pairs
 from rinterop.values.srcref import source_lines
 from rinterop.values.vectors import (
-    S4_BIT,
     Attributed,
     Character,
     Complex,
@@ -46,6 +45,7 @@ from rinterop.values.vectors import (
     List,
     Logical,
     Raw,
+    is_s4,
 )
 
 WIDTH: Final = 60
@@ -138,8 +138,7 @@ class _Printer(Calls):
                 self._follow(*self._with_attributes(value, self._closure(value)))
             case S4():
                 # Of S7, say: not made by new(). R says so from 4.4 on; before, it wrote new(...).
-                is_s4 = value.gp & S4_BIT
-                self._follow(*(self._new_object(value, ()) if is_s4 else ("<object>",)))
+                self._follow(*(self._new_object(value, ()) if is_s4(value) else ("<object>",)))
             case Pairs():
                 inside = tuple(self._elements([cell.name for cell in value.cells], list(value)))
                 self._follow(
@@ -203,7 +202,7 @@ class _Printer(Calls):
         self, value: Any, items: Sequence[Item], *, has_names: bool = False
     ) -> tuple[Item, ...]:
         """`structure(..., attributes)` where there are attributes to show."""
-        if isinstance(value, Attributed) and value.gp & S4_BIT and class_(value):
+        if isinstance(value, Attributed) and is_s4(value) and class_(value):
             return self._new_object(value, items)
         if self._without_attributes:
             return tuple(items)

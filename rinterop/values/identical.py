@@ -16,7 +16,6 @@ from rinterop.values.pairs import Cell, DotArgs, PairList, Pairs
 from rinterop.values.text import BYTES, RText
 from rinterop.values.vectors import (
     NA_INTEGER,
-    S4_BIT,
     Character,
     Complex,
     Double,
@@ -26,6 +25,7 @@ from rinterop.values.vectors import (
     Raw,
     attribute_list,
     is_na_real,
+    is_s4,
 )
 
 Pair: TypeAlias = tuple[RValue, RValue]
@@ -95,7 +95,7 @@ class _Rules:
 
     def parts(self, a: RValue, b: RValue) -> list[Pair] | None:
         """Pairs that are still to be compared, None if the values differ already."""
-        if type(a) is not type(b) or _is_object(a) != _is_object(b) or _is_s4(a) != _is_s4(b):
+        if type(a) is not type(b) or _is_object(a) != _is_object(b) or is_s4(a) != is_s4(b):
             return None
         ignored = _SOURCES if self.ignore_srcref and isinstance(a, Closure) else frozenset()
         attributes = self._attributes(_cells(a, ignored), _cells(b, ignored))
@@ -190,10 +190,6 @@ def _cells(value: RValue, ignored: frozenset[str] = frozenset()) -> list[Cell]:
 def _is_object(value: RValue) -> bool:
     is_object: bool | None = getattr(value, "is_object", None)
     return any(cell.name == "class" for cell in _cells(value)) if is_object is None else is_object
-
-
-def _is_s4(value: RValue) -> bool:
-    return bool(getattr(value, "gp", 0) & S4_BIT)
 
 
 def _cell_pairs(a: Pairs, b: Pairs) -> list[Pair] | None:

@@ -10,6 +10,8 @@ BYTES: Final = 0x02
 LATIN1: Final = 0x04
 UTF8: Final = 0x08
 ASCII: Final = 0x40
+MARKS: Final = BYTES | LATIN1 | UTF8 | ASCII
+"""All gp bits of a string that mean something. R keeps no others."""
 
 # The header of a version 3 stream names the encoding of strings without a mark. The name comes from
 # the sender, so it picks from this list and never reaches codecs.lookup(): Python also has codecs
@@ -85,6 +87,7 @@ class RText(str):
 
 def text_of(raw: bytes, gp: int, native: str = "utf-8") -> str:
     """The string for a CHARSXP's bytes: a plain `str` when its bytes and mark follow from the text."""
+    gp &= MARKS
     if gp == ASCII and raw.isascii():
         return str(raw, "ascii")
     if gp == UTF8 and not raw.isascii():

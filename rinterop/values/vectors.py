@@ -185,6 +185,20 @@ class Expression(List):
     __slots__ = ()
 
 
+def is_s4(value: RValue) -> bool:
+    """Whether R's `isS4(value)`. Of all gp bits of a vector only this one says something about the value.
+
+    The others tell what happened to it: 0x20, say, that it grew by assignment to elements beyond its end
+    (R: Defn.h, GROWABLE_MASK). Two vectors that differ in them are `identical()`.
+    """
+    return bool(getattr(value, "gp", 0) & S4_BIT)
+
+
+def is_ordinary(value: RValue) -> bool:
+    """Whether a value is what its type and class attribute say: not S4, nor a class that R does not heed."""
+    return not is_s4(value) and getattr(value, "is_object", None) is None
+
+
 Vector: TypeAlias = Integer | Logical | Double | Complex | Raw | Character | List
 """Any plain vector. An ALTREP vector (`Altrep`) becomes one of these by `.expand()`."""
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+import datetime as dt
 
-from rinterop import ConversionError, Table, to_python, to_r
+import pytest
+from hypothesis import given
+
+from rinterop import ConversionError, Factor, Table, to_python, to_r
 from rinterop import values as v
 from tests.rinterop.frames_of_r import (
     EVERYTHING,
     ODD_FRAMES,
+    classed,
     frame,
     installed,
     needs,
     reordered,
 )
+from tests.rinterop.test_convert_properties import FACTORS
 
 
 @needs("pyarrow")
@@ -45,6 +50,15 @@ class TestArrow:
         assert to_r(pa.nulls(2)) == v.logical(None, None)
         assert to_r(pa.array([[1], None])) == v.list_(v.list_(v.integer(1)), v.NULL)
         assert to_r(pa.array([1, 1, None]).dictionary_encode()) == v.integer(1, 1, None)
+        assert to_r(pa.array([[1], None], pa.list_(pa.int32(), 1))) == v.list_(v.list_(v.integer(1)), v.NULL)
+        for kind in (pa.binary(), pa.large_binary(), pa.binary(1)):
+            assert to_r(pa.table({"x": pa.array([b"a", None], kind)})) == frame(
+                {"x": v.list_(v.raw(b"a"), v.NULL)}
+            )
+        for kind in (pa.time32("s"), pa.time64("us")):
+            time = pa.array([dt.time(0, 1, 2), None], kind)
+            seconds = classed(v.double(62, None), "hms", "difftime", units=v.character("secs"))
+            assert reordered(to_r(pa.table({"x": time}))) == reordered(frame({"x": seconds}))
         assert to_r(pa.record_batch({"x": [1]})) == frame({"x": v.integer(1)})
         assert to_r(pa.array([float("nan"), None])) == v.double(float("nan"), None)
         with pytest.raises(ConversionError, match="integer64"):
@@ -77,8 +91,29 @@ class TestPolars:
         back = to_r(found)
         assert isinstance(back, v.List)
         for name in v.names(EVERYTHING) or ():
-            if name != "ord":  # polars does not say whether categories are ordered
-                assert reordered(back[str(name)]) == reordered(EVERYTHING[str(name)])
+            column = back[str(name)]
+            if name == "ord":  # polars does not say whether an order of categories means something
+                assert v.class_(column) == ("factor",)
+                column = classed(column, "ordered", "factor")
+            assert reordered(column) == reordered(EVERYTHING[str(name)])
+
+    @given(FACTORS)
+    def test_levels_and_their_order_are_kept(self, f: Factor) -> None:
+        value = frame({"f": to_r(f)})
+        found = to_python(value, frames="polars")
+        assert found["f"].dtype == self.pl.Enum(list(f.levels))
+        assert found["f"].to_list() == [None if level is v.NA else level for level in f]
+        back = Factor(f.codes, f.levels)
+        assert to_r(found) == frame({"f": to_r(back)})
+        assert to_r(found["f"]) == to_r(back)
+
+    def test_integers_of_128_bits(self) -> None:
+        pl = self.pl
+        column = pl.Series("x", [1, None], dtype=pl.Int128)
+        assert to_r(column) == v.integer(1, None)
+        assert to_r(pl.DataFrame([column])) == frame({"x": v.integer(1, None)})
+        with pytest.raises(ConversionError, match="64 bits"):
+            to_r(pl.DataFrame({"x": pl.Series([2**100], dtype=pl.Int128)}))
 
     def test_from_polars(self) -> None:
         pl = self.pl

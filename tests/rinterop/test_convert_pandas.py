@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rinterop
@@ -40,6 +41,47 @@ class TestPandas:
         found = to_python(ONLY_TABLES[name])
         assert isinstance(found, Table)
         assert to_r(found) == ONLY_TABLES[name]
+
+    def test_integers_beyond_32_bits(self) -> None:
+        made = self.pd.DataFrame({"id": [2**60, 1], "small": [1, 2]})
+        made["maybe"] = self.pd.array([None, 2**40], "Int64")
+        r = to_r(made, int64="integer64")
+        assert r == frame(
+            {
+                "id": rinterop.integer64([2**60, 1]),
+                "small": v.integer(1, 2),
+                "maybe": rinterop.integer64(np.ma.array([0, 2**40], mask=[True, False])),
+            }
+        )
+        assert to_python(r)["id"].tolist() == [2**60, 1]
+        assert to_r(to_python(r)) == r
+
+    def test_a_vector_of_r_is_no_column(self) -> None:
+        made = self.pd.DataFrame({"id": [1, 2]})
+        made["id"] = rinterop.integer64([2**60, 1])
+        with pytest.raises(ConversionError, match="int64="):
+            to_r(made)
+        made["id"] = v.double(1, 2)
+        with pytest.raises(ConversionError, match=r"'id'.*to_python"):
+            to_r(made)
+
+    @needs("pyarrow")
+    def test_zones_of_arrow_columns(self) -> None:
+        pa = installed("pyarrow")
+        dtype = self.pd.ArrowDtype(pa.timestamp("us", "Europe/Paris"))
+        made = self.pd.DataFrame({"x": self.pd.array([self.pd.Timestamp(0, tz="UTC"), None], dtype=dtype)})
+        expected = classed(v.double(0, None), "POSIXct", "POSIXt", tzone=v.character("Europe/Paris"))
+        assert to_r(made) == frame({"x": expected})
+        assert to_r(made["x"]) == to_r(made["x"].array) == expected
+
+    def test_tagged_nas(self) -> None:
+        bits = np.array([0x7FF0_0061_0000_07A2, 0x7FF0_007A_0000_07A2, 0x3FF0_0000_0000_0000], np.uint64)
+        r = frame({"x": classed(v.Double(bits.view(np.float64)), "haven_labelled", "vctrs_vctr", "double")})
+        found = to_python(r)
+        assert found["x"].isna().tolist() == [True, True, False]
+        assert to_r(found) == r
+        back = to_r(found.iloc[::-1].reset_index(drop=True))["x"]  # type: ignore[index]  # a list
+        assert back.values.view(np.uint64).tolist() == bits[::-1].tolist()
 
     def test_dtypes(self) -> None:
         found = to_python(EVERYTHING)

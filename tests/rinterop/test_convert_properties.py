@@ -292,6 +292,30 @@ def test_data_frames_come_back(frame: v.List) -> None:
     assert comparable(to_r(to_python(frame, frames="table"))) == comparable(frame)
 
 
+HISTORY = 0xFFFF & ~v.vectors.S4_BIT
+"""The gp bits that say nothing about what a vector is; 0x20, for one, that it grew."""
+
+
+def grown(value: Any, bits: int) -> Any:
+    """The same with bits of history on all vectors in it, attributes included."""
+    if not isinstance(value, v.Vector):
+        return value
+    inside = tuple(grown(one, bits) for one in value.values) if isinstance(value, v.List) else value.values
+    tags = {name: grown(one, bits) for name, one in v.attributes(value).items()}
+    return type(value)(values=inside, attributes=v.attributes_of(**tags), gp=bits)  # type: ignore[arg-type]  # its own
+
+
+@WITHOUT_CLOCK
+@given(VALUES | st.builds(data_frame, COLUMNS, st.just([])), st.sampled_from([0x20, HISTORY]))
+def test_what_happened_to_a_vector_does_not_matter(value: Any, bits: int) -> None:
+    marked = grown(value, bits)
+    assert v.identical(marked, value)
+    for frames in (None, "table"):
+        plain, found = (to_python(one, frames=frames) for one in (value, marked))
+        assert type(found) is type(plain)
+        assert canonical(grown(to_r(found), 0)) == canonical(value)
+
+
 @WITHOUT_CLOCK
 @given(VECTORS, st.booleans())
 def test_arrays_with_names_come_back(array: Any, as_table: bool) -> None:

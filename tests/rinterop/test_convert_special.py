@@ -111,6 +111,34 @@ def test_depth_of_data_frames_is_no_limit() -> None:
     assert to_r(found) == deep
 
 
+ONE_MISSING = np.ma.array([2**60, 0], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    ("value", "whole"),
+    [
+        (2**60, 2**60),
+        (np.array([2**60, 1]), [2**60, 1]),
+        (np.array([2**63 - 1], np.uint64), [2**63 - 1]),
+        (ONE_MISSING, ONE_MISSING),
+        (np.array([2**60, None], object), ONE_MISSING),
+        (range(2**60, 2**60 + 2), [2**60, 2**60 + 1]),
+    ],
+    ids=repr,
+)
+def test_integers_beyond_32_bits_as_integer64(value: Any, whole: Any) -> None:
+    assert to_r(value, int64="integer64") == rinterop.integer64(whole)
+    assert to_r([value], int64="integer64") == v.list_(rinterop.integer64(whole))
+
+
+def test_integers_of_32_bits_stay_integers() -> None:
+    assert to_r([1, np.array([2**31 - 1]), 1.5], int64="integer64") == to_r([1, np.array([2**31 - 1]), 1.5])
+    with pytest.raises(ConversionError, match="2\\^63"):
+        to_r(2**64, int64="integer64")
+    with pytest.raises(ValueError, match="int64 is one of"):
+        to_r(1, int64="bit64")  # type: ignore[arg-type]  # on purpose
+
+
 def test_integer64() -> None:
     r = rinterop.integer64(np.ma.array([2**62, -1, 0], mask=[False, False, True]))
     assert v.class_(r) == ("integer64",)

@@ -6,9 +6,12 @@ import bz2
 import gzip
 import io
 import lzma
+import random
+import tracemalloc
+import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
+from typing import Any, BinaryIO, cast, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +20,8 @@ from hypothesis import strategies as st
 import rinterop
 from rinterop import DecodeError, UnexpectedEnd
 from rinterop import values as v
-from rinterop.serialize.compression import Compression, decompressed
+from rinterop.serialize import compression
+from rinterop.serialize.compression import Compression, compressed, decompressed
 from rinterop.serialize.forms import FormName
 from tests.rinterop.rscript import run_r
 
@@ -99,6 +103,77 @@ def test_two_pieces_are_one_content() -> None:
     for pack in (gzip.compress, bz2.compress, lzma.compress):
         assert decompressed(pack(data[:40]) + pack(data[40:])) == data
     assert decompressed(lzma.compress(data, lzma.FORMAT_ALONE)) == data
+
+
+class Trickle(io.RawIOBase):
+    """A pipe, which gives a few bytes at a time and cannot be wound back; counts what was read."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self.content, self.size, self.position = content, size, 0
+
+    def read(self, size: int = -1) -> bytes:
+        end = len(self.content) if size < 0 else self.position + min(size, self.size)
+        found = self.content[self.position : end]
+        self.position += len(found)
+        return found
+
+
+@given(
+    st.lists(st.binary(max_size=100) | st.integers(0, 50_000).map(bytes), min_size=1, max_size=4),
+    st.sampled_from([gzip.compress, bz2.compress, lzma.compress, bytes]),
+    st.integers(1, 2**15),
+    st.binary(max_size=5),
+)
+def test_pieces_from_a_pipe(pieces: list[bytes], pack: Any, size: int, after: bytes) -> None:
+    content = b"".join(pieces)
+    packed = b"".join(map(pack, pieces))
+    if pack is bytes:
+        assert decompressed(cast(BinaryIO, Trickle(packed, size))) == content
+    else:
+        after = after.lstrip(packed[:1])  # no further piece
+        assert decompressed(cast(BinaryIO, Trickle(packed + after, size))) == content
+        assert decompressed(packed + after) == content
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS[1:])
+def test_unpacking_takes_no_more_memory_than_the_content(tmp_path: Path, compress: Compression) -> None:
+    content = random.Random(1).randbytes(20_000_000)
+    file = tmp_path / "content"
+    file.write_bytes(compressed(content, compress))
+    tracemalloc.start()
+    try:
+        with file.open("rb", buffering=0) as opened:
+            assert decompressed(opened) == content
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A buffer that grows has an eighth to spare; blocks are of 1 MB, the window of xz of 8.
+    assert peak < len(content) * 9 / 8 + 12_000_000
+
+
+def test_unpacking_copies_no_input_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What zlib is given and hands back as not needed, summed up, is no more than a part of what there is."""
+    returned = 0
+
+    class Counting:
+        def __init__(self) -> None:
+            self._unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            self.eof = False
+            self.unconsumed_tail = self.unused_data = b""
+
+        def decompress(self, data: bytes, limit: int) -> bytes:
+            nonlocal returned
+            found = self._unpacker.decompress(data, limit)
+            self.eof, self.unused_data = self._unpacker.eof, self._unpacker.unused_data
+            self.unconsumed_tail = self._unpacker.unconsumed_tail
+            returned += len(self.unconsumed_tail) + len(self.unused_data)
+            return found
+
+    monkeypatch.setitem(compression._DECOMPRESSORS, b"\x1f\x8b", Counting)
+    content = random.Random(2).randbytes(10_000_000)
+    packed = gzip.compress(content, 1)
+    assert decompressed(packed * 2) == content * 2
+    assert returned < len(packed)
 
 
 def rds(content: bytes) -> rinterop.RValue:

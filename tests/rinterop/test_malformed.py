@@ -64,8 +64,6 @@ MALFORMED = {
     "attributes that end in a call": words(13 | 512, 0, 0x402) + SYMBOL_A + words(254, 6, 254, 254),
     "call that ends in a string": words(6) + SYMBOL_A + words(9, -1),
     "tag that is no symbol": words(2 | 1024, 13, 1, 3, 13, 1, 1, 254),
-    "bits that R leaves alone": words(13 | 1 << 11, 1, 5),
-    "marker with flags": words(254 | 512),
     "environment in an integer": words(4, 0, 13, 1, 5, 254, 254, 254),
     "frame that is no pairlist": words(4, 0, 242, 13, 1, 5, 254, 254),
     "hash table of size 0": words(4, 0, 242, 254, 19, 0, 254),

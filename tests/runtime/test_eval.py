@@ -148,6 +148,9 @@ def test_big_vectors_are_the_same_as_small_ones() -> None:
     assert (mine[0], changed[0]) == (0.0, 1.0)
     r.eval("kept[1] <- 2")
     assert changed[0] == 1.0
+    # What R notes about a vector that grew is no part of it.
+    grown = r.eval(f"local({{ g <- c(); for (i in 1:{BIG}) g[i] <- i; g }})", convert=True)
+    assert grown.tolist() == list(range(1, BIG + 1))
     # A compact form stays compact: this one would not fit into memory.
     assert isinstance(r.eval("1:1e13"), values.Altrep)
 

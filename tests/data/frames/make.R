@@ -1,0 +1,10 @@
+# Run in this folder. Written by R 4.2.2 with dplyr 1.0.10, data.table 1.14.8 and sf 1.0-9.
+suppressMessages({library(dplyr); library(data.table); library(sf)})
+saveRDS(group_by(tibble(g = c("b", "a", NA, "b"), x = c(1, 2, 3, 4)), g), "grouped.rds")
+saveRDS(rowwise(tibble(a = list(1:2, 3:5))), "rowwise.rds")
+keyed <- data.table(id = 1:3, v = c(3, 1, 2), w = 3:1, key = c("id", "v"))
+setindex(keyed, w)
+saveRDS(keyed, "keyed.rds")
+corners <- rbind(c(1, 1), c(9, 1), c(1, 8), c(1, 1))
+geometry <- st_sfc(st_point(c(0, 2)), st_point(c(5, 5)), st_polygon(list(corners)), st_point(), crs = 4326)
+saveRDS(st_sf(area = 1:4, n = 4:1, geometry = geometry, agr = c("constant", "identity")), "features.rds")
