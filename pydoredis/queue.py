@@ -19,7 +19,14 @@ from pydoredis.loops.options import Options, check_names, resolve
 from pydoredis.loops.signature import foreach, on_queue
 from pydoredis.pool import LocalWorkers, Setup, start_workers
 from pydoredis.protocol.keys import QueueKeys, check_queue_name
-from pydoredis.registered import Place, place_or_registered, registered_place, set_registered, stand_in
+from pydoredis.registered import (
+    Place,
+    place_of_body,
+    place_or_registered,
+    registered_place,
+    set_registered,
+    stand_in,
+)
 from pydoredis.server import EmbeddedServer, find_server
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import Store
@@ -40,7 +47,8 @@ class Queue:
     Args:
         name: Its name. Some characters break R peers and are refused.
         url: Address of Redis. Default: `PYDOREDIS_URL`, `REDIS_URL`, `redis://localhost:6379/0`; if nobody is
-            there and none of these is set, a private server is started, if there is one to start.
+            there and none of these is set, a private server is started, if there is one to start. In a body
+            of a loop: the server of that loop.
         options: What its loops are run with unless they say otherwise: `chunk_size`, `ftinterval` ...
 
     Attributes:
@@ -60,7 +68,8 @@ class Queue:
         resolve(options)
         self.options: Mapping[str, Any] = {**options}
         self._server: EmbeddedServer | None = None
-        self.connection = ConnectionSettings.load(url=url).at(name)
+        body = place_of_body() if url is None else None
+        self.connection = (body.connection if body else ConnectionSettings.load(url=url)).at(name)
         if stand_in() is None:
             self._open(url)
         self.place = Place(self.keys, self.connection, self.options, private=self._server is not None)
@@ -70,7 +79,8 @@ class Queue:
         try:
             store.check()
         except StoreUnavailable:
-            if self.connection != ConnectionSettings() or _url_is_set(url) or find_server() is None:
+            default = self.connection == ConnectionSettings() and not body
+            if not default or _url_is_set(url) or find_server() is None:
                 raise
             self._server = EmbeddedServer().start()
             self.connection = ConnectionSettings(self._server.url)

@@ -69,11 +69,22 @@ def registered_place() -> Place | None:
     Raises:
         LocalProtocolError: In a body, if its worker allows no loops there.
     """
-    if _registered is None and (host := hosting.current()) is not None and (here := host.here) is not None:
-        if not here.url:
-            host.depth_of_loops()  # raises: nobody may know an address here
-        return Place(QueueKeys(here.queue), ConnectionSettings(here.url, here.tag))
-    return _registered
+    return _registered or place_of_body()
+
+
+def place_of_body() -> Place | None:
+    """Where the running task comes from; None if this is no process that runs bodies.
+
+    Raises:
+        LocalProtocolError: If its worker allows no loops in bodies.
+    """
+    host = hosting.current()
+    here = host.here if host else None
+    if host is None or here is None:
+        return None
+    if not here.url:
+        host.depth_of_loops()  # raises: nobody may know an address here
+    return Place(QueueKeys(here.queue), ConnectionSettings(here.url, here.tag))
 
 
 def chosen_place() -> Place | None:

@@ -70,7 +70,7 @@ TIME_SAVERS: dict[tuple[str, str], str] = {
     ("claim.lua", "length < 0 -> false"): "an environment that is not there is not read",
     (
         "claim.lua",
-        "any_crashes[list.crashes] == nil -> true",
+        "any_crashes[queue] == nil -> true",
     ): "a batch looks once whether anything has crashed",
     (
         "dispatch.py",

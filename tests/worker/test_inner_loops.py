@@ -97,12 +97,14 @@ def test_on_two_machines_of_which_one_has_time(queue: Queue, redis_client: redis
         wait_until(lambda: nothing_is_left(redis_client), "nothing is left")
 
 
-def test_bodies_may_name_the_queue(queue: Queue) -> None:
+@pytest.mark.parametrize("with_url", [True, False])
+def test_bodies_may_name_the_queue(queue: Queue, with_url: bool) -> None:
     """Nobody has time for the inner loop but who waits for it."""
     url = queue.connection.url
+    named = url if with_url else None
 
     def outer(x: int) -> int:
-        return dr.Queue(QUEUE, url=url).foreach(y=range(3), combine="+").dopar(lambda y: x * y)  # type: ignore[no-any-return]
+        return dr.Queue(QUEUE, url=named).foreach(y=range(3), combine="+").dopar(lambda y: x * y)  # type: ignore[no-any-return]
 
     with worker(url):
         for _ in range(3):
