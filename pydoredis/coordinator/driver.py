@@ -203,9 +203,10 @@ class Driver:
                 log.warning("job %s: %s; trying again", self.job, error)
             self._outage.begin(time.monotonic())
             self._read = 0
-        outcomes, self._outcomes = self._outcomes, []
-        for item in outcomes:
-            self.sink(item)
+        outcomes, self._outcomes = self._outcomes[::-1], []
+        while outcomes:
+            # What is handed over is not kept here meanwhile: its taker may let go of it at once.
+            self.sink(outcomes.pop())
 
     def _communicate(self, timeout_s: float, has_more: bool) -> None:
         if self._outage.active:
