@@ -92,6 +92,8 @@ def _pack(
                 pickled = pickles.dump(data, beside)
         else:
             pickled = pickles.dump(data, beside)
+    except SystemExit as error:
+        raise CallNotPicklable(f"{what} cannot be sent: it calls sys.exit when it is pickled") from error
     except Exception as error:
         blamed = culprit.among(with_names(), error)
         raise CallNotPicklable(
