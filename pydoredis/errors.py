@@ -8,6 +8,7 @@
     ├── StoreFull                            Redis has no room for what is to be sent
     ├── ProtocolError
     │   ├── LocalProtocolError               our caller asked for what the protocol does not allow
+    │   │   └── CallNotPicklable (PicklingError)     a function or an argument cannot be sent
     │   └── RemoteProtocolError              a peer wrote what the protocol does not allow
     ├── TaskError                            user code failed
     │   ├── WorkerCrashed                    it ended its worker process again and again
@@ -18,6 +19,7 @@
     ├── JobTimeout (TimeoutError)            the loop took longer than its `timeout`
     ├── NoWorkers                            nobody is there who could ever run the job
     └── EvaluatorError                       R could not start, or died
+        └── ResultNotPicklable (PicklingError)       a value cannot be sent back
 
 What a caller may want to act on is in attributes. All constructor arguments are in `args`, in order, so
 that every error survives pickling on its way out of a child process.
@@ -27,6 +29,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from pickle import PicklingError
 from typing import Any
 
 LONGEST_SHOWN = 200
@@ -126,6 +129,10 @@ class ProtocolError(DoRedisError):
 
 class LocalProtocolError(ProtocolError):
     """Our own caller asked for something that the protocol does not allow."""
+
+
+class CallNotPicklable(LocalProtocolError, PicklingError):  # noqa: N818  (named for what is wrong)
+    """A function or an argument cannot be sent: says which part of it."""
 
 
 class RemoteProtocolError(ProtocolError):
@@ -314,3 +321,7 @@ class EvaluatorError(DoRedisError):
     def __str__(self) -> str:
         text = f"{self.engine}: {self.reason}"
         return f"{text}\n{self.stderr}" if self.stderr else text
+
+
+class ResultNotPicklable(EvaluatorError, PicklingError):  # noqa: N818  (named for what is wrong)
+    """The value of a Python body cannot be sent back: says which part of it."""

@@ -71,16 +71,17 @@ class Queue:
         body = place_of_body() if url is None else None
         self.connection = (body.connection if body else ConnectionSettings.load(url=url)).at(name)
         if stand_in() is None:
-            self._open(url)
+            may_start = body is None and self.connection == ConnectionSettings() and not _url_is_set(url)
+            self._open(may_start=may_start)
         self.place = Place(self.keys, self.connection, self.options, private=self._server is not None)
 
-    def _open(self, url: str | None) -> None:
+    def _open(self, *, may_start: bool) -> None:
+        """Say that the queue is there; on a private server, if there is none and one may be started."""
         store = Store(self.connection)
         try:
             store.check()
         except StoreUnavailable:
-            default = self.connection == ConnectionSettings() and not body
-            if not default or _url_is_set(url) or find_server() is None:
+            if not may_start or find_server() is None:
                 raise
             self._server = EmbeddedServer().start()
             self.connection = ConnectionSettings(self._server.url)

@@ -18,7 +18,13 @@ BODIES = pytest.mark.parametrize(
     "options", [pytest.param((), id="Python"), pytest.param(("--r",), id="R", marks=pytest.mark.needs_r)]
 )
 
-pytestmark = [pytest.mark.slow, BODIES]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def options() -> tuple[str, ...]:
+    """Of the example's command line."""
+    return ()
 
 
 @pytest.fixture
@@ -41,15 +47,18 @@ def numbers(text: str) -> list[float]:
     return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?", text)]
 
 
+@BODIES
 def test_pi(run: str) -> None:
     (estimate,) = numbers(run)
     assert abs(estimate - math.pi) < 4 * 1.642 / math.sqrt(1_000_000)  # four standard errors
 
 
+@BODIES
 def test_fault_tolerance(run: str) -> None:
     assert run == f"the sum is {sum(range(21))}, and 4 workers died for it\n"
 
 
+@BODIES
 def test_bootstrap(run: str) -> None:
     correlation, error, percent, resamples, low, high = numbers(run)
     assert (correlation, percent, resamples) == (0.776, 95, 10_000)
@@ -58,12 +67,14 @@ def test_bootstrap(run: str) -> None:
     assert high == pytest.approx(0.96, abs=0.01)
 
 
+@BODIES
 def test_redis_matrices(run: str) -> None:
     first, last = run.splitlines()
     assert first == "(400, 300) times (300, 200) is (400, 200)"
     assert numbers(last)[0] < 1e-10
 
 
+@BODIES
 def test_seeds(run: str, options: tuple[str, ...]) -> None:
     first, *answers = run.splitlines()
     _, *drawn = numbers(first)
@@ -71,6 +82,21 @@ def test_seeds(run: str, options: tuple[str, ...]) -> None:
     assert [answer.rpartition(": ")[2] for answer in answers] == ["True", "True", "False"]
     if options:
         assert drawn == streams_of_r()
+
+
+def test_grid_search(run: str) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    assert re.fullmatch(r"\{'C': .*\} scores 0\.9\d\d; the forest 0\.9\d\d\nas in this process: True\n", run)
+
+
+def test_optuna_study(run: str) -> None:
+    trials, _, _ = numbers(run)
+    assert trials == 40
+    assert run.endswith("told right: True\n")
+
+
+def test_dask_graph(run: str) -> None:
+    assert run == "500 even numbers, counted elsewhere: True\n"
 
 
 def streams_of_r() -> list[float]:

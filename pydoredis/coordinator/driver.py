@@ -237,9 +237,10 @@ class Driver:
             self._read = self._read_bytes = 0
         if self.inner is not None:
             self.inner.look()
-        outcomes, self._outcomes = self._outcomes, []
-        for item in outcomes:
-            self.sink(item)
+        outcomes, self._outcomes = self._outcomes[::-1], []
+        while outcomes:
+            # What is handed over is not kept here meanwhile: its taker may let go of it at once.
+            self.sink(outcomes.pop())
 
     def _communicate(self, timeout_s: float, has_more: bool) -> None:
         if self._outage.active:

@@ -167,6 +167,9 @@ class Session:
         ftinterval_s: Seconds between two checks for lost tasks.
         max_crashes: Give up an iteration after this many deaths of workers that ran it.
         private: Whether nobody but this program knows the server.
+
+    Raises:
+        RuntimeError: If the program ends.
     """
 
     def __init__(
@@ -179,6 +182,8 @@ class Session:
         max_crashes: int | None = None,
         private: bool = False,
     ) -> None:
+        if _program_ends:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
         self._feed = _CallFeed()
         options = DriverOptions(
             ftinterval_s=ftinterval_s, max_crashes=max_crashes or DEFAULT_MAX_CRASHES, private=private
@@ -288,6 +293,9 @@ _open: set[Session] = set()
 """Those that have not ended."""
 
 
+_program_ends = False
+
+
 def open_sessions() -> Sequence[Session]:
     """The sessions of this process that have not ended."""
     return list(_open)
@@ -295,6 +303,8 @@ def open_sessions() -> Sequence[Session]:
 
 def _finish_all() -> None:
     """The program ends when all calls have their outcomes, as those of the standard library's executors."""
+    global _program_ends
+    _program_ends = True
     for session in open_sessions():
         session.finish()
     for session in open_sessions():

@@ -20,11 +20,12 @@ from concurrent import futures
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from pydoredis.errors import ConfigError
+from pydoredis.coordinator.session import Call
+from pydoredis.errors import CallNotPicklable, ConfigError
 from pydoredis.futures.sessions import Sessions
 from pydoredis.loops.bodies import RBody, is_python, rexpr
 from pydoredis.loops.exports import Exports
-from pydoredis.loops.options import Options, check_names, resolve
+from pydoredis.loops.options import JobOptions, Options, check_names, resolve
 from pydoredis.queue import Queue
 from pydoredis.registered import Place, place_or_registered
 
@@ -92,15 +93,11 @@ class Executor(futures.Executor):
         initargs: tuple[Any, ...] = (),
         **options: Unpack[Options],
     ) -> None:
-        check_names(options)
-        for name in options.keys() & OF_LOOPS.keys():
-            raise ConfigError(name, options[name], OF_LOOPS[name])  # type: ignore[literal-required]
-        if initializer is not None and not callable(initializer):
-            raise ConfigError("initializer", initializer, "a function")
+        check_options(options, initializer)
         self._lock = threading.Lock()
         self._is_shut = False
         with contextlib.ExitStack() as opened:
-            place = _place(opened, queue, url, max_workers)
+            place = open_place(opened, queue, url, max_workers)
             self.queue = place.keys.queue
             self._sessions = _sessions(place, options, initializer, initargs)
             self._resources = opened.pop_all()
@@ -125,14 +122,13 @@ class Executor(futures.Executor):
 
         Raises:
             RuntimeError: After `shutdown`.
-            LocalProtocolError: If the function or an argument cannot be sent.
+            LocalProtocolError: If arguments of R code that is no function have no names.
+
+        The future raises CallNotPicklable if the function or an argument cannot be sent.
         """
-        with self._submitting():
-            if is_python(fn):
-                call = self._sessions.call(fn, (args, kwargs))
-            else:
-                call = self._sessions.evaluate(cast("RBody", fn), (args, kwargs))
-        return call.future
+        if is_python(fn):
+            return self._submit(lambda: self._sessions.call(fn, (args, kwargs)))
+        return self._submit(lambda: self._sessions.evaluate(cast("RBody", fn), (args, kwargs)))
 
     def rexpr(self, source: str, **variables: Any) -> futures.Future[Any]:
         """Have R code evaluated, which sees these variables: `submit(rexpr(source), **variables)`."""
@@ -211,24 +207,47 @@ class Executor(futures.Executor):
 
     # --- details ------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _submitting(self) -> Iterator[None]:
+    def _submit(self, begin: Callable[[], Call]) -> futures.Future[Any]:
         with self._lock:
             if self._is_shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-        yield
+        try:
+            return begin().future
+        except CallNotPicklable as error:
+            # As in the standard library: who submits many calls learns it from the one that it concerns.
+            failed: futures.Future[Any] = futures.Future()
+            failed.set_running_or_notify_cancel()
+            failed.set_exception(error)
+            return failed
 
     def _submit_together(self, fn: Callable[..., Any], group: list[tuple[Any, ...]]) -> futures.Future[Any]:
-        with self._submitting():
-            return self._sessions.calls(fn, [(args, {}) for args in group]).future
+        return self._submit(lambda: self._sessions.calls(fn, [(args, {}) for args in group]))
 
 
-def _place(
-    opened: contextlib.ExitStack, queue: Queue | str | None, url: str | None, max_workers: int | None
+def check_options(options: Mapping[str, Any], initializer: object) -> None:
+    """Refuse options that make no sense where calls are submitted.
+
+    Raises:
+        ConfigError: With what to do instead.
+    """
+    check_names(options)
+    for name in options.keys() & OF_LOOPS.keys():
+        raise ConfigError(name, options[name], OF_LOOPS[name])
+    if initializer is not None and not callable(initializer):
+        raise ConfigError("initializer", initializer, "a function")
+
+
+def open_place(
+    opened: contextlib.ExitStack,
+    queue: Queue | str | None,
+    url: str | None,
+    max_workers: int | None = None,
 ) -> Place:
-    """Where the jobs go; what has to be closed later is in `opened`."""
+    """Where the jobs go; what has to be closed later is in `opened`. Raises what `Executor` raises."""
     if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
-        raise ConfigError("max_workers", max_workers, "a number of workers from 1 on, or None")
+        raise ConfigError(
+            "max_workers", max_workers, "None, or a number of workers: max_workers must be greater than 0"
+        )
     if isinstance(queue, Queue):
         used: Queue | None = queue
         place = queue.place
@@ -252,15 +271,23 @@ def _sessions(
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
 ) -> Sessions:
-    chosen = resolve(options, place.options)
+    chosen, modules = chosen_options(place, options)
+    init = None if initializer is None else partial(initializer, *initargs)
+    return Sessions(place, chosen, init=init, by_value=modules)
+
+
+def chosen_options(place: Place, options: Mapping[str, Any]) -> tuple[JobOptions, list[types.ModuleType]]:
+    """How jobs are run there, and the modules whose code is sent along.
+
+    Raises:
+        ConfigError: If variables are to be exported.
+    """
     exports = Exports.of(options.get("export", ()))
-    modules = [*exports.modules.values()]
     if exports.variables:
         raise ConfigError(
             "export", options["export"], "a list of modules: functions take along what else they use"
         )
-    init = None if initializer is None else partial(initializer, *initargs)
-    return Sessions(place, chosen, init=init, by_value=modules)
+    return resolve(options, place.options), [*exports.modules.values()]
 
 
 def _end(sessions: Sessions, resources: contextlib.ExitStack) -> None:
@@ -286,10 +313,16 @@ def _values(
             left_s = None if deadline_s is None else deadline_s - time.monotonic()
             outcomes = pending.popleft().result(left_s)
             pending.extend(itertools.islice(more, 1))
-            for succeeded, outcome in outcomes:
-                if not succeeded:
-                    raise outcome
-                yield outcome
+            outcomes.reverse()
+            while outcomes:
+                # No name for the value: who asked for it may be the only one that has it.
+                yield _value(*outcomes.pop())
     finally:
         for future in pending:
             future.cancel()
+
+
+def _value(succeeded: bool, outcome: Any) -> Any:
+    if not succeeded:
+        raise outcome
+    return outcome

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from pydoredis import pickles
-from pydoredis.errors import LocalProtocolError
+from pydoredis.errors import CallNotPicklable
 from pydoredis.pickles import culprit
 from pydoredis.protocol import parts
 
@@ -66,7 +66,7 @@ def pack_function(function: Callable[..., Any], by_value: Sequence[ModuleType]) 
         by_value: Modules whose code is sent along.
 
     Raises:
-        LocalProtocolError: If that is impossible; names the part that is to blame.
+        CallNotPicklable: If that is impossible; names the part that is to blame.
     """
     return _pack(function, by_value, "the function", lambda: {"function": function})
 
@@ -92,9 +92,11 @@ def _pack(
                 pickled = pickles.dump(data, beside)
         else:
             pickled = pickles.dump(data, beside)
+    except SystemExit as error:
+        raise CallNotPicklable(f"{what} cannot be sent: it calls sys.exit when it is pickled") from error
     except Exception as error:
         blamed = culprit.among(with_names(), error)
-        raise LocalProtocolError(
+        raise CallNotPicklable(
             f"{what} cannot be sent: {blamed}. Open files, connections and locks stay where they are: make "
             "them in the function, or in the executor's initializer"
         ) from error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import rinterop
-from pydoredis.errors import LocalProtocolError
+from pydoredis.errors import CallNotPicklable, LocalProtocolError
 from pydoredis.loops.bodies import RBody
 from pydoredis.pickles import culprit
 from pydoredis.protocol.r import RExpression
@@ -31,8 +31,8 @@ def r_call(code: RBody, given: Given) -> tuple[RBody, dict[str, Any]]:
         given: The arguments.
 
     Raises:
-        LocalProtocolError: If an argument has no form in R, or there are some without names for code that is
-            no function.
+        CallNotPicklable: If an argument has no form in R.
+        LocalProtocolError: If there are some without names for code that is no function.
     """
     positional, named = given
     arguments = [("", value) for value in positional] + [*named.items()]
@@ -61,4 +61,4 @@ def _to_r(name: str, value: Any) -> rinterop.RValue:
         return rinterop.to_r(value)
     except rinterop.SerializeError as error:
         blamed = culprit.find(value, name, error, rinterop.to_r)
-        raise LocalProtocolError(f"an argument cannot be sent: {blamed}") from error
+        raise CallNotPicklable(f"an argument cannot be sent: {blamed}") from error

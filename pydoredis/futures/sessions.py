@@ -79,7 +79,7 @@ class Sessions:
         """Have a Python function called; returns the call, which has the future.
 
         Raises:
-            LocalProtocolError: If the function or an argument cannot be sent.
+            CallNotPicklable: If the function or an argument cannot be sent.
         """
         packed = self._functions.get(function)
         return self._call(packed, [pack_arguments(*given, self._by_value)], together=False)
@@ -93,7 +93,8 @@ class Sessions:
         """Have R code evaluated, or an R function called.
 
         Raises:
-            LocalProtocolError: If an argument has no form in R, or has no name although code is no function.
+            CallNotPicklable: If an argument has no form in R.
+            LocalProtocolError: If one has no name although the code is no function.
         """
         body, variables = r_call(code, given)
         call = Call([((), variables)])

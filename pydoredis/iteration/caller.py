@@ -53,10 +53,10 @@ class Caller:
             Exception: Whatever the function raises.
         """
         if function_buffers:
-            called = _load("the function", function, function_buffers)
+            called = load("the function", function, function_buffers)
         else:
             called = self._known(function) if function else self._known(self.function, self.function_buffers)
-        positional, named = _load(
+        positional, named = load(
             "the arguments", arguments, buffers or [*map(self._for_one_call, self.buffers)]
         )
         return called(*positional, **named)
@@ -66,7 +66,7 @@ class Caller:
         known = self._functions
         found = known.get(pickled)
         if found is None:
-            found = _load("the function", pickled, buffers)
+            found = load("the function", pickled, buffers)
             if len(known) >= MOST_FUNCTIONS:
                 del known[next(iter(known))]
             known[pickled] = found
@@ -77,7 +77,12 @@ class Caller:
         return view.toreadonly() if self.read_only else bytearray(view)
 
 
-def _load(what: str, pickled: bytes, buffers: Sequence[Buffer]) -> Any:
+def load(what: str, pickled: bytes, buffers: Sequence[Buffer]) -> Any:
+    """Unpickle what was sent along with a call.
+
+    Raises:
+        EvaluatorError: If that is impossible here; says what to do.
+    """
     try:
         return pickle.loads(pickled, buffers=buffers)
     except KeyboardInterrupt:

@@ -28,7 +28,7 @@ from typing import Any, Literal, TypeAlias
 import cloudpickle
 
 from pydoredis import pickles
-from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError
+from pydoredis.errors import EvaluatorError, LocalProtocolError, RemoteProtocolError, ResultNotPicklable
 from pydoredis.iteration import streams
 from pydoredis.pickles import culprit
 from pydoredis.pickles.raised import Raised
@@ -196,7 +196,7 @@ def dump_outcomes(outcomes: Outcomes) -> bytes:
     """Outcomes as bytes that the other side can read; at worst they say why a value is not there."""
     try:
         return pickles.dump(outcomes)
-    except Exception:
+    except (Exception, SystemExit):
         return pickles.dump([outcome and _portable(outcome) for outcome in outcomes])
 
 
@@ -265,9 +265,11 @@ def failure(error: BaseException) -> Outcome:
 def _portable(outcome: Outcome) -> Outcome:
     try:
         pickles.dump(outcome)
+    except SystemExit as error:
+        return failure(error)
     except Exception as error:
         what = culprit.among({"value": outcome[1]}, error)
-        return failure(EvaluatorError("python", f"the value cannot be sent: {what}"))
+        return failure(ResultNotPicklable("python", f"the value cannot be sent: {what}"))
     return outcome
 
 
