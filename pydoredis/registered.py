@@ -14,6 +14,7 @@ from pydoredis.settings import ConnectionSettings
 if TYPE_CHECKING:
     from pydoredis.coordinator.run import Carrier
     from pydoredis.pool import LocalWorkers
+    from pydoredis.testing.session import SessionInProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class StandIn(Protocol):
 
     def carrier(self, *arguments: Any, **options: Any) -> Carrier:
         """What carries out a job, made with the arguments of a `Driver`."""
+        ...
+
+    def session(self, *arguments: Any, **options: Any) -> SessionInProcess:
+        """What runs the calls of an executor, made with the arguments of a `Session`."""
         ...
 
     def workers(self, n: int) -> LocalWorkers:

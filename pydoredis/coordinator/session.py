@@ -68,7 +68,7 @@ class Call:
             self.future.set_exception(error)
 
 
-class _CallFeed(Feed):
+class CallFeed(Feed):
     """Calls that were not sent yet: any thread adds them, the session's thread takes them.
 
     Attributes:
@@ -125,6 +125,11 @@ class _CallFeed(Feed):
             del self.out[self._taken]
             self._taken -= 1
         call.fail(error)
+
+    def settle(self, number: int, succeeded: bool, outcome: Any) -> None:
+        """Give an iteration that was taken its value or exception."""
+        call, place = self.out.pop(number)
+        call.settle(place, succeeded, outcome)
 
     def look_ahead(self, iterations: int) -> None:
         """Nothing to do: see `Feed.look_ahead`."""
@@ -184,12 +189,12 @@ class Session:
     ) -> None:
         if _program_ends:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-        self._feed = _CallFeed()
+        self._feed = CallFeed()
         options = DriverOptions(
             ftinterval_s=ftinterval_s, max_crashes=max_crashes or DEFAULT_MAX_CRASHES, private=private
         )
         driver = Driver(connection, keys, codec, self._feed, _nothing, options)
-        self._job = Job[Any, None](driver, _Outcomes(self._settle), None)
+        self._job = Job[Any, None](driver, _Outcomes(self._feed.settle), None)
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
         self._thread.start()
         _open.add(self)
@@ -245,10 +250,6 @@ class Session:
         finally:
             _open.discard(self)
             self._abandon(error or JobCancelled(self.id, "its session has ended"))
-
-    def _settle(self, number: int, succeeded: bool, outcome: Any) -> None:
-        call, place = self._feed.out.pop(number)
-        call.settle(place, succeeded, outcome)
 
     def _abandon(self, error: BaseException) -> None:
         """The job is over: whoever waits still gets its error."""

@@ -27,7 +27,7 @@ from pydoredis.loops.bodies import RBody, is_python, rexpr
 from pydoredis.loops.exports import Exports
 from pydoredis.loops.options import JobOptions, Options, check_names, resolve
 from pydoredis.queue import Queue
-from pydoredis.registered import Place, place_or_registered
+from pydoredis.registered import Place, place_or_registered, stand_in
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, Unpack
@@ -256,7 +256,8 @@ def open_place(
         place = used.place
     elif max_workers is not None:
         used = opened.enter_context(Queue(f"executor-{os.getpid()}-{next(_numbers)}"))
-        opened.callback(used.remove)
+        if stand_in() is None:
+            opened.callback(used.remove)
         place = used.place
     else:
         used, place = None, place_or_registered(None)

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import rinterop
 from pydoredis.coordinator.session import Call, Over, Session
@@ -27,7 +27,12 @@ from pydoredis.protocol import parts
 from pydoredis.protocol.codec import JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.protocol.r import RExpression
-from pydoredis.registered import Place
+from pydoredis.registered import Place, stand_in
+
+if TYPE_CHECKING:
+    from pydoredis.testing.session import SessionInProcess
+
+AnySession: TypeAlias = "Session | SessionInProcess"
 
 MOST_SESSIONS = 16
 """How many are kept for the calls to come."""
@@ -69,8 +74,8 @@ class Sessions:
         self._functions = FunctionCache(lambda function: pack_function(function, by_value))
         self._lock = threading.Lock()
         # What follows is changed under this lock.
-        self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
-        self._finishing: list[Session] = []
+        self._sessions: OrderedDict[Hashable, AnySession] = OrderedDict()
+        self._finishing: list[AnySession] = []
         self._sent: OrderedDict[Digest, None] = OrderedDict()
 
     # --- calls --------------------------------------------------------------------------------------------
@@ -163,9 +168,11 @@ class Sessions:
             else:
                 return
 
-    def _begin(self, codec: JobCodec) -> Session:
+    def _begin(self, codec: JobCodec) -> AnySession:
         place, options = self._place, self._options
-        return Session(
+        instead = stand_in()
+        make = Session if instead is None else instead.session
+        return make(
             place.connection,
             place.keys,
             codec,
@@ -183,7 +190,7 @@ class Sessions:
 
     # --- their end ----------------------------------------------------------------------------------------
 
-    def all(self) -> list[Session]:
+    def all(self) -> list[AnySession]:
         """Those that may still have calls."""
         with self._lock:
             return [*self._sessions.values(), *self._finishing]

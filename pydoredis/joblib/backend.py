@@ -27,6 +27,7 @@ from pydoredis.errors import ConfigError, JobCancelled, StoreUnavailable
 from pydoredis.futures.executor import check_options, chosen_options, open_place
 from pydoredis.joblib.batches import Batches
 from pydoredis.queue import Queue
+from pydoredis.registered import stand_in
 from pydoredis.store.admin import AdminStore
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        if n_jobs is None:
-            return 1
+        if n_jobs is None or stand_in() is not None:
+            return 1  # calls are made in the program
         if n_jobs > 0:
             return n_jobs
         return max(self._count_workers() + 1 + n_jobs, LEAST_JOBS)

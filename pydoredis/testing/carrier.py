@@ -11,7 +11,7 @@ from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.ledger import Ledger
 from pydoredis.coordinator.window import Window
-from pydoredis.errors import EvaluatorError, JobTimeout, RemoteProtocolError
+from pydoredis.errors import EvaluatorError, JobTimeout, LocalProtocolError, RemoteProtocolError
 from pydoredis.iteration import streams
 from pydoredis.protocol import python
 from pydoredis.protocol.codec import Arguments, Item, JobCodec
@@ -100,7 +100,11 @@ class InProcess:
         arguments = self._feed.take(self._window.chunk(None if total is None else total - begun), 1)
         if not arguments:
             return
-        payload = self.codec.encode_task(self.job, begun + 1, arguments)
+        try:
+            payload = self.codec.encode_task(self.job, begun + 1, arguments)
+        except LocalProtocolError as error:
+            self._feed.refuse(error)
+            return
         self.ledger.submit(len(arguments), payload, time.monotonic())
         items = self._items(payload, range(begun + 1, begun + 1 + len(arguments)))
         self.ledger.deliver([number for number, _, _ in items])

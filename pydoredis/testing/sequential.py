@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydoredis import shared_values
+from pydoredis.coordinator.driver import DriverOptions
+from pydoredis.coordinator.session import CallFeed
 from pydoredis.pool import LocalWorkers, check_number
+from pydoredis.protocol.codec import JobCodec
+from pydoredis.protocol.keys import QueueKeys
 from pydoredis.queue import DEFAULT_NAME, Queue
 from pydoredis.registered import registered_place, set_registered, set_stand_in, stand_in
+from pydoredis.settings import ConnectionSettings
 from pydoredis.testing.carrier import InProcess
+from pydoredis.testing.session import SessionInProcess
 from pydoredis.testing.values import Values
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 def in_process(name: str = DEFAULT_NAME, **options: Unpack[Options]) -> Iterator[Queue]:
     """All loops run in this process while the block lasts, in the thread that asks for their values.
 
-    `dopar`, `submit`, `stream` and their forms for event loops, `Queue`, `local`, `register` and
+    `dopar`, `submit`, `stream` and their forms for event loops, `Executor`, `Queue`, `local`, `register` and
     `start_local_workers` are used as ever, and need no Redis. One iteration runs after the other: `submit`
     returns when the job has ended, and event loops wait for bodies. Values, errors, order, `combine`,
     `reduce`, random numbers and pickling are those of a pool: bodies, arguments, values and exceptions are
@@ -65,9 +71,21 @@ class _StandIn:
         """What carries out a job."""
         return InProcess(self.values.ask, *arguments, **options)
 
+    def session(
+        self, connection: ConnectionSettings, keys: QueueKeys, codec: JobCodec, **options: Any
+    ) -> SessionInProcess:
+        """What runs the calls of an executor."""
+        feed = CallFeed()
+        carrier = self.carrier(connection, keys, codec, feed, sink=_nothing, options=DriverOptions())
+        return SessionInProcess(carrier, feed)
+
     def workers(self, n: int) -> LocalWorkers:
         """What stands for `n` workers."""
         return _NoWorkers(n)
+
+
+def _nothing(item: object) -> None:
+    return None
 
 
 class _NoWorkers(LocalWorkers):

@@ -90,9 +90,9 @@ def test_a_call_that_raises_gives_its_exception_and_traceback(executor: dr.Execu
 def test_what_cannot_be_sent_is_named(executor: dr.Executor) -> None:
     lock = threading.Lock()
     with pytest.raises(dr.LocalProtocolError, match=r"an argument cannot be sent: argument 2\['lock'\]"):
-        executor.submit(print, 2, {"lock": lock})
+        executor.submit(print, 2, {"lock": lock}).result()
     with pytest.raises(dr.LocalProtocolError, match="the function cannot be sent"):
-        executor.submit(lambda: lock)
+        executor.submit(lambda: lock).result()
     assert executor.submit(abs, -1).result() == 1
 
 
@@ -417,7 +417,7 @@ def test_an_initializer_is_called_before_the_first_call(queue: dr.Queue) -> None
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"max_workers": 0}, "from 1 on"),
+        ({"max_workers": 0}, "greater than 0"),
         ({"chunk_size": 3}, "chunksize"),
         ({"progress": True}, "as_completed"),
         ({"worker_init": print}, "initializer"),
@@ -464,7 +464,7 @@ def test_r_code_is_called(server: RedisProcess) -> None:
         with pytest.raises(dr.LocalProtocolError, match="need names"):
             executor.submit(dr.rexpr("x^2"), 3)
         with pytest.raises(dr.LocalProtocolError, match="argument 1"):
-            executor.submit(minus, object())
+            executor.submit(minus, object()).result()
         assert executor.submit(abs, -1).result() == 1, "Python and R on one executor"
 
 
