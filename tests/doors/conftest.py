@@ -10,6 +10,12 @@ import pydoredis as dr
 from tests.redis_process import RedisProcess
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Markers that loky's tests have (`test_loky.py`)."""
+    for name in ("broken_pool", "high_memory"):
+        config.addinivalue_line("markers", f"{name}: of loky")
+
+
 @pytest.fixture(scope="module")
 def queue(redis_process: RedisProcess) -> Iterator[dr.Queue]:
     """Two workers, for all tests of a module."""
