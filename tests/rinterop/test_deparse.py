@@ -161,6 +161,16 @@ def test_widths(tmp_path: Path) -> None:
         assert deparse(value, width=width) == lines
 
 
+def test_one_line_never_raises() -> None:
+    for one in recordings():
+        line = one_line(rinterop.loads(one.read(), mmap="keep"))
+        assert line
+        assert len(line) <= 240
+    endless = v.Altrep(v.symbol("compact_intseq"), v.symbol("base"), 13, v.double(2**31 - 1, 1, 1))
+    assert one_line(endless) == repr(endless)
+    assert one_line(v.call("mean", endless)).startswith("Call(")
+
+
 def test_one_line() -> None:
     error = v.call("f", v.call("+", v.symbol("x"), v.double(1)), n=v.integer(3))
     assert deparse1(error) == "f(x + 1, n = 3L)"
