@@ -42,7 +42,10 @@ class DecodeError(SerializeError, ValueError):
     Attributes:
         offset: Position in the input, in bytes, at which reading stopped.
         cause: What is wrong there, one phrase.
+        file: The name of the file that was read; None if it was none, or has no name.
     """
+
+    file: str | None = None
 
     def __init__(self, offset: int, cause: str) -> None:
         super().__init__(offset, cause)
@@ -50,7 +53,8 @@ class DecodeError(SerializeError, ValueError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"at byte {self.offset}: {self.cause}"
+        place = f"at byte {self.offset}: {self.cause}"
+        return place if self.file is None else f"{self.file}, {place}"
 
 
 class UnexpectedEnd(DecodeError, EOFError):  # noqa: N818  # the built-in one's name ends in Error already

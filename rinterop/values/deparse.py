@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from rinterop.errors import SerializeError
 from rinterop.values import literals
 from rinterop.values.accessors import class_, names
 from rinterop.values.altrep import Altrep, plain
@@ -99,10 +100,12 @@ def one_line(value: RValue, width: int = 120) -> str:
         value: Any value.
         width: About so many characters, twice as many at most.
 
-    Raises:
-        ExpansionError: If a vector is a compact form of very many elements.
+    Never raises: where there is no code, as for a compact vector of very many elements, it is the repr.
     """
-    first, *more = deparse(value, width=width, nlines=2)
+    try:
+        first, *more = deparse(value, width=width, nlines=2)
+    except SerializeError:
+        first, more = repr(value), []
     if len(first) > 2 * width:
         return first[: 2 * width - 3] + "..."
     return f"{first.rstrip()} ..." if more else first

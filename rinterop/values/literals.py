@@ -129,15 +129,36 @@ def _elements(value: Any, most: int | None = None) -> list[str | None]:
 def _complex(z: complex, real_na: bool, imaginary_na: bool) -> str | None:
     if real_na and imaginary_na:
         return None
-    if math.isnan(z.real) or math.isnan(z.imag):
-        real = "NA" if real_na else double_text(z.real)
-        imaginary = "NA" if imaginary_na else double_text(z.imag)
+    if math.isnan(z.real) or not math.isfinite(z.imag):
+        # Where one part is NA, R finds no digits worth showing in the other.
+        write = _whole if real_na or imaginary_na else double_text
+        real = "NA" if real_na else write(z.real)
+        imaginary = "NA" if imaginary_na else write(z.imag)
         return f"complex(real={real}, imaginary={imaginary})"
     # 15 significant digits of the larger part; both parts in the same notation.
     largest = max((abs(x) for x in (z.real, z.imag) if math.isfinite(x)), default=0.0)
     digits = 14 - math.floor(math.log10(largest)) if largest else 0
-    parts = [round(x, digits) if math.isfinite(x) and -300 < digits < 300 else x for x in (z.real, z.imag)]
+    parts = [_rounded(x, digits) if math.isfinite(x) else x for x in (z.real, z.imag)]
     fixed = [double_text(abs(x), 1000) for x in parts]
-    scientific = [double_text(abs(x), -1000) for x in parts]
+    scientific = [double_text(abs(x), -1000) if x else "0e+00" for x in parts]
     real, imaginary = fixed if sum(map(len, fixed)) <= sum(map(len, scientific)) else scientific
     return f"{'-' * (z.real < 0 and parts[0] != 0)}{real}{'-' if z.imag < 0 else '+'}{imaginary}i"
+
+
+def _whole(x: float) -> str:
+    return f"{x:.0f}" if math.isfinite(x) else double_text(x)
+
+
+def _rounded(x: float, digits: int) -> float:
+    """To so many decimals: R takes the nearer of two candidates in doubles (nmath: fround.c).
+
+    That decides how many decimals there are; which they are, the decimal expansion of the number itself.
+    """
+    if not 0 < digits < 300:
+        return round(x, digits) if -300 < digits <= 0 else x
+    scale = 10.0**digits
+    below, above = math.floor(abs(x) * scale), math.ceil(abs(x) * scale)
+    down, up = abs(x) - below / scale, above / scale - abs(x)
+    nearer = below if down < up or (down == up and below % 2 == 0) else above
+    decimals = len(double_text(nearer / scale, 1000).partition(".")[2])
+    return round(x, decimals)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
+
 # Encoding bits of a CHARSXP (R Internals, 1.1.2 "Rest of header").
 BYTES: Final = 0x02
 LATIN1: Final = 0x04
 UTF8: Final = 0x08
 ASCII: Final = 0x40
+_TABLE: Final = 27
+"""The largest power of ten in R's table (R: format.c, KP_MAX)."""
 MARKS: Final = BYTES | LATIN1 | UTF8 | ASCII
 """All gp bits of a string that mean something. R keeps no others."""
 
@@ -122,12 +126,30 @@ def double_text(x: float, scipen: int = 0) -> str:
         return "Inf" if x > 0 else "-Inf"
     if x == 0:
         return "0"
-    mantissa, exponent = f"{abs(x):.14e}".split("e")
-    digits = mantissa.replace(".", "").rstrip("0")
-    significant, power = len(digits), int(exponent)
+    significant, power = _magnitude(abs(x))
     decimals = max(0, significant - power - 1)
     fixed_width = max(power, 0) + 1 + (decimals + 1 if decimals else 0)
     scientific_width = significant + (significant > 1) + (5 if abs(power) >= 100 else 4)
     if fixed_width <= scientific_width + scipen:
         return f"{x:.{decimals}f}"
     return f"{x:.{significant - 1}e}"
+
+
+def _magnitude(x: float) -> tuple[int, int]:
+    """How many of 15 digits are significant, and the power of ten (R: format.c, scientific)."""
+    mantissa, exponent = f"{x:.18e}".split("e")
+    if mantissa[15] not in "09" or not 3800 <= int(mantissa[16:20]) <= 6200:
+        mantissa, exponent = f"{x:.14e}".split("e")
+        return len(mantissa.replace(".", "").rstrip("0")), int(exponent)
+    # Near to the middle between two numbers of 15 digits, one of which ends in 0, R's arithmetic decides how
+    # many digits there are. It scales a long double, by a table of doubles where that has the power.
+    kp = math.floor(math.log10(x)) - 14
+    scaled = np.longdouble(x)
+    if abs(kp) > _TABLE:
+        scaled /= np.longdouble(10) ** kp
+    else:  # as R's compiler read them: `**` gives other doubles
+        scaled = scaled * float(f"1e{-kp}") if kp < 0 else scaled / float(f"1e{kp}")
+    if scaled < 1e14:
+        scaled, kp = scaled * 10, kp - 1
+    digits = str(int(np.rint(scaled)))
+    return len(digits.rstrip("0")), kp + len(digits) - 1

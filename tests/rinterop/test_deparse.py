@@ -59,6 +59,24 @@ def test_expressions(tmp_path: Path) -> None:
     assert disagreements(pairs) == []
 
 
+@pytest.mark.needs_r
+def test_digits_of_doubles_and_parts_of_complex_numbers(tmp_path: Path) -> None:
+    numbers = """
+        set.seed(3)
+        n <- 4000
+        halves <- (sample(1e5, n, TRUE) * 1e10 + sample(1e9, n, TRUE) * 10 + 0.5) * 10^sample(-60:60, n, TRUE)
+        for (x in c(rnorm(n) * 10^runif(n, -300, 300), halves, rnorm(n) * 10^runif(n, -12, 20))) p(x)
+        parts <- c(1.5, -2.5, 1/3, 0, 1e300, 1e-20, 123456.789, Inf, -Inf, NaN, NA)
+        for (r in parts) for (i in parts)
+            if (!is.finite(i) || is.nan(r)) p(complex(real = r, imaginary = i))
+        for (i in seq_len(n)) p(complex(real = rnorm(1), imaginary = rnorm(1)))
+        p(c(1.5+0i, complex(real = 1, imaginary = Inf))); p(complex(real = 1e300, imaginary = 1e-5))
+    """
+    pairs = deparsed_by_r(tmp_path, [numbers])
+    assert len(pairs) > 16_000
+    assert disagreements(pairs) == []
+
+
 OPERATORS = r"""
 operators <- c("~", "||", "&&", "==", "<", "+", "-", "*", "/", "%%", "%in%", ":", "^", "::", "<-", "=", "!",
                "$", "@", "[", "[[", "(", "{", "if", "for", "while", "repeat", "break", "f", "return", "list",
@@ -141,6 +159,16 @@ def test_widths(tmp_path: Path) -> None:
     for width in (20, 40, 100):
         ((value, lines),) = deparsed_by_r(tmp_path, [program], f", width.cutoff = {width}L")
         assert deparse(value, width=width) == lines
+
+
+def test_one_line_never_raises() -> None:
+    for one in recordings():
+        line = one_line(rinterop.loads(one.read(), mmap="keep"))
+        assert line
+        assert len(line) <= 240
+    endless = v.Altrep(v.symbol("compact_intseq"), v.symbol("base"), 13, v.double(2**31 - 1, 1, 1))
+    assert one_line(endless) == repr(endless)
+    assert one_line(v.call("mean", endless)).startswith("Call(")
 
 
 def test_one_line() -> None:

@@ -215,7 +215,7 @@ def test_other_files() -> None:
         rds(several.getvalue())
     with pytest.raises(DecodeError, match=r"before R 1\.4"):
         rda(b"RDX1\n" + bytes(20))
-    for content in (b"", b"RDX4\nX\n", b"PK\x03\x04", gzip.compress(b"hello")):
+    for content in (b"RDX4\nX\n", b"PK\x03\x04", gzip.compress(b"hello")):
         with pytest.raises(DecodeError, match="not a file"):
             rda(content)
         with pytest.raises(DecodeError):
@@ -223,6 +223,47 @@ def test_other_files() -> None:
     for value in (v.integer(1), v.pairlist(v.integer(1))):
         with pytest.raises(DecodeError, match="names"):
             rda(b"RDX3\n" + rinterop.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the file is empty"),
+        (gzip.compress(b""), "the file is empty"),
+        (b"\n<!DOCTYPE html>\n<html>", "HTML"),
+        (b"<HTML lang='en'>", "HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "git lfs pull"),
+        (b"\x28\xb5\x2f\xfd\0\0", "zstd"),
+        (b"ARROW1\0\0", "feather"),
+        (b"FEA1\0", "Feather"),
+        (b"PAR1\x15", "Parquet"),
+    ],
+)
+def test_files_of_other_kinds_are_named(tmp_path: Path, content: bytes, what: str) -> None:
+    file = tmp_path / "data.rds"
+    file.write_bytes(content)
+    for read in (rinterop.read_rds, rinterop.read_rda):
+        with pytest.raises(DecodeError, match=what) as caught:
+            read(file)
+        assert caught.value.file == str(file)
+        assert str(file) in str(caught.value)
+        with file.open("rb") as opened, pytest.raises(DecodeError, match=r"data\.rds"):
+            read(opened)
+        with pytest.raises(DecodeError, match=r"^at byte 0") as caught:
+            read(io.BytesIO(content))
+
+
+def test_what_is_no_value_of_r_is_converted() -> None:
+    file = io.BytesIO()
+    rinterop.write_rds({"x": [1, None]}, file)
+    file.seek(0)
+    assert rinterop.read_rds(file) == rinterop.to_r({"x": [1, None]})
+    several = io.BytesIO()
+    rinterop.write_rda({"x": 1.5, "y": v.NULL}, several)
+    several.seek(0)
+    assert rinterop.read_rda(several) == {"x": v.double(1.5), "y": v.NULL}
+    with pytest.raises(rinterop.ConversionError):
+        rinterop.write_rds({1, 2}, io.BytesIO())
 
 
 def test_what_cannot_be_written_leaves_the_file_alone(tmp_path: Path) -> None:
