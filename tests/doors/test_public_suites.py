@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-LEAST_PASSED = 200
-"""Of joblib 1.6 on two workers, 250 and more pass; earlier ones have fewer."""
+LEAST_PASSED = 150
+"""Of joblib 1.6, 224 pass; of 1.3, 174."""
 
 
 @pytest.mark.slow
