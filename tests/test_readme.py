@@ -1,4 +1,4 @@
-"""The README's two examples, as they stand there."""
+"""The README's examples, as they stand there."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def example(language: str) -> str:
-    """The code in the README in this language, of which there is one block."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
-    assert len(found) == 1
-    return str(found[0])
+def examples(language: str) -> list[str]:
+    """The blocks of code in the README in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
 
 
 def prints_pi(command: list[str], environment: dict[str, str]) -> None:
@@ -33,15 +31,27 @@ def prints_pi(command: list[str], environment: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_the_example_for_python_users(redis_url: str) -> None:
-    prints_pi([sys.executable, "-c", example("python")], {**os.environ, "PYDOREDIS_URL": redis_url})
+def test_the_examples_for_python_users(redis_url: str) -> None:
+    environment = {**os.environ, "PYDOREDIS_URL": redis_url}
+    loop, calls = examples("python")
+    prints_pi([sys.executable, "-c", loop], environment)
+    program = f"import pydoredis as dr\n{calls}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert done.stdout == "1024 3 2 4\n"
 
 
 @pytest.mark.slow
 @pytest.mark.rpeer
 def test_the_example_for_r_users(redis_url: str, redis_client: redis.Redis) -> None:
     registration = 'registerDoRedis("RJOBS")'
-    code = example("r")
+    (code,) = examples("r")
     assert code.count(registration) == 1
     # There, the server is where doRedis looks for one.
     code = code.replace(registration, f'registerDoRedis("RJOBS", {r_address(redis_url)})')
