@@ -6,7 +6,6 @@ values: `rinterop.serialize.outline` checks every byte of a payload and reports 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
@@ -298,9 +297,7 @@ def condition_call(element: values.RValue) -> str | None:
     found = element.get("call") if isinstance(element, values.List) else None
     if not isinstance(found, values.Call) or found.cells[0].value == _EVAL:
         return None
-    with contextlib.suppress(rinterop.ExpansionError):
-        return values.one_line(found)
-    return None
+    return values.one_line(found)
 
 
 def sendable(message: bytes, what: str, sizes: Sizes = dict) -> bytes:

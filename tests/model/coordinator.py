@@ -31,6 +31,7 @@ _SHARED = (
     "waker",
     "_sender",
     "_store",
+    "_staff",
     "_window",
     "_staff_watch",
 )

@@ -117,7 +117,7 @@ HUGE = values.call(
 
 
 @pytest.mark.parametrize(
-    ("call", "shown"), [(SQRT, 'sqrt("text")'), (EVAL, None), (values.NULL, None), (HUGE, None)]
+    ("call", "shown"), [(SQRT, 'sqrt("text")'), (EVAL, None), (values.NULL, None), (HUGE, repr(HUGE))]
 )
 def test_the_call_of_an_error_is_shown_unless_it_is_the_workers(
     call: values.RValue, shown: str | None
