@@ -124,8 +124,9 @@ class Hiring:
             self.hire(executor.codec, now_s)
 
     def proceed(self, now_s: float) -> None:
-        """Start those that were put off, if the pause is over."""
+        """Start those that were put off, if the pause is over and nobody else has come in their place."""
         if self._pause.over(now_s):
             for codec in self._postponed:
-                self.hire(codec, now_s)
+                if self.surplus(codec) < 0:
+                    self.hire(codec, now_s)
             self._postponed.clear()
