@@ -689,7 +689,7 @@ asyncio.run(main())
             "async for _ in queue.foreach(x=range(9)).astream(slow): pass",
             "await asyncio.gather(*(queue.arun(slow, n) for n in range(5)))",
             # Not even here, where nothing waits for the job:
-            "j = await queue.foreach(x=range(9)).asubmit(slow)\nprint(1, flush=True)\nawait asyncio.sleep(30)",
+            "await queue.foreach(x=range(9)).asubmit(slow)\nprint(1, flush=True)\nawait asyncio.sleep(30)",
         ],
     )
     def test_ctrl_c(self, queue: Queue, client: redis.Redis, main: str) -> None:
