@@ -1,7 +1,7 @@
 """Makes ahead what `make bare`, `make integration` and `make matrix` need: `python -m integration.prepare`.
 
-That is their images and wheelhouses, which mostly wait for the network. `.ci/run` makes them in one step; each
-of the three finds them then, and makes what is missing. Systems of the matrix are the arguments.
+That is their images and wheelhouses, which mostly wait for the network. `.ci/run` makes them in one step;
+each of the three finds them then, and makes what is missing. Systems of the matrix are the arguments.
 """
 
 from __future__ import annotations
