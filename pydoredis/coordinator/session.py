@@ -196,8 +196,12 @@ class Session:
         driver = Driver(connection, keys, codec, self._feed, _nothing, options)
         self._job = Job[Any, None](driver, _Outcomes(self._feed.settle), None)
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
-        self._thread.start()
-        _open.add(self)
+        _open.add(self)  # before it can end
+        try:
+            self._thread.start()
+        except BaseException:  # there are too many
+            _open.discard(self)
+            raise
 
     def __repr__(self) -> str:
         return f"<Session {self._job.id or '?'}: {self.outstanding} calls are not done>"

@@ -13,26 +13,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import rinterop
-from pydoredis.coordinator.session import Call, Over, Session
+from pydoredis.coordinator.session import Call, Over
+from pydoredis.futures.jobs import AnySession, Init, begin_session, calling_codec
 from pydoredis.futures.packing import NOTHING, Digest, Packed, pack_arguments, pack_function
 from pydoredis.futures.r_calls import Given, r_call
 from pydoredis.iteration.caller import Caller
-from pydoredis.loops.bodies import RBody, codec_for, python_seed
+from pydoredis.loops.bodies import RBody, codec_for
 from pydoredis.loops.options import JobOptions
 from pydoredis.pickles.function_cache import FunctionCache
 from pydoredis.protocol import parts
 from pydoredis.protocol.codec import JobCodec
-from pydoredis.protocol.python import Program, PythonCodec
+from pydoredis.protocol.python import PythonCodec
 from pydoredis.protocol.r import RExpression
-from pydoredis.registered import Place, stand_in
-
-if TYPE_CHECKING:
-    from pydoredis.testing.session import SessionInProcess
-
-AnySession: TypeAlias = "Session | SessionInProcess"
+from pydoredis.registered import Place
 
 MOST_SESSIONS = 16
 """How many are kept for the calls to come."""
@@ -43,8 +39,6 @@ LARGE_FUNCTION_BYTES = 8192
 MOST_REMEMBERED = 4096
 """Of how many large functions and arguments it is remembered that they were sent."""
 
-Init: TypeAlias = "Callable[[], Any] | None"
-
 
 class Sessions:
     """The sessions of an executor. For any thread.
@@ -54,7 +48,6 @@ class Sessions:
         options: How they are run.
         init: Called once per worker process, before its first call of a session.
         by_value: Modules whose code is sent along.
-        read_only: Whether large arguments cannot be written to by the functions that get them.
     """
 
     def __init__(
@@ -64,13 +57,11 @@ class Sessions:
         *,
         init: Init = None,
         by_value: Sequence[ModuleType] = (),
-        read_only: bool = False,
     ) -> None:
         self._place = place
         self._options = options
         self._init = init
         self._by_value = by_value
-        self._read_only = read_only
         self._functions = FunctionCache(lambda function: pack_function(function, by_value))
         self._lock = threading.Lock()
         # What follows is changed under this lock.
@@ -144,11 +135,8 @@ class Sessions:
             function.pickled,
             [*map(pickle.PickleBuffer, function.copies())],
             [*map(pickle.PickleBuffer, arguments.copies())],
-            read_only=self._read_only,
         )
-        options = self._options
-        program = Program(caller, self._init, seed=python_seed(options))
-        return PythonCodec(program, options.packages, options.limits, self._by_value)
+        return calling_codec(caller, self._options, self._init, self._by_value)
 
     def _add(self, key: Hashable, make: Callable[[], JobCodec], call: Call) -> None:
         """Give a call to its session, which is made if need be."""
@@ -156,7 +144,7 @@ class Sessions:
             with self._lock:
                 session = self._sessions.get(key)
                 if session is None:
-                    session = self._sessions[key] = self._begin(make())
+                    session = self._sessions[key] = begin_session(self._place, self._options, make())
                     self._let_go()
                 self._sessions.move_to_end(key)
             try:
@@ -167,19 +155,6 @@ class Sessions:
                         del self._sessions[key]
             else:
                 return
-
-    def _begin(self, codec: JobCodec) -> AnySession:
-        place, options = self._place, self._options
-        instead = stand_in()
-        make = Session if instead is None else instead.session
-        return make(
-            place.connection,
-            place.keys,
-            codec,
-            ftinterval_s=options.ftinterval,
-            max_crashes=options.max_crashes,
-            private=place.private,
-        )
 
     def _let_go(self) -> None:
         """Finish those that were used least recently, if there are too many."""

@@ -23,14 +23,12 @@ class Caller:
     Attributes:
         function: The function of calls that bring none, pickled.
         function_buffers: Its large buffers, which are not in its pickle.
-        buffers: Large buffers of the arguments of calls that bring none.
-        read_only: Whether arrays in `buffers` cannot be written to. If not, each call has its own copy.
+        buffers: Large buffers of the arguments of calls that bring none: each call has its own copy.
     """
 
     function: bytes = b""
     function_buffers: Sequence[Buffer] = ()
     buffers: Sequence[Buffer] = ()
-    read_only: bool = False
     _functions: dict[bytes, Any] = field(default_factory=dict)
 
     def __call__(
@@ -56,9 +54,7 @@ class Caller:
             called = load("the function", function, function_buffers)
         else:
             called = self._known(function) if function else self._known(self.function, self.function_buffers)
-        positional, named = load(
-            "the arguments", arguments, buffers or [*map(self._for_one_call, self.buffers)]
-        )
+        positional, named = load("the arguments", arguments, buffers or [*map(bytearray, self.buffers)])
         return called(*positional, **named)
 
     def _known(self, pickled: bytes, buffers: Sequence[Buffer] = ()) -> Any:
@@ -71,10 +67,6 @@ class Caller:
                 del known[next(iter(known))]
             known[pickled] = found
         return found
-
-    def _for_one_call(self, buffer: Buffer) -> Buffer:
-        view = memoryview(buffer)
-        return view.toreadonly() if self.read_only else bytearray(view)
 
 
 def load(what: str, pickled: bytes, buffers: Sequence[Buffer]) -> Any:

@@ -13,20 +13,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pydoredis import pickles
-from pydoredis.coordinator.session import Call, Over, Session
+from pydoredis.coordinator.session import Call, Over
 from pydoredis.errors import CallNotPicklable, DoRedisError
+from pydoredis.futures.jobs import AnySession, Init, begin_session, calling_codec
 from pydoredis.iteration.batches import BatchCaller, Sent
 from pydoredis.joblib.sharing import Digests, Sharing
-from pydoredis.loops.bodies import python_seed
 from pydoredis.loops.options import JobOptions
 from pydoredis.pickles import culprit
-from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.registered import Place
 
 Item: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]"
 """One of joblib's calls: function, positional and named arguments."""
-
-Init: TypeAlias = "Callable[[], Any] | None"
 
 
 class Batches:
@@ -61,8 +58,8 @@ class Batches:
         self._read_only = read_only
         self._sharing = Sharing()
         self.new_call()
-        self._session: Session | None = None
-        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._session: AnySession | None = None
+        self._sessions: weakref.WeakSet[AnySession] = weakref.WeakSet()
         self._gate = _Gate(most)
 
     def new_call(self) -> None:
@@ -111,7 +108,7 @@ class Batches:
 
     # --- details ------------------------------------------------------------------------------------------
 
-    def _prepare(self, batch: Any) -> tuple[Call, Session, bool]:
+    def _prepare(self, batch: Any) -> tuple[Call, AnySession, bool]:
         pickled, buffers = self._packed(batch)
         plan = self._sharing.plan(buffers)
         arguments = (
@@ -170,18 +167,10 @@ class Batches:
             known[key] = found
         return found[1]
 
-    def _begin(self, shared: Sequence[memoryview]) -> Session:
+    def _begin(self, shared: Sequence[memoryview]) -> AnySession:
         caller = BatchCaller([*map(Sent, shared)], self._read_only)
-        place, options = self._place, self._options
-        program = Program(caller, self._init, seed=python_seed(options))
-        session = Session(
-            place.connection,
-            place.keys,
-            PythonCodec(program, options.packages, options.limits, self._by_value),
-            ftinterval_s=options.ftinterval,
-            max_crashes=options.max_crashes,
-            private=place.private,
-        )
+        codec = calling_codec(caller, self._options, self._init, self._by_value)
+        session = begin_session(self._place, self._options, codec)
         self._sessions.add(session)
         return session
 
@@ -197,9 +186,9 @@ class _Gate:
         self._most = most
         self._lock = threading.Lock()
         self._out = 0
-        self._waiting: deque[tuple[Call, Session]] = deque()
+        self._waiting: deque[tuple[Call, AnySession]] = deque()
 
-    def add(self, call: Call, session: Session) -> None:
+    def add(self, call: Call, session: AnySession) -> None:
         """Give a call to its session, now or when others are done."""
         if self._most is None:
             _give(call, session)
@@ -232,7 +221,7 @@ class _Gate:
         self._open()
 
 
-def _give(call: Call, session: Session) -> None:
+def _give(call: Call, session: AnySession) -> None:
     try:
         session.add(call)
     except Over:

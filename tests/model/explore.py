@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -54,7 +55,11 @@ class Report:
 
 def explore(server: Server, scenario: Scenario, *, seconds: float, every: int = 1) -> Report:
     """Visit states for so long; each `every`th of them is run to its end."""
-    universe = Universe(server, scenario)
+    with contextlib.closing(Universe(server, scenario)) as universe:
+        return _explore(universe, seconds=seconds, every=every)
+
+
+def _explore(universe: Universe, *, seconds: float, every: int) -> Report:
     ending = Ending(universe)
     report = Report()
     begun_s = time.process_time()
@@ -83,8 +88,6 @@ def explore(server: Server, scenario: Scenario, *, seconds: float, every: int = 
         report.path = _path(came_from, world)
         if isinstance(error, WrongError) and error.path:
             report.path += ["... and then, without faults:", *error.path]
-    finally:
-        universe.close()
     report.seconds = time.process_time() - begun_s
     return report
 
