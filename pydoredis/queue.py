@@ -23,7 +23,7 @@ from pydoredis.registered import (
     Place,
     place_of_body,
     place_or_registered,
-    registered_place,
+    registering,
     set_registered,
     stand_in,
 )
@@ -207,16 +207,15 @@ def local(
     """
     if stand_in() is None:
         system.check_runs("workers")  # before all else: without them, a queue is of no use here
-    before = registered_place()
-    with register(queue, url, **options) as registered:
+    with (
+        Queue(queue, url, **options) as made,
+        registering(made.place),
+        made.start_local_workers(n, codec=codec, r_engine=r_engine, output=output),
+    ):
         try:
-            with registered.start_local_workers(n, codec=codec, r_engine=r_engine, output=output):
-                try:
-                    yield registered
-                finally:
-                    open_jobs.cancel("the block of its workers has ended", registered.connection)
+            yield made
         finally:
-            set_registered(before)
+            open_jobs.cancel("the block of its workers has ended", made.connection)
 
 
 def start_local_workers(n: int, queue: str | None = None, **setup: Unpack[Setup]) -> LocalWorkers:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,6 +102,17 @@ def set_registered(place: Place | None) -> None:
     """Send jobs there from now on."""
     global _registered
     _registered = place
+
+
+@contextmanager
+def registering(place: Place) -> Iterator[None]:
+    """Send jobs there while the block lasts, and afterwards where they went before."""
+    before = chosen_place()
+    set_registered(place)
+    try:
+        yield
+    finally:
+        set_registered(before)
 
 
 def place_or_registered(place: Place | None) -> Place:

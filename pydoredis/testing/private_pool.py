@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pydoredis.coordinator import open_jobs
 from pydoredis.queue import DEFAULT_NAME, Queue
-from pydoredis.registered import registered_place, set_registered
+from pydoredis.registered import registering
 from pydoredis.server import EmbeddedServer
 
 
@@ -37,10 +37,8 @@ def pool(workers: int = 2, *, name: str = DEFAULT_NAME) -> Iterator[Queue]:
 @contextmanager
 def registered(queue: Queue) -> Iterator[Queue]:
     """The queue is that of loops which name none; afterwards jobs that still run on it are cancelled."""
-    before = registered_place()
-    set_registered(queue.place)
     try:
-        yield queue
+        with registering(queue.place):
+            yield queue
     finally:
-        set_registered(before)
         open_jobs.cancel("the test has ended", queue.connection)

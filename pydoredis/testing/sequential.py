@@ -13,7 +13,7 @@ from pydoredis.pool import LocalWorkers, check_number
 from pydoredis.protocol.codec import JobCodec
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.queue import DEFAULT_NAME, Queue
-from pydoredis.registered import registered_place, set_registered, set_stand_in, stand_in
+from pydoredis.registered import registering, set_stand_in, stand_in
 from pydoredis.settings import ConnectionSettings
 from pydoredis.testing.carrier import InProcess
 from pydoredis.testing.session import SessionInProcess
@@ -47,16 +47,15 @@ def in_process(name: str = DEFAULT_NAME, **options: Unpack[Options]) -> Iterator
     Raises:
         ConfigError: If an option makes no sense.
     """
-    before, place = stand_in(), registered_place()
+    before = stand_in()
     values = Values()
     set_stand_in(_StandIn(values))
     shared_values.use_in_bodies(values)
     try:
         queue = Queue(name, **options)
-        set_registered(queue.place)
-        yield queue
+        with registering(queue.place):
+            yield queue
     finally:
-        set_registered(place)
         set_stand_in(before)
         shared_values.use_in_bodies(before.values if isinstance(before, _StandIn) else None)
 
