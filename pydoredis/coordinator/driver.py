@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from pydoredis import system
 from pydoredis.backoff import Backoff
+from pydoredis.coordinator.collecting import Collector
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.inner import CHECK_S, InnerLoop
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES, Block, Ledger, Sighting
+from pydoredis.coordinator.retries import NO_RETRIES, Retries
 from pydoredis.coordinator.sending import Sender
 from pydoredis.coordinator.staff_check import StaffCheck
 from pydoredis.coordinator.staffing import StaffWatch
@@ -26,11 +28,10 @@ from pydoredis.errors import (
     JobCancelled,
     JobTimeout,
     NoWorkers,
-    RemoteProtocolError,
     StoreUnavailable,
     WorkerCrashed,
 )
-from pydoredis.protocol.codec import Declined, Item, JobCodec
+from pydoredis.protocol.codec import Item, JobCodec
 from pydoredis.protocol.keys import QueueKeys, Span
 from pydoredis.protocol.parts import Message
 from pydoredis.settings import ConnectionSettings
@@ -71,6 +72,7 @@ class DriverOptions:
         max_ahead: How far iterations may run ahead of the oldest that is out; None: no limit.
         timeout_s: Seconds after which the job is given up; None: no limit.
         private: Whether nobody but this program knows the server: then there must be workers at the start.
+        retries: Which iterations that raised an error are run again.
     """
 
     chunk_size: int | None = 1
@@ -80,6 +82,7 @@ class DriverOptions:
     max_ahead: int | None = None
     timeout_s: float | None = None
     private: bool = False
+    retries: Retries = NO_RETRIES
 
 
 class Driver:
@@ -125,13 +128,13 @@ class Driver:
         self.inner: InnerLoop | None = None
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
+        self._collector = Collector(codec, self.ledger, options.retries)
         self._environment: Message
         self._store: JobStore
         self._staff: StaffCheck
         self._has_looked = False  # for results
         self._unsent: list[bytes] = []
         self._read = self._read_bytes = 0  # results that were read and not yet removed
-        self._outcomes: list[Item] = []  # for the sink
         self._batch = 32
         self._check_interval_s = options.ftinterval_s
         self._check_due_s = 0.0
@@ -228,8 +231,10 @@ class Driver:
         timeout_s = min(timeout_s, left_s)
         # Users' code, in iterators and in the sink, is called outside of what is tried again without Redis.
         has_more = self._sender.fill(self.job, self._unsent)
+        self._unsent += self._collector.due()
+        until_retry_s = max(0.0, self._collector.due_s - time.monotonic())
         try:
-            self._communicate(timeout_s, has_more)
+            self._communicate(min(timeout_s, until_retry_s), has_more)
         except StoreUnavailable as error:
             if not self._outage.active:
                 log.warning("job %s: %s; trying again", self.job, error)
@@ -237,7 +242,7 @@ class Driver:
             self._read = self._read_bytes = 0
         if self.inner is not None:
             self.inner.look()
-        outcomes, self._outcomes = self._outcomes[::-1], []
+        outcomes, self._collector.outcomes = self._collector.outcomes[::-1], []
         while outcomes:
             # What is handed over is not kept here meanwhile: its taker may let go of it at once.
             self.sink(outcomes.pop())
@@ -333,31 +338,13 @@ class Driver:
         before = self.ledger.done
         self._read += len(batch)
         self._read_bytes += sum(map(len, batch))
-        for message in batch:
-            self._deliver(message)
+        declined = [self._collector.take(self.job, message) for message in batch]
+        self._submit_again([block for block in declined if block is not None])
         if batch:
             self._staff_watch.reset(time.monotonic())
             largest = max(map(len, batch))
             self._batch = max(1, min(MAX_BATCH, 2 * self._batch, MAX_BATCH_BYTES // largest))
             self._window.note(self.ledger.done - before, time.monotonic())
-
-    def _deliver(self, message: bytes) -> None:
-        try:
-            result = self.codec.decode_result(self.job, message)
-        except Declined as declined:
-            self._declined(declined)
-            return
-        except RemoteProtocolError as error:
-            log.warning("job %s: dropped what is no result: %s", self.job, error)
-            return
-        fresh = self.ledger.deliver(result.numbers)
-        self._outcomes += [item for item, new in zip(result.items, fresh, strict=True) if new]
-
-    def _declined(self, declined: Declined) -> None:
-        block = self.ledger.decline(declined.numbers[0])
-        if block is not None:
-            log.info("job %s: task %d is run again: %s", self.job, block.first, declined.reason)
-            self._submit_again([block])
 
     def _submit_again(self, blocks: Sequence[Block]) -> None:
         for python in (False, True):
@@ -422,7 +409,7 @@ class Driver:
             log.warning("job %s: a worker died, task %d is submitted again (%s)", self.job, span[0], tag)
         message = f"{verdict.block.faults} workers died while they ran it, the last one as {tag}"
         for number in given_up:
-            self._outcomes.append((number, False, WorkerCrashed(self.job, [number], message)))
+            self._collector.outcomes.append((number, False, WorkerCrashed(self.job, [number], message)))
 
     def _restore(self) -> None:
         """The environment is gone: by somebody's will, or because the server lost its data."""

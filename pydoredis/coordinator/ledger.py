@@ -29,6 +29,8 @@ class Block:
         python_only: Whether only workers that run Python may have it, because one that does not declined it.
         unseen: How many checks in a row found it nowhere.
         copied: Whether it was put on a queue more than once.
+        failures: How often its iteration has raised an error.
+        due_s: When (monotonic) it is to be put on a queue; 0: it was.
     """
 
     first: int
@@ -40,6 +42,8 @@ class Block:
     python_only: bool = False
     unseen: int = 0
     copied: bool = False
+    failures: int = 0
+    due_s: float = 0.0
 
     @property
     def last(self) -> int:
@@ -116,6 +120,7 @@ class Ledger:
     resubmitted: int = 0
     copies: int = 0
     _blocks: dict[int, Block] = field(default_factory=dict)
+    _returned: set[int] = field(default_factory=set)  # firsts of blocks that are not in order
     _payload_bytes: int = 0
     _next_suspect: int = 0
 
@@ -135,7 +140,8 @@ class Ledger:
     @property
     def oldest(self) -> int:
         """Number of the first iteration that is out; one more than all if none is."""
-        return next(iter(self._blocks), self.submitted + 1)
+        first = next(iter(self._blocks), self.submitted + 1)
+        return min(first, min(self._returned)) if self._returned else first
 
     @property
     def is_searching(self) -> bool:
@@ -148,8 +154,8 @@ class Ledger:
         return bool(self._blocks) or self.copies > 0
 
     def idle(self, running: Collection[Span]) -> list[Block]:
-        """Blocks that are out and that no key speaks of."""
-        return [block for block in self._blocks.values() if block.span not in running]
+        """Blocks that are out and that no key speaks of; but for those that wait to be run again."""
+        return [block for block in self._blocks.values() if block.span not in running and not block.due_s]
 
     def find(self, number: int) -> Block | None:
         """The block that this iteration belongs to, if it is out."""
@@ -223,12 +229,36 @@ class Ledger:
         self.done += len(numbers)
         return numbers
 
+    def may_return(self, number: int) -> bool:
+        """Whether an iteration can be out alone: no other part of a block that begins with it is."""
+        return number not in self._blocks
+
+    def retry(self, number: int, payload: bytes, failures: int, due_s: float) -> None:
+        """An iteration that was delivered has failed, and is to be run again: it is out once more.
+
+        Args:
+            number: The iteration.
+            payload: The message of a task of nothing else.
+            failures: How often it has failed.
+            due_s: When it is to be put on a queue.
+        """
+        block = Block(number, 1, payload, due_s, failures=failures, due_s=due_s)
+        self._blocks[number] = block
+        self._returned.add(number)
+        self._payload_bytes += len(payload)
+        self.done -= 1
+
     def resubmit(self, block: Block, now_s: float) -> None:
         """The block is on a queue again."""
         block.submitted_s = now_s
         block.unseen = 0
         block.copied = True
         self.resubmitted += 1
+
+    def release(self, block: Block, now_s: float) -> None:
+        """The pause before a retry is over: the block is on a queue."""
+        block.due_s = 0.0
+        block.submitted_s = now_s
 
     # --- what is lost -------------------------------------------------------------------------------------
 
@@ -267,5 +297,6 @@ class Ledger:
 
     def _close(self, block: Block) -> None:
         del self._blocks[block.first]
+        self._returned.discard(block.first)
         self._payload_bytes -= len(block.payload)
         self.copies += block.copied

@@ -19,6 +19,7 @@ from pydoredis.coordinator.driver import Driver, DriverOptions
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.job import Job
 from pydoredis.coordinator.ledger import DEFAULT_MAX_CRASHES
+from pydoredis.coordinator.retries import NO_RETRIES, Retries
 from pydoredis.errors import JobCancelled, LocalProtocolError
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.keys import QueueKeys
@@ -172,6 +173,7 @@ class Session:
         ftinterval_s: Seconds between two checks for lost tasks.
         max_crashes: Give up an iteration after this many deaths of workers that ran it.
         private: Whether nobody but this program knows the server.
+        retries: Which calls that raised an error are made again.
 
     Raises:
         RuntimeError: If the program ends.
@@ -186,12 +188,16 @@ class Session:
         ftinterval_s: float = 30.0,
         max_crashes: int | None = None,
         private: bool = False,
+        retries: Retries = NO_RETRIES,
     ) -> None:
         if _program_ends:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
         self._feed = CallFeed()
         options = DriverOptions(
-            ftinterval_s=ftinterval_s, max_crashes=max_crashes or DEFAULT_MAX_CRASHES, private=private
+            ftinterval_s=ftinterval_s,
+            max_crashes=max_crashes or DEFAULT_MAX_CRASHES,
+            private=private,
+            retries=retries,
         )
         driver = Driver(connection, keys, codec, self._feed, _nothing, options)
         self._job = Job[Any, None](driver, _Outcomes(self._feed.settle), None)

@@ -72,7 +72,7 @@ class Executor(futures.Executor):
         initargs: Its arguments.
         options: Options of loops, as far as they make sense: `packages` (modules to be imported), `export` (a
             list of modules whose code is sent along), `timelimit` (seconds for each call), `max_crashes`,
-            `ftinterval`, `seed`, `convert`.
+            `retries`, `backoff`, `ftinterval`, `seed`, `convert`.
 
     Attributes:
         queue: Name of the queue.

@@ -52,4 +52,5 @@ def begin_session(place: Place, options: JobOptions, codec: JobCodec) -> AnySess
         ftinterval_s=options.ftinterval,
         max_crashes=options.max_crashes,
         private=place.private,
+        retries=options.retry,
     )

@@ -175,7 +175,7 @@ class Foreach(Generic[V_contra, R_co]):
         nest = Nest(self.plan)
         try:
             with _local(body, options, self.plan) as local:
-                return run_here(nest, binder(body), local, self.plan.size(), options.progress)
+                return run_here(nest, binder(body), local, self.plan.size(), options.progress, options.retry)
         except DoRedisError as error:
             raise without_traceback(error) from error.__cause__
 
@@ -292,6 +292,7 @@ class Foreach(Generic[V_contra, R_co]):
                 max_ahead=MAX_AHEAD if inorder else None,
                 timeout_s=options.timeout,
                 private=place.private,
+                retries=options.retry,
             ),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pydoredis.coordinator.progress import Report, reporter
+from pydoredis.coordinator.retries import NO_RETRIES, Retries
 from pydoredis.coordinator.run import task_error
 from pydoredis.loops.nesting import Nest
 from pydoredis.pickles.raised import without_our_frames
@@ -35,6 +36,7 @@ def run_here(
     local: Local,
     total: int | None,
     progress: bool | Report = False,
+    retries: Retries = NO_RETRIES,
 ) -> Any:
     """Run a loop and return its value.
 
@@ -44,6 +46,7 @@ def run_here(
         local: Calls it.
         total: How many iterations there are, if that is known.
         progress: Told about progress, or whether it is shown.
+        retries: Whether iterations that failed are run again.
 
     Raises:
         TaskError: If an iteration failed and errors are to stop the loop.
@@ -52,9 +55,9 @@ def run_here(
     number, reported_s = 0, 0.0
     with reporter(progress, total) as report:
         for number, variables in enumerate(nest, 1):
-            args, kwargs = bind(variables)
+            arguments = bind(variables)
             try:
-                value = local.call(number, args, kwargs)
+                value = _call(local, number, arguments, retries)
             except Exception as error:
                 nest.add_failure(number, without_our_frames(error))
                 if nest.failure is not None:
@@ -68,3 +71,18 @@ def run_here(
         if report is not None:
             report(number, number)
     return nest.result()
+
+
+def _call(local: Local, number: int, arguments: Arguments, retries: Retries) -> Any:
+    """The value of one iteration; raises the error that it ends with."""
+    args, kwargs = arguments
+    failures = 0
+    while True:
+        try:
+            return local.call(number, args, kwargs)
+        except Exception as error:
+            failures += 1
+            pause_s = retries.pause_s(failures, error)
+            if pause_s is None:
+                raise
+        time.sleep(pause_s)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
+from pydoredis.coordinator.retries import Retries
 from pydoredis.errors import ConfigError
 from pydoredis.loops.exports import Exports
 from pydoredis.loops.names import near
@@ -37,6 +38,8 @@ class Options(TypedDict, total=False):
     chunk_size: int | Literal["auto"]
     ftinterval: float
     max_crashes: int | None
+    retries: int
+    backoff: float | Sequence[float]
     progress: bool | Progress
     packages: Sequence[str]
     export: Export
@@ -59,6 +62,10 @@ class JobOptions:
         ftinterval: Seconds between two looks for dead workers and lost tasks; 3 or more.
         max_crashes: Give up an iteration after this many deaths of the process or machine that ran it;
             None: 3, or what the worker says for its processes.
+        retries: How often an iteration that raised an error is run again, with the same arguments and random
+            numbers, before that error counts. (Workers that die are another matter: `max_crashes`.)
+        backoff: Seconds before it is run again: the first pause, after which each is twice as long, up to an
+            hour; or the pauses themselves, `[1, 10, 60]`, the last of which stands for all later ones.
         progress: Show a bar where output is a terminal, or call this with done and total.
         packages: R packages to attach, or Python modules to import, before the body runs.
         export: Variables for the body: `{"k": 2}`, or names of variables where the loop is run: `["k"]`. Of
@@ -78,6 +85,8 @@ class JobOptions:
     chunk_size: int | Literal["auto"] = 1
     ftinterval: float = 30.0
     max_crashes: int | None = None
+    retries: int = 0
+    backoff: float | Sequence[float] = 0.0
     progress: bool | Progress = False
     packages: Sequence[str] = ()
     export: Export = field(default_factory=Exports)
@@ -101,6 +110,11 @@ class JobOptions:
         crashes = self.max_crashes
         if crashes is not None and (isinstance(crashes, bool) or not isinstance(crashes, int) or crashes < 1):
             raise ConfigError("max_crashes", crashes, "a whole number from 1 on, or None")
+        if isinstance(self.retries, bool) or not isinstance(self.retries, int) or self.retries < 0:
+            raise ConfigError("retries", self.retries, "a whole number from 0 on")
+        pauses = self.backoff if isinstance(self.backoff, (list, tuple)) else (self.backoff,)
+        if not pauses or not all(_is_pause(pause) for pause in pauses):
+            raise ConfigError("backoff", self.backoff, "a number of seconds from 0 on, or a list of such")
         for name in ("timelimit", "iteration_timelimit", "timeout"):
             seconds = getattr(self, name)
             if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds > 0):
@@ -124,6 +138,18 @@ class JobOptions:
     def limits(self) -> Limits:
         """What workers are told to keep to."""
         return Limits(self.timelimit, self.iteration_timelimit, self.max_crashes)
+
+    @property
+    def retry(self) -> Retries:
+        """Which iterations that raised an error are run again."""
+        pauses = self.backoff
+        return Retries(self.retries, tuple(pauses) if isinstance(pauses, Sequence) else pauses)
+
+
+def _is_pause(seconds: object) -> bool:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return False
+    return 0 <= seconds < float("inf")
 
 
 NAMES = frozenset(one.name for one in fields(JobOptions))

@@ -63,7 +63,8 @@ def foreach(
     noexport: Sequence[str] = ..., worker_init: Any = ..., convert: bool = ...,
     reduce: Callable[[list[Any]], Any] | None = ..., progress: bool | Progress = ...,
     timelimit: float | None = ..., iteration_timelimit: float | None = ..., timeout: float | None = ...,
-    ftinterval: float = ..., max_crashes: int | None = ..., **variables: Source,
+    ftinterval: float = ..., max_crashes: int | None = ...,
+    retries: int = ..., backoff: float | Sequence[float] = ..., **variables: Source,
 ) -> Foreach[Any, Listed]: ...
 @overload
 def foreach(
@@ -76,7 +77,8 @@ def foreach(
     noexport: Sequence[str] = ..., worker_init: Any = ..., convert: bool = ...,
     reduce: Callable[[list[Any]], Any] | None = ..., progress: bool | Progress = ...,
     timelimit: float | None = ..., iteration_timelimit: float | None = ..., timeout: float | None = ...,
-    ftinterval: float = ..., max_crashes: int | None = ..., **variables: Source,
+    ftinterval: float = ..., max_crashes: int | None = ...,
+    retries: int = ..., backoff: float | Sequence[float] = ..., **variables: Source,
 ) -> Foreach[Any, Combined[Accumulated]]: ...
 @overload
 def foreach(
@@ -89,7 +91,8 @@ def foreach(
     noexport: Sequence[str] = ..., worker_init: Any = ..., convert: bool = ...,
     reduce: Callable[[list[Any]], Any] | None = ..., progress: bool | Progress = ...,
     timelimit: float | None = ..., iteration_timelimit: float | None = ..., timeout: float | None = ...,
-    ftinterval: float = ..., max_crashes: int | None = ..., **variables: Source,
+    ftinterval: float = ..., max_crashes: int | None = ...,
+    retries: int = ..., backoff: float | Sequence[float] = ..., **variables: Source,
 ) -> Foreach[Value, Combined[Accumulated]]: ...
 @overload
 def foreach(
@@ -102,7 +105,8 @@ def foreach(
     noexport: Sequence[str] = ..., worker_init: Any = ..., convert: bool = ...,
     reduce: Callable[[list[Any]], Any] | None = ..., progress: bool | Progress = ...,
     timelimit: float | None = ..., iteration_timelimit: float | None = ..., timeout: float | None = ...,
-    ftinterval: float = ..., max_crashes: int | None = ..., **variables: Source,
+    ftinterval: float = ..., max_crashes: int | None = ...,
+    retries: int = ..., backoff: float | Sequence[float] = ..., **variables: Source,
 ) -> Foreach[Value, Combined[Made]]: ...
 # fmt: on
 def foreach(*iterators: Any, **arguments: Any) -> Any:
@@ -122,7 +126,7 @@ def foreach(*iterators: Any, **arguments: Any) -> Any:
             `errorhandling`: "stop" (default), "remove" or "pass".
 
             And those of `pydoredis.loops.options.JobOptions`: `chunk_size`, `ftinterval`, `progress`,
-            `packages`, `export`, `noexport`, `reduce`, `timelimit`, `seed`, `worker_init` ...
+            `packages`, `export`, `noexport`, `reduce`, `timelimit`, `retries`, `seed`, `worker_init` ...
 
     Raises:
         ConfigError: If there is nothing to iterate over, a variable runs over what is hardly meant (a text, a

@@ -78,6 +78,14 @@ class JobCodec(Protocol):
         """The message for iterations `first`, `first + 1` ..., one for each of `arguments`."""
         ...
 
+    def single(self, job: str, number: int, message: bytes) -> bytes:
+        """The message for iteration `number` alone, of one of ours that has it among others.
+
+        Raises:
+            RemoteProtocolError: If the message cannot be read.
+        """
+        ...
+
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read what a worker answered.
 

@@ -156,6 +156,11 @@ class PythonCodec:
         named = [(name, value) for _, variables in arguments for name, value in variables.items()]
         return wire.sendable(message, f"the message of task {first}", lambda: _pickled_sizes(named))
 
+    def single(self, job: str, number: int, message: bytes) -> bytes:
+        """The message for one iteration of several; see `JobCodec.single`."""
+        numbers, arguments = decode_task(message)
+        return self.encode_task(job, number, [arguments[numbers.index(number)]])
+
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""
         answered = wire.decode_python_result(message)

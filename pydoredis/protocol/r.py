@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import rinterop
-from pydoredis.errors import LocalProtocolError, TaskError
+from pydoredis.errors import LocalProtocolError, RemoteProtocolError, TaskError
 from pydoredis.iteration import streams
 from pydoredis.pickles import culprit
 from pydoredis.protocol import wire
@@ -136,6 +136,14 @@ class RCodec:
             variables.append((".Random.seed", values.integer(own)))
             elements.append((str(number), values.named_list(variables)))
         return wire.encode_task(job, elements)
+
+    def single(self, job: str, number: int, message: bytes) -> bytes:
+        """The message for one iteration of several; see `JobCodec.single`."""
+        iterations = wire.read_list(message, "not a task").get("argsList")
+        element = iterations.get(str(number)) if isinstance(iterations, values.List) else None
+        if not isinstance(element, values.List):
+            raise RemoteProtocolError(f"the task has no iteration {number}")
+        return wire.encode_task(job, [(str(number), element)])
 
     def decode_result(self, job: str, message: bytes) -> Result:
         """Read a result message; see `JobCodec.decode_result`."""

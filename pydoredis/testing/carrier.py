@@ -110,7 +110,7 @@ class InProcess:
         self.ledger.deliver([number for number, _, _ in items])
         self._window.note(len(items), time.monotonic())
         for item in items:
-            self.sink(item)
+            self.sink(self._settled(item, payload, alone=len(items) == 1))
 
     def pause(self) -> None:
         """Nothing to do: nobody else is at work here."""
@@ -124,6 +124,20 @@ class InProcess:
     def cancel(self) -> None:
         """As `end`: nothing runs any more."""
         self.end()
+
+    def _settled(self, item: Item, payload: bytes, *, alone: bool) -> Item:
+        """The outcome that counts: an iteration of this task that failed may be run again."""
+        number, ok, value = item
+        failures = 0
+        while not ok:
+            failures += 1
+            pause_s = self._options.retries.pause_s(failures, value)
+            if pause_s is None:
+                break
+            time.sleep(pause_s)
+            message = payload if alone else self.codec.single(self.job, number, payload)
+            ((_, ok, value),) = self._items(message, range(number, number + 1))
+        return number, ok, value
 
     def _items(self, payload: bytes, numbers: range) -> list[Item]:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydoredis import shared_values
 from pydoredis.coordinator.driver import DriverOptions
+from pydoredis.coordinator.retries import Retries
 from pydoredis.coordinator.session import CallFeed
 from pydoredis.pool import LocalWorkers, check_number
 from pydoredis.protocol.codec import JobCodec
@@ -71,11 +72,12 @@ class _StandIn:
         return InProcess(self.values.ask, *arguments, **options)
 
     def session(
-        self, connection: ConnectionSettings, keys: QueueKeys, codec: JobCodec, **options: Any
+        self, connection: ConnectionSettings, keys: QueueKeys, codec: JobCodec, *, retries: Retries, **_: Any
     ) -> SessionInProcess:
-        """What runs the calls of an executor."""
+        """What runs the calls of an executor. Other options are about workers, which there are none of."""
         feed = CallFeed()
-        carrier = self.carrier(connection, keys, codec, feed, sink=_nothing, options=DriverOptions())
+        options = DriverOptions(retries=retries)
+        carrier = self.carrier(connection, keys, codec, feed, sink=_nothing, options=options)
         return SessionInProcess(carrier, feed)
 
     def workers(self, n: int) -> LocalWorkers:

@@ -100,6 +100,28 @@ def test_python_jobs_in_any_pool_with_a_python_worker(queue: Queue) -> None:
         assert loop.dopar(lambda x: x * x) == sum(x * x for x in range(60))
 
 
+@pytest.mark.parametrize("chunk_size", [1, 4])
+def test_iterations_that_fail_are_run_again(queue: Queue, tmp_path: Path, chunk_size: int) -> None:
+    """R's own workers need know nothing of it."""
+    loop = queue.foreach(
+        mark=[str(tmp_path / str(number)) for number in range(8)],
+        value=[np.arange(number) for number in range(8)],
+        chunk_size=chunk_size,
+        retries=1,
+        seed=3,
+    )
+    body = """
+        drawn <- runif(1)
+        write(format(drawn, digits = 15), mark, append = TRUE)
+        if (length(value) %% 3 && length(readLines(mark)) < 2) stop("not yet")
+        sum(value)
+    """
+    assert loop.dopar(rexpr(body)) == [sum(range(number)) for number in range(8)]
+    drawn = [(tmp_path / str(number)).read_text().split() for number in range(8)]
+    assert [len(each) for each in drawn] == [2 if number % 3 else 1 for number in range(8)]
+    assert all(len(set(each)) == 1 for each in drawn), "another run has the same random numbers"
+
+
 def test_seeds_are_the_same_everywhere(queue: Queue) -> None:
     """The streams are those of R's parallel package; unmodified R workers follow."""
     program = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 import pytest
 from hypothesis import settings
@@ -223,14 +224,30 @@ class JobOnAPool(RuleBasedStateMachine):
             self.again(block)
 
     @precondition(lambda self: self.results)
-    @rule(at=st.integers(0, 100), cut=st.booleans())
-    def a_result_comes(self, at: int, cut: bool) -> None:
+    @rule(at=st.integers(0, 100), cut=st.booleans(), failed=st.sets(st.integers(0, 3)))
+    def a_result_comes(self, at: int, cut: bool, failed: Collection[int] = ()) -> None:
         numbers = list(self.results.pop(at % len(self.results)))
         if cut and len(numbers) > 1:
             self.results.append(tuple(numbers[1:]))
             numbers = numbers[:1]
         fresh = self.ledger.deliver(numbers)
-        self.count([number for number, new in zip(numbers, fresh, strict=True) if new])
+        for place, (number, new) in enumerate(zip(numbers, fresh, strict=True)):
+            if new and place in failed and self.ledger.may_return(number):
+                self.ledger.retry(number, b"again", 1, due_s=1.0)
+                self.declined.discard(number)
+            elif new:
+                self.count([number])
+
+    @precondition(lambda self: self.delayed())
+    @rule(at=st.integers(0, 100))
+    def a_pause_is_over(self, at: int) -> None:
+        delayed = self.delayed()
+        block = delayed[at % len(delayed)]
+        self.ledger.release(block, 2.0)
+        self.queue.append(self.numbers(block))
+
+    def delayed(self) -> list[Block]:
+        return [block for block in self.ledger if block.due_s]
 
     @precondition(lambda self: self.queue or self.results)
     @rule(at=st.integers(0, 100))
@@ -251,6 +268,7 @@ class JobOnAPool(RuleBasedStateMachine):
         queued = [block for block in suspects if self.numbers(block) in self.queue]
         lost = self.ledger.examine(Sighting(spans, suspects, queued))
         assert not set(lost) & set(queued)
+        assert not set(suspects) & set(self.delayed()), "nobody looks for what waits"
         for block in lost:
             self.again(block)
 
@@ -260,6 +278,9 @@ class JobOnAPool(RuleBasedStateMachine):
         assert len(self.counted) == self.ledger.done
         out = sum(len(block.unanswered()) for block in self.ledger)
         assert self.ledger.done + out == self.ledger.submitted
+        unanswered = [number for block in self.ledger for number in block.unanswered()]
+        assert self.ledger.oldest <= min(unanswered, default=self.ledger.submitted + 1)
+        assert self.ledger.payload_bytes == sum(len(block.payload) for block in self.ledger)
 
     def teardown(self) -> None:
         """From any state on, honest workers and checks bring the job to its end."""
@@ -267,6 +288,8 @@ class JobOnAPool(RuleBasedStateMachine):
         while len(self.ledger):
             rounds += 1
             assert rounds < 200, "the job does not end"
+            while self.delayed():
+                self.a_pause_is_over(0)
             self.results += self.queue + self.running
             self.queue, self.running = [], []
             random.Random(rounds).shuffle(self.results)

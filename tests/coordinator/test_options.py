@@ -115,7 +115,7 @@ class TestNames:
     def test_names_of_options_are_suggested(self) -> None:
         for name, hint in {
             "chunksize": "must be chunk_size",
-            "frobnicate": "one of chunk_size, conv",
+            "frobnicate": "one of backoff, chunk_size, conv",
         }.items():
             with pytest.raises(ConfigError, match=hint):
                 check_names({name: 3})

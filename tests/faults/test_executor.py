@@ -73,6 +73,22 @@ def test_worker_processes_that_die(server: RedisProcess, tmp_path: Path) -> None
         assert [call.result(120) for call in calls] == [*range(50)]
 
 
+def fail_once(mark: Path, x: int) -> int:
+    """Raise an error, but not a second time."""
+    if x % 3 == 0 and not mark.exists():
+        mark.touch()
+        raise OSError
+    return slow(x)
+
+
+def test_calls_that_fail_while_worker_processes_die(server: RedisProcess, tmp_path: Path) -> None:
+    with Executor(2, queue="Q", url=server.url, ftinterval=FTINTERVAL, retries=1) as executor:
+        failing = [executor.submit(fail_once, tmp_path / f"failed {x}", x) for x in range(60)]
+        dying = [executor.submit(die_once, tmp_path / f"died {x % 5}", x) for x in range(50)]
+        assert [call.result(120) for call in dying] == [*range(50)]
+        assert [call.result(120) for call in failing] == [*range(60)]
+
+
 def test_only_the_guilty_call_fails(server: RedisProcess) -> None:
     with Executor(2, queue="Q", url=server.url, ftinterval=FTINTERVAL, max_crashes=2) as executor:
         calls = [executor.submit(os._exit if x == 7 else slow, x) for x in range(30)]
