@@ -12,6 +12,7 @@ from pydoredis.loops.options import JobOptions
 from pydoredis.protocol.codec import JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.registered import Place, stand_in
+from pydoredis.settings import secret
 
 if TYPE_CHECKING:
     from pydoredis.testing.session import SessionInProcess
@@ -34,7 +35,7 @@ def calling_codec(
         by_value: Modules whose code is sent along.
     """
     program = Program(caller, init, seed=python_seed(options))
-    return PythonCodec(program, options.packages, options.limits, by_value)
+    return PythonCodec(program, options.packages, options.limits, by_value, secret.job_signer())
 
 
 def begin_session(place: Place, options: JobOptions, codec: JobCodec) -> AnySession:

@@ -18,6 +18,7 @@ from pydoredis.loops.options import JobOptions
 from pydoredis.protocol.codec import Arguments, JobCodec
 from pydoredis.protocol.python import Program, PythonCodec
 from pydoredis.protocol.r import RCodec, RExpression
+from pydoredis.settings import secret
 
 RBody: TypeAlias = RExpression | rinterop.RValue
 """R code as text (`rexpr`), or as a value (a call, a symbol)."""
@@ -145,7 +146,8 @@ def _python_codec(body: Callable[..., Any], options: JobOptions) -> PythonCodec:
         exports.variables,
         python_seed(options),
     )
-    return PythonCodec(program, options.packages, options.limits, (*exports.modules.values(), *modules))
+    by_value = (*exports.modules.values(), *modules)
+    return PythonCodec(program, options.packages, options.limits, by_value, secret.job_signer())
 
 
 def python_seed(options: JobOptions) -> int:

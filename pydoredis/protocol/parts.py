@@ -146,6 +146,18 @@ def apart(value: bytes) -> Apart | None:
     return Apart(name.decode("ascii", "replace"), value[:stream], offset, size, value[stream:before])
 
 
+def assembled(message: Message) -> Iterator[Buffer]:
+    """The bytes of a message as those who read it have them, with its pieces where they belong."""
+    about = apart(message.value)
+    if about is None:
+        yield message.value
+        return
+    yield about.stream
+    yield bytes(about.offset - len(about.stream))
+    yield from message.body
+    yield about.tail
+
+
 def _laid_out(stream: bytes, parts: Sequence[memoryview]) -> tuple[list[Buffer], bytes]:
     """What lies behind the stream: gaps and parts in turn; then table and trailer."""
     body: list[Buffer] = []

@@ -36,6 +36,7 @@ from pydoredis.protocol import envelope_templates, parts, wire
 from pydoredis.protocol.codec import FOLDED, Arguments, Declined, Item, Result
 from pydoredis.protocol.messages import NO_LIMITS, Codec, Limits
 from pydoredis.protocol.presence import minor_version
+from pydoredis.protocol.signatures import JobSigner, SignatureError, content_of
 from rinterop import values
 
 DECLINED = "pydoredis: this is a task for Python workers"
@@ -76,12 +77,14 @@ class PythonCodec:
         modules: Names of modules that workers import before they unpickle the program.
         limits: Of tasks and iterations.
         by_value: Modules whose functions and classes are sent along: workers need not have them.
+        signer: Signs tasks and checks results, where the pool has a secret.
     """
 
     program: Program
     modules: Sequence[str] = ()
     limits: Limits = NO_LIMITS
     by_value: Sequence[ModuleType] = ()
+    signer: JobSigner | None = None
 
     @property
     def codec(self) -> Codec:
@@ -103,7 +106,7 @@ class PythonCodec:
         needs_python = minor_version(platform.python_version()) if holds_code(pickled) else ""
         if len(pickled) >= parts.PIECE_BYTES:
             pickled, buffers = b"", [memoryview(pickled), *buffers]
-        return wire.encode_environment(
+        message = wire.encode_environment(
             expression=values.character(DECLINED),
             limits=self.limits,
             sizes=self._sizes,
@@ -115,6 +118,9 @@ class PythonCodec:
             python=values.character(platform.python_version()),
             cloudpickle=values.character(cloudpickle.__version__),
         )
+        if self.signer is not None:
+            self.signer.bind(message)
+        return message
 
     def _pickled_program(self) -> tuple[bytes, list[memoryview]]:
         program = self.program
@@ -152,7 +158,10 @@ class PythonCodec:
                 pickled = pickles.dump(arguments)
             except Exception as error:
                 raise _unsendable(first, arguments, error) from error
-        message = envelope_templates.task(job, range(first, first + len(arguments)), pickled)
+        numbers = range(first, first + len(arguments))
+        if self.signer is not None:
+            pickled = self.signer.task(job, numbers, pickled)
+        message = envelope_templates.task(job, numbers, pickled)
         named = [(name, value) for _, variables in arguments for name, value in variables.items()]
         return wire.sendable(message, f"the message of task {first}", lambda: _pickled_sizes(named))
 
@@ -165,7 +174,7 @@ class PythonCodec:
         """Read a result message; see `JobCodec.decode_result`."""
         answered = wire.decode_python_result(message)
         if answered is not None:
-            return _read_result(*answered)
+            return self._read_result(job, *answered)
         numbers, elements = wire.decode_result(message)
         items: list[Item] = []
         for number, element in zip(numbers, elements, strict=True):
@@ -174,27 +183,60 @@ class PythonCodec:
             items.append((number, False, wire.agent_error(job, number, element)))
         return Result(numbers, items)
 
+    def _read_result(self, job: str, numbers: Sequence[int], data: bytes) -> Result:
+        try:
+            if self.signer is None:
+                outcomes = content_of(data)
+            else:
+                outcomes = self.signer.open_result(job, numbers, data)
+            return Result(numbers, _items(numbers, load_outcomes(outcomes)))
+        except SignatureError as error:
+            failure = EvaluatorError("worker", f"the result was refused: {error}. {_SECRET}")
+        except RemoteProtocolError as error:
+            failure = EvaluatorError("python", f"the result {error}")
+        return Result(numbers, [(number, False, failure) for number in numbers])
+
+
+_SECRET = "All who serve the queue need the same PYDOREDIS_SECRET"
 
 # --- the worker's side ------------------------------------------------------------------------------------
 
 
 def decode_task(payload: bytes) -> tuple[Sequence[int], list[Arguments]]:
-    """Numbers and arguments of a task's iterations.
+    """Numbers and arguments of a task's iterations, whoever has signed them.
 
     Raises:
         RemoteProtocolError: If it is not a task of this codec.
     """
-    numbers, arguments = wire.decode_python_task(payload)
+    _, numbers, data = wire.decode_python_task(payload)
+    return numbers, load_arguments(content_of(data))
+
+
+def load_arguments(pickled: bytes) -> list[Arguments]:
+    """Arguments of a task's iterations.
+
+    Raises:
+        RemoteProtocolError: If they cannot be read here.
+    """
     try:
-        return numbers, pickles.load(arguments)
+        return pickles.load(pickled)  # type: ignore[no-any-return]
     except RemoteProtocolError as error:
         reason = f"the arguments that came with the task: {error}{pickles.advice(error.__cause__)}"
         raise RemoteProtocolError(reason) from error
 
 
-def encode_result(numbers: Sequence[int], outcomes: Outcomes) -> bytes:
-    """The result message of a task."""
-    return envelope_templates.result(numbers, dump_outcomes(outcomes))
+def encode_result(
+    numbers: Sequence[int], outcomes: Outcomes, sign: Callable[[bytes], bytes] | None = None
+) -> bytes:
+    """The result message of a task.
+
+    Args:
+        numbers: Of its iterations.
+        outcomes: Theirs.
+        sign: Puts a signature before the pickled outcomes.
+    """
+    pickled = dump_outcomes(outcomes)
+    return envelope_templates.result(numbers, pickled if sign is None else sign(pickled))
 
 
 def dump_outcomes(outcomes: Outcomes) -> bytes:
@@ -215,14 +257,6 @@ def load_outcomes(data: bytes) -> list[Outcome | None]:
     if not isinstance(outcomes, list):
         raise RemoteProtocolError("is no list of outcomes")
     return outcomes
-
-
-def _read_result(numbers: Sequence[int], outcomes: bytes) -> Result:
-    try:
-        return Result(numbers, _items(numbers, load_outcomes(outcomes)))
-    except RemoteProtocolError as error:
-        failure = EvaluatorError("python", f"the result {error}")
-        return Result(numbers, [(number, False, failure) for number in numbers])
 
 
 def _items(numbers: Sequence[int], outcomes: Sequence[Any]) -> list[Item]:

@@ -238,22 +238,22 @@ def decode_python_result(message: bytes) -> tuple[list[int], bytes] | None:
     return None if found is None else (numbers, found)
 
 
-def decode_python_task(payload: bytes) -> tuple[list[int], bytes]:
-    """Numbers of a task's iterations and the raw vector that holds the arguments of all of them.
+def decode_python_task(payload: bytes) -> tuple[str, list[int], bytes]:
+    """A task's job ID, the numbers of its iterations, and the raw vector with the arguments of all of them.
 
     Raises:
         RemoteProtocolError: If it is no such task.
     """
     try:
         fields = _fields(payload, "task")
-        arguments, elements = fields.get("arguments"), fields.get("argsList")
+        arguments, elements, job = fields.get("arguments"), fields.get("argsList"), fields.get("ID")
         numbers = [int(name) for name in (elements and elements.names) or ()]
     except (RemoteProtocolError, ValueError) as error:
         raise RemoteProtocolError(f"the task cannot be read: {error}") from error
     found = envelope_templates.raw_bytes(payload, arguments) if arguments is not None else None
     if found is None:
         raise RemoteProtocolError("the task cannot be read: no arguments for Python in it")
-    return numbers, found
+    return (job and job.text) or "", numbers, found
 
 
 def decode_result(message: bytes) -> tuple[list[int], tuple[values.RValue, ...]]:

@@ -13,15 +13,16 @@ from pydoredis.coordinator.ledger import Ledger
 from pydoredis.coordinator.window import Window
 from pydoredis.errors import EvaluatorError, JobTimeout, LocalProtocolError, RemoteProtocolError
 from pydoredis.iteration import streams
-from pydoredis.protocol import python
+from pydoredis.protocol import parts, python
 from pydoredis.protocol.codec import Arguments, Item, JobCodec
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.parts import Message
 from pydoredis.protocol.python import Outcome
-from pydoredis.settings import ConnectionSettings
+from pydoredis.protocol.signatures import digest
+from pydoredis.settings import ConnectionSettings, secret
 from pydoredis.store.waker import Waker
 from pydoredis.worker.engines.base import Ask, TaskRefused
-from pydoredis.worker.engines.program import Job, open_job, reduce_outcomes
+from pydoredis.worker.engines.program import Job, open_job, read_task, reduce_outcomes
 
 
 class InProcess:
@@ -161,7 +162,9 @@ class _Python:
     """Python bodies: unpickled, and called as in an executor, with this process's random numbers kept."""
 
     def __init__(self, environment: Message) -> None:
-        self._job = Job(environment.value + b"".join(environment.pieces()))
+        self._job = Job(b"".join(parts.assembled(environment)))
+        self._job.digest = digest(parts.assembled(environment))  # before it is opened, which lets go of it
+        self._signatures = secret.signatures()
 
     def __enter__(self) -> _Python:
         open_job(self._job)
@@ -174,7 +177,8 @@ class _Python:
 
     def run(self, payload: bytes) -> bytes:
         try:
-            numbers, arguments = python.decode_task(payload)
+            numbers, pickled, sign = read_task(payload, self._job, self._signatures)
+            arguments = python.load_arguments(pickled)
         except RemoteProtocolError as error:
             raise TaskRefused(str(error)) from error
         self._job.globals.__enter__()
@@ -187,7 +191,7 @@ class _Python:
                 reduce_outcomes(self._job.program.reduce, outcomes)
         finally:
             self._job.globals.__exit__()
-        return python.encode_result(numbers, outcomes)
+        return python.encode_result(numbers, outcomes, sign)
 
     def _evaluate(self, number: int, call: Arguments) -> Outcome:
         program = self._job.program

@@ -71,12 +71,18 @@ class Agent:
             if not self._on_demand:
                 # One processor is for this process.
                 launcher.start_ahead(likely.codecs[0], min(settings.workers, max(1, cpu_count() - 1)))
+            from pydoredis.settings import secret
             from pydoredis.store import Store
             from pydoredis.worker.loop import Loop
 
             with contextlib.closing(Store(self._connection)) as store:
                 version = store.check()
             served = selection.result()
+            if secret.signatures() is not None and "r" in served.codecs:
+                log.warning(
+                    "only Python jobs are signed: whoever can write to the queue can have R code run here "
+                    "(--codec cloudpickle serves none)"
+                )
             launcher.change_r_engine(served.r_engine)
             loop = Loop(self._connection, settings, self._queues, served, launcher, self._report, stack)
             stop = loop.run(version, on_demand=self._on_demand)

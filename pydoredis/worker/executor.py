@@ -191,6 +191,7 @@ def _r_engine(pipes: Pipes) -> Engine:
 
 
 def _python_engine(pipes: Pipes) -> Engine:
+    from pydoredis.settings import secret
     from pydoredis.shared_values import use_in_bodies
     from pydoredis.worker.engines.interrupts import Interrupts
     from pydoredis.worker.engines.python import PythonEngine
@@ -205,7 +206,7 @@ def _python_engine(pipes: Pipes) -> Engine:
         signal.signal(number, lambda *_: None)
     use_in_bodies(AgentValues(interrupts.shielded(pipes.ask)))
     hosting.use(hosting.Host(interrupts.shielded(pipes.tell), lambda: pipes.task))
-    return PythonEngine(pipes.keep, interrupts)
+    return PythonEngine(pipes.keep, interrupts, secret.signatures())
 
 
 _ENGINES: dict[str, Callable[[Pipes], Engine]] = {"r": _r_engine, "cloudpickle": _python_engine}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cloudpickle
 
 import rinterop
 from pydoredis import pickles
-from pydoredis.errors import EvaluatorError, shown
+from pydoredis.errors import EvaluatorError, RemoteProtocolError, shown
 from pydoredis.iteration.variables import Globals
-from pydoredis.protocol import parts, python
+from pydoredis.protocol import parts, python, wire
 from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
+from pydoredis.protocol.signatures import SignatureError, Signatures, content_of, digest
 from pydoredis.worker.engines.base import Stored
 from pydoredis.worker.frames import Bytes
 from rinterop import values
@@ -33,6 +35,7 @@ class Job:
         failure: Why there is no program, if so.
         globals: Its exports.
         state: What the process was like when it last ran here (`process_state`); None before.
+        digest: Stands for its bytes in signatures (`signatures.digest`); empty until it is needed.
         other_python: The coordinator's minor version of Python if it is not ours: code must not travel then.
     """
 
@@ -41,7 +44,43 @@ class Job:
     failure: Outcome | None = None
     globals: Globals = field(default_factory=Globals)
     state: Mapping[str, Any] | None = None
+    digest: bytes = b""
     other_python: str = ""
+
+
+class SignedTask(NamedTuple):
+    """A task that may be unpickled.
+
+    Attributes:
+        numbers: Of its iterations.
+        pickled: Their arguments.
+        sign: Signs its result, if there is a secret.
+    """
+
+    numbers: Sequence[int]
+    pickled: bytes
+    sign: Callable[[bytes], bytes] | None
+
+
+def read_task(payload: bytes, job: Job, signatures: Signatures | None) -> SignedTask:
+    """Read a task and see who has signed it, before anything of it or of its job is unpickled.
+
+    Raises:
+        RemoteProtocolError: If it is no task for Python, or nobody has signed it who knows the secret.
+    """
+    name, numbers, data = wire.decode_python_task(payload)
+    if signatures is None:
+        return SignedTask(numbers, content_of(data), None)
+    if not job.digest:
+        job.digest = digest([memoryview(job.data)])
+    try:
+        pickled = signatures.open_task(name, numbers, job.digest, data)
+    except SignatureError as error:
+        raise RemoteProtocolError(
+            f"{error}; worker {platform.node()} runs Python jobs only of those who know its secret: give the "
+            "program that has the loop the same PYDOREDIS_SECRET"
+        ) from None
+    return SignedTask(numbers, pickled, functools.partial(signatures.result, name, numbers))
 
 
 def open_job(job: Job) -> None:

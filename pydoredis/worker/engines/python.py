@@ -18,6 +18,7 @@ from pydoredis.protocol import python, wire
 from pydoredis.protocol.codec import Arguments
 from pydoredis.protocol.presence import minor_version
 from pydoredis.protocol.python import Outcome, Program
+from pydoredis.protocol.signatures import Signatures
 from pydoredis.worker.engines import process_state
 from pydoredis.worker.engines.base import (
     KEEP_AFTER_S,
@@ -30,15 +31,21 @@ from pydoredis.worker.engines.base import (
 )
 from pydoredis.worker.engines.interrupts import Interrupts
 from pydoredis.worker.engines.places import Places, flush
-from pydoredis.worker.engines.program import Job, open_job, reduce_outcomes
+from pydoredis.worker.engines.program import Job, open_job, read_task, reduce_outcomes
 from pydoredis.worker.frames import Bytes
 
 
 class PythonEngine:
     """Runs Python bodies; see `pydoredis.worker.engines.base.Engine`."""
 
-    def __init__(self, keep: Keep = keep_nothing, interrupts: Interrupts | None = None) -> None:
+    def __init__(
+        self,
+        keep: Keep = keep_nothing,
+        interrupts: Interrupts | None = None,
+        signatures: Signatures | None = None,
+    ) -> None:
         self._keep = keep
+        self._signatures = signatures
         self._interrupts = interrupts or Interrupts()
         self._places = Places()
         self.name = f"Python {platform.python_version()}, cloudpickle {cloudpickle.__version__}"
@@ -86,14 +93,15 @@ class PythonEngine:
         job = self._jobs.get(number)
         if job is None:
             raise TaskRefused(f"job environment {number} was never sent")
-        if job is not self._current:
-            self._switch_to(job)
-        if job.program is None and job.failure is None:
-            open_job(job)
-        if job.other_python and python.holds_code(payload):
-            raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
         try:
-            numbers, arguments = python.decode_task(payload)
+            numbers, pickled, sign = read_task(payload, job, self._signatures)
+            if job is not self._current:
+                self._switch_to(job)
+            if job.program is None and job.failure is None:
+                open_job(job)
+            if job.other_python and python.holds_code(pickled):
+                raise TaskRefused(_other_python("the task's arguments hold", job.other_python))
+            arguments = python.load_arguments(pickled)
         except RemoteProtocolError as exc:
             raise TaskRefused(str(exc)) from exc
         several = len(numbers) > 1
@@ -124,7 +132,7 @@ class PythonEngine:
         flush()
         if job.other_python:
             outcomes = [outcome and _without_code(outcome, job.other_python) for outcome in outcomes]
-        return python.encode_result(numbers, outcomes)
+        return python.encode_result(numbers, outcomes, sign)
 
     def _switch_to(self, job: Job | None) -> None:
         """Leave the process as the next job has left it, or as it was in the beginning."""
