@@ -130,6 +130,7 @@ class Intake:
         if job is None:
             return  # it is asked for
         lease.job = job
+        job.depth = lease.keys.depth
         lease.ours = job.environment.ours
         refusal = self._refusal(job.environment)
         if refusal:

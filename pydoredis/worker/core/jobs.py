@@ -27,6 +27,7 @@ class LoadedJob:
         number: What executors know it by. Another content under the same key is another number.
         key: Its environment key.
         environment: The environment.
+        depth: How deep it is: in how many bodies (`QueueKeys.depth`).
         fetched: How many bytes of its pieces are here.
         durations: How long its tasks take here.
         tasks: How many tasks of it wait or run, by state (`lease.State`). In other states a task may not know
@@ -36,6 +37,7 @@ class LoadedJob:
     number: int
     key: str
     environment: JobEnvironment
+    depth: int = 0
     fetched: int = 0
     durations: Durations = field(default_factory=Durations)
     tasks: list[int] = field(default_factory=lambda: [0] * len(State))

@@ -68,7 +68,11 @@ class Room:
                 room = min(self._executors.room(depth), idle) - self._to_start(depth)
                 rooms.append(max(rooms[-1], room))
         ahead: dict[str, int] = {}
-        going_on = sum(1 for each in executors if each.open and each.frees_within(AGENT_AHEAD_S, now_s))
+        depths = [
+            each.leases[0].keys.depth
+            for each in executors
+            if each.open and each.frees_within(AGENT_AHEAD_S, now_s)
+        ]
         for job in self._jobs:
             expected_s = job.durations.expected_s
             if expected_s is None or left <= 0:
@@ -79,6 +83,8 @@ class Room:
                 each.open and each.leases and each.leases[0].job is job for each in executors
             ):
                 continue  # only who runs it may be able to run more of it
+            # No task waits behind a deeper one (`Executor.takes`): it would go back at once.
+            going_on = sum(1 for depth in depths if depth <= job.depth)
             wanted = going_on * (in_pipe + job.durations.per_executor) - (
                 job.tasks[State.WAITING] + job.tasks[State.RUNNING] - running
             )

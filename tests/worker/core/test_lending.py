@@ -442,3 +442,16 @@ LoopsInBodies.TestCase.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None, phases=PHASES
 )
 TestLoopsInBodies = LoopsInBodies.TestCase
+
+
+def test_nothing_is_fetched_that_would_wait_behind_a_deeper_task() -> None:
+    """It would be given back at once, and fetched again, without end."""
+    pool = LoopsInBodies()
+    pool.submits(4)
+    pool.ends(0, 0.004)
+    pool.time_goes_by(15.0)
+    pool.dies(0)
+    pool.become_ready()
+    pool.begins_a_loop(1, 1)
+    pool.dies(1)
+    pool.teardown()
