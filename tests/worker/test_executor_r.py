@@ -357,8 +357,8 @@ def test_profile_is_read_as_by_rscript(engine: engines.REngine, tmp_path: Path) 
 
 def test_what_is_found_in_the_environment(engine: engines.REngine) -> None:
     """As in an R process: what R's front end sets, and what R itself does."""
-    # SHLVL is the shell's that R's front end is.
-    names = "setdiff(sort(names(Sys.getenv())), 'SHLVL')"
+    # R's front end is a shell, which sets or takes away some itself.
+    names = "setdiff(sort(names(Sys.getenv())), c('SHLVL', 'PS1', 'COLUMNS', 'LINES'))"
     code = f"c({names}, R.home('share'), R.home('include'), R.home('doc'), R.home())"
     with Executor("r", engine) as executor:
         found = run(executor, f"{{ x <- {code}; c(x, Sys.getenv('LD_LIBRARY_PATH')) }}", show="value[[1]]")
