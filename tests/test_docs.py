@@ -13,7 +13,7 @@ from pydoredis.server import find_server
 from tests.redis_process import NO_SERVER
 
 ROOT = Path(__file__).parent.parent
-NEEDS = {"r-values.md": ("pandas",), "r-eval.md": ("rpy2",)}
+NEEDS = {"r-values.md": ("pandas", "scipy"), "r-eval.md": ("rpy2",)}
 """Packages without which a document's examples cannot run."""
 WITH_R = {"r-eval.md"}
 WITH_SERVER = {"doors.md"}

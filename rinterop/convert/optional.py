@@ -19,6 +19,19 @@ def has_pandas() -> bool:
     return importlib.util.find_spec("pandas") is not None
 
 
+@functools.cache
+def has_scipy() -> bool:
+    """Whether scipy is installed, in a version with sparse arrays."""
+    if importlib.util.find_spec("scipy") is None:
+        return False
+    return hasattr(scipy_sparse(), "coo_array")
+
+
+def scipy_sparse() -> Any:
+    """The module `scipy.sparse`; see `pandas`."""
+    return _module("scipy.sparse")
+
+
 def pandas() -> Any:
     """The module.
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from rinterop.convert import labelled, optional, registry, times
+from rinterop.convert import labelled, optional, registry, sparse, times
 from rinterop.convert.deep import Steps, finish
 from rinterop.convert.frames import Frame, frame_of, is_data_frame, table_of
 from rinterop.convert.lt import from_posixlt
@@ -19,6 +19,7 @@ from rinterop.values import (
     NA,
     NA_INTEGER,
     NULL,
+    S4,
     Altrep,
     Character,
     Complex,
@@ -85,6 +86,9 @@ class _Converter:
             return self._list(value)  # type: ignore[arg-type]  # a List
         if kind in labelled.ATOMIC:
             return self._vector(value)  # type: ignore[arg-type]  # an atomic vector
+        if kind is S4:
+            found = sparse.from_s4(value)  # type: ignore[arg-type]  # an S4
+            return value if found is None else found
         return None if value is NULL else value
 
     def _vector(self, vector: Vector) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from rinterop.convert import factors, optional, registry, times
+from rinterop.convert import factors, optional, registry, sparse, times
 from rinterop.convert.deep import Steps, finish
 from rinterop.convert.frames import assembled, frame_of
 from rinterop.convert.labelled import encoded, flattened
@@ -100,6 +100,9 @@ class _Converter:
 
     def _other(self, value: Any) -> Any:
         """What is no instance of the exact types that come up all the time."""
+        scipy_sparse = optional.imported("scipy.sparse")
+        if scipy_sparse is not None and scipy_sparse.issparse(value):  # one of them is a mapping
+            return sparse.to_s4(value)
         match value:
             case RValue():
                 return value
