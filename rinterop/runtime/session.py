@@ -19,13 +19,16 @@ from rinterop.errors import RError, RJump
 from rinterop.runtime import embedded, reports
 from rinterop.runtime.callbacks import Callbacks
 from rinterop.runtime.channel import Channel
+from rinterop.runtime.functions import RFunction
 from rinterop.runtime.interrupts import Interrupts
 from rinterop.runtime.memory import is_big
 from rinterop.serialize.writer import dumps
 from rinterop.values import (
     NULL,
+    Builtin,
     Call,
     Cell,
+    Closure,
     Expression,
     Pairs,
     Promise,
@@ -109,7 +112,7 @@ class Session:
             env: Where. None: in the global environment. Variables by name: in a new environment, enclosed
                 by the global one. An environment: there, which is a copy of it unless it is the global one,
                 a namespace or a package's.
-            convert: Whether to give what `to_python` makes of the value.
+            convert: Whether to give what `to_python` makes of the value; of a function, one to call.
 
         Returns:
             The last expression's value.
@@ -122,7 +125,7 @@ class Session:
         """
         is_source = isinstance(code, str)
         value = self._evaluate(character(code) if isinstance(code, str) else code, env, text=is_source)
-        return _converted(value) if convert else value
+        return self._converted(value) if convert else value
 
     def call(
         self,
@@ -146,6 +149,11 @@ class Session:
             RError, RJump, KeyboardInterrupt, RuntimeError: As with `eval`.
         """
         head = _function_name(function) if isinstance(function, str) else self._value(function)
+        value = self._called(head, args, kwargs)
+        return self._converted(value) if convert else value
+
+    def _called(self, head: RValue, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RValue:
+        """The value of a call; see `call`."""
         cells = [Cell(head)]
         vectors: list[tuple[int, RValue]] = []
         for name, argument in [*((None, a) for a in args), *kwargs.items()]:
@@ -156,8 +164,7 @@ class Session:
             elif isinstance(value, _TO_QUOTE):
                 value = call("quote", value)
             cells.append(Cell(value, None if name is None else Symbol(name)))
-        value = self._evaluate(Call(tuple(cells)), None, vectors)
-        return _converted(value) if convert else value
+        return self._evaluate(Call(tuple(cells)), None, vectors)
 
     def parse(self, source: str) -> Expression:
         """The expressions of an R source text, unevaluated.
@@ -188,7 +195,7 @@ class Session:
             function: Called with R's arguments, those with names as keywords.
             convert: Whether it gets what `to_python` makes of them, or R values.
         """
-        return self._callbacks.function(function, _converted if convert else _as_it_is)
+        return self._callbacks.function(function, self._converted if convert else _as_it_is)
 
     def to_rpy2(self, value: object) -> Any:
         """An rpy2 object (`rpy2.rinterface.Sexp`) with the value."""
@@ -205,7 +212,7 @@ class Session:
         """The value of an rpy2 object (anything with rpy2's `__sexp__`)."""
         self._check_thread()
         value = self._channel.pack(sexp.__sexp__._cdata)
-        return _converted(value) if convert else value
+        return self._converted(value) if convert else value
 
     def _evaluate(
         self,
@@ -252,11 +259,23 @@ class Session:
     def _value(self, argument: object) -> RValue:
         if isinstance(argument, RValue):
             return argument
+        if isinstance(argument, RFunction):
+            return argument.value
         if callable(argument):
             return self.function(argument)
         from rinterop.convert import to_r
 
         return to_r(argument)
+
+    def _converted(self, value: RValue) -> Any:
+        if isinstance(value, (Closure, Builtin)):
+            return RFunction(value, self._call_converted)
+        from rinterop.convert import to_python
+
+        return to_python(value)
+
+    def _call_converted(self, function: RValue, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._converted(self._called(function, args, kwargs))
 
     def _frame(self, env: RValue | Mapping[str, object] | None) -> RValue:
         if env is None or isinstance(env, RValue):
@@ -288,9 +307,3 @@ def _function_name(name: str) -> RValue:
         return symbol(name)
     internal = function.startswith(":")
     return call(":::" if internal else "::", symbol(package), symbol(function.lstrip(":")))
-
-
-def _converted(value: RValue) -> Any:
-    from rinterop.convert import to_python
-
-    return to_python(value)
