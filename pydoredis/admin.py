@@ -40,7 +40,10 @@ class Admin:
                 "off to look at queues, which need Redis: use the fixture pydoredis_queue (docs/doors.md)",
             )
         self._connection = connection_or_registered(connection)
-        self._store = AdminStore(self._connection)
+        self._store = self._new_store(self._connection)
+
+    def _new_store(self, connection: ConnectionSettings) -> AdminStore:
+        return AdminStore(connection)
 
     def __enter__(self) -> Admin:
         return self
@@ -159,7 +162,7 @@ class Admin:
         connection = self._connection.at(queue)
         if connection != self._store.connection:
             self._store.close()
-            self._store = AdminStore(connection)
+            self._store = self._new_store(connection)
 
     def _sweep(self, family: Family) -> None:
         """Remove what came late of jobs that are over, and the start keys of workers that died with them."""

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.presence import Presence
+from pydoredis.protocol.telemetry import Activity
 
 Bytes: TypeAlias = "bytes | bytearray"
 
@@ -31,12 +32,14 @@ class Announce:
     Attributes:
         agent: What it says of itself.
         open: Whether to open queues that are not open: when it joins, and at a server that lost its data.
+        activities: What it does, as it is to be told on each queue; none: nothing is told of that.
 
     Reply: `Announced`.
     """
 
     agent: Presence
     open: bool = False
+    activities: Sequence[Activity] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,7 @@ class AdminStore(SweepingStore):
     def names_of(self, family: Family, job: str) -> list[str]:
         """Keys of a job."""
         keys = family.keys
-        names = {keys.env(job), keys.out(job), keys.published(job)}
+        names = {keys.env(job), keys.out(job), keys.published(job), keys.demand(job)}
         for mark in family.start | family.alive:
             if mark.job == job:
                 names |= {keys.start(*mark), keys.alive(*mark)}
