@@ -67,22 +67,27 @@ class Histogram:
 
 
 class Stopwatch:
-    """A histogram that is being made. Noting costs a bisection: agents do it for each task."""
+    """A histogram that is being made. Noting costs a bisection: agents do it for each task.
 
-    __slots__ = ("_counts", "_sum_s")
+    Attributes:
+        counts: One for each bucket, as a histogram has it.
+        sum_s: All of it together, in seconds.
+    """
+
+    __slots__ = ("counts", "sum_s")
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS_S) + 1)
-        self._sum_s = 0.0
+        self.counts = [0] * (len(BOUNDS_S) + 1)
+        self.sum_s = 0.0
 
     def note(self, seconds: float) -> None:
         """Something took so long."""
-        self._counts[bisect_left(BOUNDS_S, seconds)] += 1
-        self._sum_s += seconds
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.sum_s += seconds
 
     def histogram(self) -> Histogram:
         """What was noted so far."""
-        return Histogram(tuple(self._counts), round(self._sum_s, 6))
+        return Histogram(tuple(self.counts), round(self.sum_s, 6))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,4 +36,4 @@ def announce(client: redis.Redis, queues: Sequence[str], agent: Presence, does: 
     client.script_load(wire.scripts()["announce"])
     for words in wire.encode(commands.Announce(agent, True, does)):
         if words[0] == "EVALSHA":  # the others have the server watch keys, for nobody
-            client.execute_command(*words)
+            client.execute_command(*words)  # type: ignore[no-untyped-call]

@@ -182,7 +182,8 @@ class TestAgents:
         redis_client.delete("Q.live", QueueKeys("Q").activity("a"))
         agent = presence("a")
         wire = AgentWire(agent.id, agent.host, {"Q": QueueKeys("Q")})
-        redis_client.execute_command(*wire.encode(Announce(agent, False, [activity()]))[-1])
+        words = wire.encode(Announce(agent, False, [activity()]))[-1]
+        redis_client.execute_command(*words)  # type: ignore[no-untyped-call]
         assert not redis_client.exists(QueueKeys("Q").activity("a"))
 
 
