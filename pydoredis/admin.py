@@ -267,6 +267,20 @@ class Admin:
         removed = self._store.remove_job(keys, row.job, self._store.names_of(family, row.job))
         return Removal(row.queue, row.job, removed.tasks, removed.keys, row.running)
 
+    def drain(self, agent: str, queue: str) -> None:
+        """Have an agent of ours leave: with its next heartbeat it does what it does at SIGTERM. What has
+        started it may start another one.
+
+        Args:
+            agent: Its ID (`pydoredis.snapshots.AgentStatus`).
+            queue: A queue that it serves.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        self._go_to(queue)
+        self._store.drain(QueueKeys(queue), agent)
+
     def remove_queue(self, queue: str) -> Removal:
         """Remove a queue with all that belongs to it: waiting tasks, jobs, marks, results, the worker count.
 

@@ -50,11 +50,13 @@ class Announced:
         open: Whether at least one of the queues is open.
         agents: How many agents serve the queue that has most, this one included.
         joined: Queues where the agent's workers were counted in by this.
+        draining: Whether somebody wants it to leave.
     """
 
     open: bool
     agents: int
     joined: tuple[QueueKeys, ...] = ()
+    draining: bool = False
 
 
 class RefusedError(Exception):

@@ -18,7 +18,7 @@ Span = tuple[int, int]
 
 SIDE_KINDS = frozenset(
     {
-        *("activity", "agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "demand"),
+        *("activity", "agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "demand", "drain"),
         *("given", "inner", "over", "piece", "published", "py"),
     }
 )
@@ -179,6 +179,10 @@ class QueueKeys:
     def activity(self, agent: str) -> str:
         """Ours: what an agent does and has done (`protocol.telemetry`), for as long as it lives."""
         return self._side(f"activity:{agent}")
+
+    def drain(self, agent: str) -> str:
+        """Ours: says for a while that somebody wants this agent to leave."""
+        return self._side(f"drain:{agent}")
 
     def demand(self, job: str) -> str:
         """Ours: how far a job is and what is not sent yet (`protocol.telemetry`), by its coordinator."""

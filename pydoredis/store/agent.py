@@ -178,7 +178,7 @@ class AgentWire:
             for queue in self._queues
             for key in (
                 *(queue.live, queue.count, queue.agents),
-                *(queue.agent(agent.id), queue.activity(agent.id)),
+                *(queue.agent(agent.id), queue.activity(agent.id), queue.drain(agent.id)),
             )
         ]
         activities = [activity.encode() for activity in command.activities]
@@ -188,8 +188,9 @@ class AgentWire:
         return self._script("announce", keys, (*fixed, len(activities), *activities, *fields))
 
     def _announced(self, command: commands.Announce, reply: Any) -> Announced:
-        is_open, agents, *joined = reply
-        return Announced(bool(is_open), max(1, agents), tuple(self._queues[n - 1] for n in joined))
+        is_open, agents, draining, *joined = reply
+        queues = tuple(self._queues[n - 1] for n in joined)
+        return Announced(bool(is_open), max(1, agents), queues, bool(draining))
 
     def _leave(self, command: commands.Leave) -> Words:
         agent = command.agent.id

@@ -134,6 +134,9 @@ class Membership:
         self.joined = True
         self._joining = self._lost = False
         self._open = reply.open
+        if reply.draining and not self._shutdown.begun:
+            self._do(Log(logging.INFO, "somebody wants this agent to leave (pydoredis top)"))
+            self._shutdown.begin(now_s)
 
     def leave_if_removed(self, now_s: float) -> None:
         """Leave if no task has come for a while and the queues are gone."""

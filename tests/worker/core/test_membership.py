@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from pydoredis.protocol import agent_commands as commands
-from pydoredis.protocol.agent_commands import Taken, TakenTask
+from pydoredis.protocol.agent_commands import Announced, Taken, TakenTask
 from pydoredis.protocol.telemetry import Activity, Counters, Surroundings, Warned
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.membership import BEAT_INTERVAL_S, SWEEP_BEATS
@@ -114,6 +114,21 @@ def test_a_task_that_was_set_aside_is_marked_before_it_is_kept_alive(scene: Scen
     scene.answer()
     beats(scene, 1)
     assert len(scene.requested(commands.KeepAlive)) == 1
+
+
+def test_who_is_to_leave_finishes_what_runs_and_gives_back_the_rest(scene: Scene) -> None:
+    scene.job("a", 3)
+    scene.pushed()
+    scene.wait(BEAT_INTERVAL_S + 0.001)
+    scene.step({commands.Announce: Announced(True, 1, draining=True)})
+    scene.answer()
+    assert "somebody wants this agent to leave" in scene.log()
+    assert not scene.said(instructions.Stop)
+    for executor in [number for number, pipe in scene.pipes.items() if pipe]:
+        scene.finish(executor)
+        scene.answer()
+    assert scene.said(instructions.Stop) == [instructions.Stop()]
+    assert len(scene.requested(commands.Leave)) == 1
 
 
 class TestTelling:
