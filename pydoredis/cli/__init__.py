@@ -10,6 +10,7 @@ from pydoredis._version import __version__
 from pydoredis.cli import admin
 from pydoredis.cli.demo import demo
 from pydoredis.cli.flags import Command, Group
+from pydoredis.cli.metrics import metrics
 from pydoredis.cli.output import a_full_disk_ends_the_command, spell_out_what_cannot_be_printed
 from pydoredis.cli.server import server
 from pydoredis.cli.top import top
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 for command in (
     *(worker, server, demo),
-    top,
+    *(top, metrics),
     *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
 ):
     app.command(cls=Command)(command)

@@ -65,6 +65,10 @@ class Histogram:
         counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
         return Histogram(counts, self.sum_s + other.sum_s)
 
+    def __sub__(self, other: Histogram) -> Histogram:
+        counts = tuple(a - b for a, b in zip(self.counts, other.counts, strict=True))
+        return Histogram(counts, self.sum_s - other.sum_s)
+
 
 class Stopwatch:
     """A histogram that is being made. Noting costs a bisection: agents do it for each task.
@@ -121,6 +125,17 @@ class Counters:
             given_back=self.given_back + other.given_back,
             run=self.run + other.run,
             wait=self.wait + other.wait,
+        )
+
+    def __sub__(self, other: Counters) -> Counters:
+        return Counters(
+            done=self.done - other.done,
+            iterations=self.iterations - other.iterations,
+            crashed=self.crashed - other.crashed,
+            timed_out=self.timed_out - other.timed_out,
+            given_back=self.given_back - other.given_back,
+            run=self.run - other.run,
+            wait=self.wait - other.wait,
         )
 
 
