@@ -25,6 +25,9 @@ def top(
     queue: Queue = None,
     once: Annotated[bool, typer.Option("--once", help="Print tables, once, and end.")] = False,
     as_json: Json = False,
+    rows: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many rows of each table to print, at most.")
+    ] = 50,
     interval: Annotated[
         float, typer.Option("--interval", metavar="SECONDS", min=0.2, help="How often to look.")
     ] = 2.0,
@@ -49,7 +52,7 @@ def top(
         if as_json:
             typer.echo(to_json(telemetry.snapshot(queue).to_dict()))
         elif once or not is_a_terminal():
-            _print(telemetry.snapshot(queue))
+            _print(telemetry.snapshot(queue), rows)
         else:
             try:
                 from pydoredis.top.app import Top
@@ -60,7 +63,7 @@ def top(
             Top(telemetry, queue, interval).run()
 
 
-def _print(snapshot: Snapshot) -> None:
+def _print(snapshot: Snapshot, most: int) -> None:
     from rich.console import Console
 
     from pydoredis.top.grids import grids, server_line
@@ -68,10 +71,12 @@ def _print(snapshot: Snapshot) -> None:
     # As wide as it takes: a terminal wraps what is too long for it, and a job's ID can be copied whole.
     console = Console(width=10_000)
     console.print(server_line(snapshot.server, snapshot.time), highlight=False, markup=False)
-    for grid in grids(snapshot):
+    for grid in grids(snapshot, most=most):
         console.print()
         if grid.rows:
             console.print(_table(grid))
+            if grid.left_out:
+                console.print(f"and {grid.left_out:,} more: --rows N, or --json")
         else:
             console.print(f"no {grid.title}")
 

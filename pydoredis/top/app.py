@@ -21,6 +21,9 @@ from pydoredis.top.grids import Grid, Pace, grids, server_line
 
 TABS = ("jobs", "agents", "running", "warnings")
 
+MOST_ROWS = 500
+"""How many rows of a table are shown, at most: they are drawn anew each time."""
+
 
 class Ask(ModalScreen[bool]):
     """A question before something is done.
@@ -123,9 +126,15 @@ class Top(App[None]):
         self.snapshot = snapshot
         self._pace.see(snapshot)
         self.query_one("#server", Static).update(Text(server_line(snapshot.server, snapshot.time)))
-        before, self._grids = self._grids, {grid.title: grid for grid in grids(snapshot, self._pace)}
+        before, self._grids = (
+            self._grids,
+            {grid.title: grid for grid in grids(snapshot, self._pace, MOST_ROWS)},
+        )
         for title, grid in self._grids.items():
             self._draw(self._table(title), grid, before.get(title))
+            if title in TABS:
+                pane = self.query_one(TabbedContent).get_tab(f"tab-{title}")
+                pane.label = f"{title} {len(grid.rows) + grid.left_out:,}"
 
     def _table(self, title: str) -> DataTable[Text]:
         return self.query_one(f"#{title}", DataTable)

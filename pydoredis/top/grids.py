@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -44,12 +44,14 @@ class Grid:
         columns: Names of its columns; those that begin with `>` are of figures, and stand at the right.
         keys: Of each row, what it is about.
         rows: The cells.
+        left_out: How many rows more there are.
     """
 
     title: str
     columns: Sequence[str]
     keys: Sequence[object]
     rows: Sequence[Sequence[str]]
+    left_out: int = 0
 
 
 class Pace:
@@ -89,16 +91,23 @@ def _per_second(count: int, before: Snapshot, after: Snapshot) -> float | None:
     return max(0, count) / seconds if seconds > 0 else None
 
 
-def grids(snapshot: Snapshot, pace: Pace | None = None) -> list[Grid]:
-    """All tables of a snapshot."""
+def grids(snapshot: Snapshot, pace: Pace | None = None, most: int | None = None) -> list[Grid]:
+    """All tables of a snapshot.
+
+    Args:
+        snapshot: The snapshot.
+        pace: What is known of how fast tasks are done.
+        most: How many rows of each table to show, at most: to draw a thousand takes a second.
+    """
     pace = pace or Pace()
-    return [
-        queues(snapshot.queues, pace),
-        jobs(snapshot.jobs, pace),
-        agents(snapshot.agents),
-        running(snapshot.running),
-        warnings(snapshot.warnings),
+    found = [
+        (snapshot.queues, queues(snapshot.queues[:most], pace)),
+        (snapshot.jobs, jobs(snapshot.jobs[:most], pace)),
+        (snapshot.agents, agents(snapshot.agents[:most])),
+        (snapshot.running, running(snapshot.running[:most])),
+        (snapshot.warnings, warnings(snapshot.warnings[:most])),
     ]
+    return [replace(grid, left_out=len(rows) - len(grid.rows)) for rows, grid in found]
 
 
 def queues(rows: Iterable[QueueStatus], pace: Pace) -> Grid:

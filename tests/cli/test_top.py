@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,15 @@ def test_tables(pool: str) -> None:
     alone = pydoredis(pool, "top", "--once", "--queue", "Q").stdout
     assert "Q " in alone
     assert "[b]" not in alone
+
+
+def test_long_tables_are_cut(redis_url: str, redis_client: redis.Redis) -> None:
+    for number in range(12):
+        submit(redis_client, f"q{number}", JOB, [1])
+    shown = pydoredis(redis_url, "top", "--once", "--rows", "9").stdout
+    assert shown.count("and 3 more: --rows N, or --json") == 2
+    assert len(re.findall(r"^q\d+ +1 ", shown, re.MULTILINE)) == 9
+    assert "more:" not in pydoredis(redis_url, "top", "--once").stdout
 
 
 def test_where_nothing_is(redis_url: str) -> None:
