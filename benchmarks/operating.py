@@ -2,8 +2,8 @@
 
     python -m benchmarks.operating [--tasks 1000000] [--agents 200]
 
-Tasks of two jobs wait on a queue, and agents of eight executors say that they run some: nobody is there, there
-are keys alone. What a command takes beyond an empty server is the look itself.
+Tasks of two jobs wait on a queue, and agents of eight executors say that they run some. There are their keys
+alone. What a command takes beyond an empty server is the look itself.
 """
 
 from __future__ import annotations

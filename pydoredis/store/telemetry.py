@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
+from redis.exceptions import NoPermissionError
+
 from pydoredis.errors import RemoteProtocolError
 from pydoredis.protocol.envelope_peek import HEAD_SIZE, job_of_head
 from pydoredis.protocol.keys import QueueKeys
@@ -183,7 +185,9 @@ class TelemetryStore(AdminStore):
     def health(self) -> tuple[Mapping[str, Any], float]:
         """What the server says of itself (`INFO`), and how many seconds an answer takes."""
         with self._translated():
-            info = self._client.info()
+            info: Mapping[str, Any] = {}
+            with contextlib.suppress(NoPermissionError):  # then nothing is said of the server's health
+                info = self._client.info()
             begun_s = time.perf_counter()
             self._client.ping()
             return info, time.perf_counter() - begun_s

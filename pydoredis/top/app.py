@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Label, Static, TabbedContent, TabPane
@@ -39,6 +39,7 @@ class Ask(ModalScreen[bool]):
     DEFAULT_CSS = """
     Ask { align: center middle; }
     Ask > Vertical { width: 80%; max-width: 100; height: auto; border: thick $warning; padding: 1 2; }
+    Ask Label { width: 100%; }
     """
 
     def __init__(self, question: str) -> None:
@@ -70,6 +71,7 @@ class Top(App[None]):
         ("r", "look", "look now"),
         ("c", "cancel_job", "cancel job"),
         ("d", "drain", "have agent leave"),
+        *(Binding(str(place), f"tab('{name}')", show=False) for place, name in enumerate(TABS, start=1)),
     ]
     DEFAULT_CSS = """
     #server { height: auto; padding: 0 1; background: $panel; }
@@ -133,8 +135,8 @@ class Top(App[None]):
         for title, grid in self._grids.items():
             self._draw(self._table(title), grid, before.get(title))
             if title in TABS:
-                pane = self.query_one(TabbedContent).get_tab(f"tab-{title}")
-                pane.label = f"{title} {len(grid.rows) + grid.left_out:,}"
+                tab = self.query_one(TabbedContent).get_tab(f"tab-{title}")
+                tab.label = f"{TABS.index(title) + 1} {title}: {len(grid.rows) + grid.left_out:,}"
 
     def _table(self, title: str) -> DataTable[Text]:
         return self.query_one(f"#{title}", DataTable)
@@ -158,6 +160,11 @@ class Top(App[None]):
         table.scroll_to(y=scrolled, animate=False)
 
     # --- keys ---------------------------------------------------------------------------------------------
+
+    def action_tab(self, name: str) -> None:
+        """Go to one of the tables."""
+        self.query_one(TabbedContent).active = f"tab-{name}"
+        self.call_after_refresh(self._table(name).focus)
 
     def _chosen(self, *titles: str) -> object | None:
         """What the row is about at which the cursor is, in one of these tables; None elsewhere."""

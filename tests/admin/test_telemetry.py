@@ -187,6 +187,22 @@ class TestAgents:
         assert not redis_client.exists(QueueKeys("Q").activity("a"))
 
 
+def test_who_may_not_see_how_the_server_is_sees_the_rest(redis_url: str, redis_client: redis.Redis) -> None:
+    submit(redis_client, "Q", JOB, [1])
+    redis_client.acl_setuser(
+        "viewer", enabled=True, passwords=["+s3cret"], keys=["*"], categories=["+@all"], commands=["-info"]
+    )
+    try:
+        viewer = ConnectionSettings(redis_url.replace("redis://", "redis://viewer:s3cret@"))
+        with Telemetry(viewer) as telemetry:
+            seen = telemetry.snapshot()
+    finally:
+        redis_client.acl_deluser("viewer")
+    assert [queue.queued for queue in seen.queues] == [1]
+    assert (seen.server.version, seen.server.memory_bytes) == ("", 0)
+    assert "s3cret" not in seen.server.address
+
+
 def test_a_pattern_is_no_queue(telemetry: Telemetry) -> None:
     with pytest.raises(ConfigError):
         telemetry.snapshot("Q*")

@@ -239,10 +239,8 @@ def test_an_agent_is_told_to_leave(live: Live, redis_client: redis.Redis) -> Non
             await until(lambda: live.rows("agents"), "agents are shown")
             await pilot.press("d")
             assert len(live.app.screen_stack) == 1, "jobs are no agents"
-            live.app._table("agents").focus()
-            live.app.query_one("TabbedContent").active = "tab-agents"  # type: ignore[attr-defined]
-            await pilot.pause()
-            live.app._table("agents").focus()
+            await pilot.press("2")
+            await until(lambda: live.app.focused is live.app._table("agents"), "agents are in front")
             await pilot.press("d")
             await until(lambda: len(live.app.screen_stack) == 2, "it asks")
             await pilot.press("y")
