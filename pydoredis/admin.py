@@ -101,6 +101,8 @@ class Admin:
             StoreUnavailable: If Redis is lost.
         """
         families = self._families(queue)
+        for family in families:
+            self._store.sweep(family.keys)  # workers of agents that died are counted out
         counts = self._store.counts([family.keys for family in families])
         rows: list[WorkerRow] = []
         for family, count in zip(families, counts, strict=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from pydoredis.admin import remove_queue
+from pydoredis.admin import remove_queue, workers
 from pydoredis.errors import ConfigError
 from pydoredis.protocol.agent_commands import Announce
 from pydoredis.protocol.keys import QueueKeys
@@ -170,6 +170,19 @@ class TestAgents:
         assert redis_client.get(keys.count) == b"10"
         assert (queue.workers, queue.agents) == (5, 1)
 
+    def test_who_lists_workers_takes_those_that_died_off_the_count(
+        self, redis_url: str, redis_client: redis.Redis
+    ) -> None:
+        """Where neither an agent nor a coordinator of ours is left to do that."""
+        keys = QueueKeys("Q")
+        announce(redis_client, ["Q"], presence("b", workers=5), [activity()])
+        redis_client.incrby(keys.count, 3)  # R's
+        redis_client.delete(keys.agent("b"), keys.activity("b"))
+        (idle,) = workers("Q", connection=ConnectionSettings(redis_url))
+        assert (idle.state, idle.workers, idle.pid) == ("idle", 3, None)
+        assert redis_client.get(keys.count) == b"3"
+        assert not redis_client.exists(keys.agents)
+
     def test_what_they_say_goes_with_them(self, redis_url: str, redis_client: redis.Redis) -> None:
         keys = QueueKeys("Q")
         announce(redis_client, ["Q"], presence("a"), [activity()])
@@ -215,6 +228,22 @@ def test_all_of_it_is_json(telemetry: Telemetry, redis_client: redis.Redis) -> N
     assert document["queues"][0]["backlog"] == 1
     assert document["agents"][0]["counters"]["done"] == 1
     assert document["running"][0]["iter"] == "4...6"
+
+
+@pytest.mark.slow
+def test_an_agent_that_is_killed_is_gone_within_15_seconds(
+    telemetry: Telemetry, redis_url: str, redis_client: redis.Redis
+) -> None:
+    pool = Pool(redis_url, redis_client, "jobs")
+    try:
+        agent = pool.add_agent(2)
+        pool.wait_for(lambda: telemetry.snapshot().agents, "the agent is there")
+        agent.kill()
+        pool.wait_for(lambda: not telemetry.snapshot().agents, "the agent is gone", 16)
+        (queue,) = telemetry.snapshot().queues
+        assert (queue.workers, queue.agents) == (0, 0)
+    finally:
+        pool.close()
 
 
 @pytest.mark.rpeer
