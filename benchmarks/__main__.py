@@ -33,6 +33,7 @@ MODULES = (
     "start_up",
     "threads",
     "large_data",
+    "operating",
     "rserialize",
 )
 """In this order. Each is a module with a `main()` and an option `--json`.

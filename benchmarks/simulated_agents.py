@@ -37,6 +37,7 @@ from pydoredis.worker.engines import selection
 from pydoredis.worker.exchange import Exchange
 from pydoredis.worker.link import Link
 from pydoredis.worker.signals import Wakeup
+from pydoredis.worker.surroundings import Outlook
 
 PER_PROCESS = 100
 """Agents in one process. All of them die when it is killed."""
@@ -141,6 +142,7 @@ class SimulatedAgent:
         self._core = WorkerCore(
             *(settings, queues, presence, served.refusal, connection.safe_url),
             lambda: format_begin(datetime.now()),
+            Outlook(),
         )
         self._executors = SimulatedExecutors(ran)
         self.link = Link(connection, wire.scripts(), selector, wake)

@@ -40,7 +40,10 @@ class Admin:
                 "off to look at queues, which need Redis: use the fixture pydoredis_queue (docs/doors.md)",
             )
         self._connection = connection_or_registered(connection)
-        self._store = AdminStore(self._connection)
+        self._store = self._new_store(self._connection)
+
+    def _new_store(self, connection: ConnectionSettings) -> AdminStore:
+        return AdminStore(connection)
 
     def __enter__(self) -> Admin:
         return self
@@ -98,6 +101,8 @@ class Admin:
             StoreUnavailable: If Redis is lost.
         """
         families = self._families(queue)
+        for family in families:
+            self._store.sweep(family.keys)  # workers of agents that died are counted out
         counts = self._store.counts([family.keys for family in families])
         rows: list[WorkerRow] = []
         for family, count in zip(families, counts, strict=True):
@@ -159,7 +164,7 @@ class Admin:
         connection = self._connection.at(queue)
         if connection != self._store.connection:
             self._store.close()
-            self._store = AdminStore(connection)
+            self._store = self._new_store(connection)
 
     def _sweep(self, family: Family) -> None:
         """Remove what came late of jobs that are over, and the start keys of workers that died with them."""
@@ -263,6 +268,20 @@ class Admin:
         keys = family.keys
         removed = self._store.remove_job(keys, row.job, self._store.names_of(family, row.job))
         return Removal(row.queue, row.job, removed.tasks, removed.keys, row.running)
+
+    def drain(self, agent: str, queue: str) -> None:
+        """Have an agent of ours leave: with its next heartbeat it does what it does at SIGTERM. What has
+        started it may start another one.
+
+        Args:
+            agent: Its ID (`pydoredis.snapshots.AgentStatus`).
+            queue: A queue that it serves.
+
+        Raises:
+            StoreUnavailable: If Redis is lost.
+        """
+        self._go_to(queue)
+        self._store.drain(QueueKeys(queue), agent)
 
     def remove_queue(self, queue: str) -> Removal:
         """Remove a queue with all that belongs to it: waiting tasks, jobs, marks, results, the worker count.

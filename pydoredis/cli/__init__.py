@@ -10,8 +10,10 @@ from pydoredis._version import __version__
 from pydoredis.cli import admin
 from pydoredis.cli.demo import demo
 from pydoredis.cli.flags import Command, Group
+from pydoredis.cli.metrics import metrics
 from pydoredis.cli.output import a_full_disk_ends_the_command, spell_out_what_cannot_be_printed
 from pydoredis.cli.server import server
+from pydoredis.cli.top import top
 from pydoredis.cli.worker import worker
 
 app = typer.Typer(
@@ -23,6 +25,7 @@ app = typer.Typer(
 )
 for command in (
     *(worker, server, demo),
+    *(top, metrics),
     *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
 ):
     app.command(cls=Command)(command)

@@ -20,6 +20,7 @@ class Collector:
 
     Attributes:
         outcomes: Of iterations, for the sink; whoever takes them empties this.
+        failed: How many iterations have failed for good.
 
     Args:
         codec: What messages look like.
@@ -29,6 +30,7 @@ class Collector:
 
     def __init__(self, codec: JobCodec, ledger: Ledger, retries: Retries) -> None:
         self.outcomes: list[Item] = []
+        self.failed = 0
         self._codec = codec
         self._ledger = ledger
         self._retries = retries
@@ -46,20 +48,26 @@ class Collector:
         except RemoteProtocolError as error:
             log.warning("job %s: dropped what is no result: %s", job, error)
             return None
-        if self._retries.most and not all(ok for _, ok, _ in result.items):
+        if not all(ok for _, ok, _ in result.items):
             self._deliver_failures(job, result)
         else:
             fresh = self._ledger.deliver(result.numbers)
             self.outcomes += [item for item, new in zip(result.items, fresh, strict=True) if new]
         return None
 
+    def give_up(self, number: int, error: Exception) -> None:
+        """An iteration fails without a result: its workers have died."""
+        self.outcomes.append((number, False, error))
+        self.failed += 1
+
     def _deliver_failures(self, job: str, result: Result) -> None:
-        """Deliver a result some of whose iterations failed: those that may are kept, to be run again."""
+        """Deliver a result some of whose iterations failed: those that may be run again are out once more."""
         blocks = [self._ledger.find(number) for number in result.numbers]
         fresh = self._ledger.deliver(result.numbers)
         for item, block, new in zip(result.items, blocks, fresh, strict=True):
             if new and not (block is not None and self._run_again(job, item, block)):
                 self.outcomes.append(item)
+                self.failed += not item[1]
 
     def _run_again(self, job: str, item: Item, block: Block) -> bool:
         """Whether an iteration that has just been delivered from this task is to be run again, and is."""

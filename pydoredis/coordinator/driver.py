@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pydoredis import system
 from pydoredis.backoff import Backoff
 from pydoredis.coordinator.collecting import Collector
+from pydoredis.coordinator.demand import DemandNotes
 from pydoredis.coordinator.feeding import Feed
 from pydoredis.coordinator.identity import new_job_id
 from pydoredis.coordinator.inner import CHECK_S, InnerLoop
@@ -129,6 +130,7 @@ class Driver:
         self._window = Window(options.chunk_size, max_ahead=options.max_ahead)
         self._sender = Sender(codec, feed, self.ledger, self._window, options.total)
         self._collector = Collector(codec, self.ledger, options.retries)
+        self._demand = DemandNotes(self.ledger, self._window, options.total)
         self._environment: Message
         self._store: JobStore
         self._staff: StaffCheck
@@ -172,6 +174,7 @@ class Driver:
         self._window.workers = workers
         self._check_due_s = now_s + self._check_interval_s
         self._staff_watch.reset(now_s)
+        self._demand.begin(now_s)
         if self.options.timeout_s is not None:
             self._deadline_s = now_s + self.options.timeout_s
         if self.options.private and not workers:
@@ -312,7 +315,11 @@ class Driver:
         unsent, self._unsent = self._unsent, []
         read, self._read, self._read_bytes = self._read, 0, 0
         # Should this fail, the tasks that were lost on the way are found by `_recover`.
-        return self._store.send_and_collect(unsent, read, self._batch)
+        return self._store.send_and_collect(unsent, read, self._batch, self._told())
+
+    def _told(self) -> bytes | None:
+        """What is to be said of the job, beside what is asked anyway."""
+        return self._demand.due(self._sender.waiting, time.monotonic())
 
     def _wait(self, timeout_s: float) -> list[bytes]:
         until_check_s = max(0.01, self._check_due_s - time.monotonic())
@@ -328,7 +335,7 @@ class Driver:
             self.inner.waited()
         if time.monotonic() >= self._removal_due_s:
             self._removal_due_s = time.monotonic() + REMOVAL_S
-            if self._store.was_cancelled():
+            if self._store.was_cancelled(self._told()):
                 raise JobCancelled(self.job, "it was removed")
         if self.ledger and (silent_s := self._staff_watch.due(time.monotonic())) is not None:
             self._staff.look(self.job, silent_s)
@@ -340,6 +347,7 @@ class Driver:
         self._read_bytes += sum(map(len, batch))
         declined = [self._collector.take(self.job, message) for message in batch]
         self._submit_again([block for block in declined if block is not None])
+        self._demand.failed = self._collector.failed
         if batch:
             self._staff_watch.reset(time.monotonic())
             largest = max(map(len, batch))
@@ -368,7 +376,7 @@ class Driver:
         self._check_due_s = time.monotonic() + self._check_interval_s
         ledger, store = self.ledger, self._store
         self._window.workers = store.workers()
-        if not store.renew():
+        if not store.renew(self._told()):
             self._restore()
             return
         if not ledger:
@@ -409,7 +417,7 @@ class Driver:
             log.warning("job %s: a worker died, task %d is submitted again (%s)", self.job, span[0], tag)
         message = f"{verdict.block.faults} workers died while they ran it, the last one as {tag}"
         for number in given_up:
-            self._collector.outcomes.append((number, False, WorkerCrashed(self.job, [number], message)))
+            self._collector.give_up(number, WorkerCrashed(self.job, [number], message))
 
     def _restore(self) -> None:
         """The environment is gone: by somebody's will, or because the server lost its data."""

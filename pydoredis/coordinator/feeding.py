@@ -37,6 +37,11 @@ class Feed(ABC):
         self.exhausted = False
         self.wake: Callable[[], None] = _nobody_waits
 
+    @property
+    def waiting(self) -> int | None:
+        """How many iterations are left; None if that is not known."""
+        return 0 if self.exhausted else None
+
     @abstractmethod
     def take(self, size: int, least: int) -> list[Arguments]:
         """Up to `size` iterations; none if fewer than `least` are there and more may come.

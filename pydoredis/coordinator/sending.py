@@ -46,6 +46,11 @@ class Sender:
         """Whether all iterations were sent."""
         return self._feed.exhausted
 
+    @property
+    def waiting(self) -> int | None:
+        """How many iterations are left, as far as its feed knows."""
+        return self._feed.waiting
+
     def close(self) -> None:
         """Read no further."""
         self._feed.close()

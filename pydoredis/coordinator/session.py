@@ -89,6 +89,11 @@ class CallFeed(Feed):
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def waiting(self) -> int:
+        """See `Feed.waiting`."""
+        return len(self._waiting)
+
     def add(self, call: Call) -> None:
         """Add a call.
 

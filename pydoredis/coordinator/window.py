@@ -42,6 +42,11 @@ class Window:
     _counted: int = 0
     _current: int = 1
 
+    @property
+    def rate(self) -> float:
+        """Iterations that are done per second; 0 while that is not known."""
+        return self._rate
+
     def note(self, iterations: int, now_s: float) -> None:
         """Results for so many iterations came in."""
         self._counted += iterations

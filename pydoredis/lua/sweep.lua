@@ -5,6 +5,7 @@
 --       5 of records of batches  6 how long jobs stay in `over`, s  7 how many jobs to look at, at most
 --       8 the first of them, by rank; empty: any  9 how many of the agents sweep, if there are more
 --       10 a random number below 1, or 0: who leaves the sweep to others is told of no job
+--       11 what keys begin with that tell what agents do
 --
 -- Returns the number of jobs that it looked at, and those that still are over. One whose environment is back
 -- lives: its coordinator in R has submitted it again, and it is taken off the list.
@@ -31,7 +32,8 @@ end
 for _, agent in ipairs(redis.call('HKEYS', KEYS[2])) do
     -- Whoever lives says so; an agent that is only late counts itself in again.
     if redis.call('EXISTS', ARGV[3] .. agent) == 0 then
-        forget(KEYS[3], KEYS[4], KEYS[2], KEYS[5], agent, ARGV[3] .. agent, ARGV[4] .. agent, ARGV[5] .. agent)
+        forget(KEYS[3], KEYS[4], KEYS[2], KEYS[5], agent, ARGV[3] .. agent, ARGV[4] .. agent, ARGV[5] .. agent,
+            ARGV[11] .. agent)
     end
 end
 return {#jobs, over}

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pydoredis.protocol.claims import Claim
 from pydoredis.protocol.keys import QueueKeys
 from pydoredis.protocol.presence import Presence
+from pydoredis.protocol.telemetry import Activity
 
 Bytes: TypeAlias = "bytes | bytearray"
 
@@ -31,12 +32,14 @@ class Announce:
     Attributes:
         agent: What it says of itself.
         open: Whether to open queues that are not open: when it joins, and at a server that lost its data.
+        activities: What it does, as it is to be told on each queue; none: nothing is told of that.
 
     Reply: `Announced`.
     """
 
     agent: Presence
     open: bool = False
+    activities: Sequence[Activity] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,13 @@ class Announced:
         open: Whether at least one of the queues is open.
         agents: How many agents serve the queue that has most, this one included.
         joined: Queues where the agent's workers were counted in by this.
+        draining: Whether somebody wants it to leave.
     """
 
     open: bool
     agents: int
     joined: tuple[QueueKeys, ...] = ()
+    draining: bool = False
 
 
 class RefusedError(Exception):

@@ -18,8 +18,8 @@ Span = tuple[int, int]
 
 SIDE_KINDS = frozenset(
     {
-        *("agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "given", "inner", "over"),
-        *("piece", "published", "py"),
+        *("activity", "agent", "agents", "aside", "batch", "cancelled", "crashes", "dead", "demand", "drain"),
+        *("given", "inner", "over", "piece", "published", "py"),
     }
 )
 """First words of the names of side keys."""
@@ -175,6 +175,18 @@ class QueueKeys:
     def agent(self, id: str) -> str:
         """Ours: hash of what an agent says of itself, for as long as it lives."""
         return self._side(f"agent:{id}")
+
+    def activity(self, agent: str) -> str:
+        """Ours: what an agent does and has done (`protocol.telemetry`), for as long as it lives."""
+        return self._side(f"activity:{agent}")
+
+    def drain(self, agent: str) -> str:
+        """Ours: says for a while that somebody wants this agent to leave."""
+        return self._side(f"drain:{agent}")
+
+    def demand(self, job: str) -> str:
+        """Ours: how far a job is and what is not sent yet (`protocol.telemetry`), by its coordinator."""
+        return self._side(f"demand:{job}")
 
     def aside(self, agent: str) -> str:
         """Ours: list of tasks that an agent has taken and that are not marked yet."""

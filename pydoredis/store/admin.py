@@ -27,6 +27,9 @@ from pydoredis.store.late_results import SweepingStore, note_cancelled, note_ove
 MAX_COUNTED = 100_000
 """How many tasks of a queue are looked at to tell whose they are."""
 
+DRAIN_TTL_S = 60
+"""How long an agent that is to leave may take to hear of it."""
+
 _SCAN_COUNT = 1000
 _PAGE = 500
 _STRETCH = 1000
@@ -187,7 +190,7 @@ class AdminStore(SweepingStore):
     def names_of(self, family: Family, job: str) -> list[str]:
         """Keys of a job."""
         keys = family.keys
-        names = {keys.env(job), keys.out(job), keys.published(job)}
+        names = {keys.env(job), keys.out(job), keys.published(job), keys.demand(job)}
         for mark in family.start | family.alive:
             if mark.job == job:
                 names |= {keys.start(*mark), keys.alive(*mark)}
@@ -266,6 +269,11 @@ class AdminStore(SweepingStore):
             replies = pipe.execute()
         lists = len(batch.tasks)
         return dict(zip(batch.tasks, replies, strict=False)), sum(replies[lists : lists + len(pages)])
+
+    def drain(self, keys: QueueKeys, agent: str) -> None:
+        """Have an agent leave, when it next says that it is there."""
+        with self._translated():
+            self._client.set(keys.drain(agent), b"", ex=DRAIN_TTL_S)
 
     def delete(self, names: Iterable[str]) -> int:
         """Delete keys; how many there were."""

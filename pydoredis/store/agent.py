@@ -22,6 +22,7 @@ from pydoredis.protocol.agent_commands import (
 from pydoredis.protocol.claims import Claim, Crash
 from pydoredis.protocol.keys import QueueKeys, block_name
 from pydoredis.protocol.presence import TTL_S as PRESENCE_TTL_S
+from pydoredis.protocol.telemetry import ACTIVITY_TTL_S
 from pydoredis.store.connection import Script
 from pydoredis.store.late_results import sweep_call
 from pydoredis.store.presence import LIST_TTL_S
@@ -175,16 +176,21 @@ class AgentWire:
         keys = [
             key
             for queue in self._queues
-            for key in (queue.live, queue.count, queue.agents, queue.agent(agent.id))
+            for key in (
+                *(queue.live, queue.count, queue.agents),
+                *(queue.agent(agent.id), queue.activity(agent.id), queue.drain(agent.id)),
+            )
         ]
+        activities = [activity.encode() for activity in command.activities]
         fields = [word for field in agent.encode().items() for word in field]
-        times = (PRESENCE_TTL_S, LIST_TTL_S)
+        times = (PRESENCE_TTL_S, LIST_TTL_S, ACTIVITY_TTL_S)
         fixed = (agent.id, agent.workers, int(command.open), wire.LIVE_VALUE, *times)
-        return self._script("announce", keys, (*fixed, *fields))
+        return self._script("announce", keys, (*fixed, len(activities), *activities, *fields))
 
     def _announced(self, command: commands.Announce, reply: Any) -> Announced:
-        is_open, agents, *joined = reply
-        return Announced(bool(is_open), max(1, agents), tuple(self._queues[n - 1] for n in joined))
+        is_open, agents, draining, *joined = reply
+        queues = tuple(self._queues[n - 1] for n in joined)
+        return Announced(bool(is_open), max(1, agents), queues, bool(draining))
 
     def _leave(self, command: commands.Leave) -> Words:
         agent = command.agent.id
@@ -192,6 +198,7 @@ class AgentWire:
         for queue in self._queues:
             keys += (queue.live, queue.count, queue.agents, queue.queue)
             keys += (queue.agent(agent), queue.aside(agent), queue.batch(agent))
+            keys.append(queue.activity(agent))
         return self._script("leave_queues", keys, (agent,))
 
     def _sweep(self, command: commands.Sweep) -> Words:

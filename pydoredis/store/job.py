@@ -19,6 +19,7 @@ from pydoredis.errors import RemoteProtocolError, StoreFull, StoreUnavailable
 from pydoredis.protocol.keys import QueueKeys, Span, TaskTag
 from pydoredis.protocol.parts import Message
 from pydoredis.protocol.presence import Staff
+from pydoredis.protocol.telemetry import DEMAND_TTL_S
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store import line, presence
 from pydoredis.store.connection import CONNECT_TIMEOUT_S, Call, Script
@@ -221,18 +222,32 @@ class JobStore(SweepingStore):
             self._set_pieces()
             self._client.set(self._keys.env(self._job), self._environment.value, ex=self._lease_s)
 
-    def renew(self) -> bool:
-        """Renew the lease of the job's environment; False if it is gone, or a part of it."""
+    def renew(self, demand: bytes | None = None) -> bool:
+        """Renew the lease of the job's environment; False if it is gone, or a part of it.
+
+        Args:
+            demand: What is to be said of the job beside that, as in the next methods.
+        """
         with self._translated():
             pipe = self._client.pipeline(transaction=False)
             for name in (self._keys.env(self._job), *self._pieces):
                 pipe.expire(name, self._lease_s)
+            if demand is not None:
+                pipe.execute_command(*self._say(demand))  # type: ignore[no-untyped-call]
             return all(pipe.execute())
 
-    def was_cancelled(self) -> bool:
+    def was_cancelled(self, demand: bytes | None = None) -> bool:
         """Whether somebody removed the job."""
         with self._translated():
-            return bool(self._client.exists(self._keys.cancelled(self._job)))
+            pipe = self._client.pipeline(transaction=False)
+            pipe.exists(self._keys.cancelled(self._job))
+            if demand is not None:
+                pipe.execute_command(*self._say(demand))  # type: ignore[no-untyped-call]
+            return bool(pipe.execute()[0])
+
+    def _say(self, demand: bytes) -> tuple[Any, ...]:
+        """The command that says how far the job is."""
+        return "SET", self._keys.demand(self._job), demand, "EX", DEMAND_TTL_S
 
     def workers(self) -> int:
         """How many workers say that they listen on the queue; 0 if that is not known."""
@@ -269,20 +284,28 @@ class JobStore(SweepingStore):
         )
         return sorted(name.removesuffix(".count") for name, count in zip(names, counts, strict=True) if count)
 
-    def send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
+    def send_and_collect(
+        self, payloads: Sequence[bytes], read: int, wanted: int, demand: bytes | None = None
+    ) -> list[bytes]:
         """Submit tasks, forget `read` results, get up to `wanted` more, in one round trip: oldest first."""
-        batch = self._send_and_collect(payloads, read, wanted)
+        batch = self._send_and_collect(payloads, read, wanted, demand)
         if read or batch:
             self._result_wait.outdate()
         return batch[::-1]
 
-    def _send_and_collect(self, payloads: Sequence[bytes], read: int, wanted: int) -> list[bytes]:
+    def _send_and_collect(
+        self, payloads: Sequence[bytes], read: int, wanted: int, demand: bytes | None
+    ) -> list[bytes]:
         with self._translated():
+            commands: list[tuple[Any, ...]] = []
             if payloads:
-                push = ("RPUSH", self._keys.tasks, *payloads)
+                commands.append(("RPUSH", self._keys.tasks, *payloads))
+            if demand is not None:
+                commands.append(self._say(demand))
+            if commands:
                 look = ("EVALSHA", self._collect.sha, 1, self._out, read, wanted)
-                pushed, batch = self._line.ask([push, look])
-                self._checked([pushed])
+                *said, batch = self._line.ask([*commands, look])
+                self._checked(said)
                 if not isinstance(batch, Exception):
                     return cast("list[bytes]", batch)
             (batch,) = self._checked(self._run_scripts([(self._collect, (self._out,), (read, wanted))]))
@@ -350,7 +373,7 @@ class JobStore(SweepingStore):
         if head is not None:
             self._withdraw_tasks(head)
         late = cancelled or head is not None
-        names = (keys.env(job), keys.out(job), keys.published(job), *self._pieces)
+        names = (keys.env(job), keys.out(job), keys.published(job), keys.demand(job), *self._pieces)
         with self._translated():
             if not late:
                 self._line.post(("UNLINK", *names))

@@ -82,4 +82,4 @@ def sweep_call(
     found = (keys.over, keys.agents, keys.live, keys.count, keys.queue)
     prefixes = (keys.env(""), keys.out(""), keys.agent(""), keys.aside(""), keys.batch(""))
     rank = "" if first is None else first
-    return script, found, (*prefixes, OVER_TTL_S, most, rank, SWEEPERS, f"{lot or 0:.9f}")
+    return script, found, (*prefixes, OVER_TTL_S, most, rank, SWEEPERS, f"{lot or 0:.9f}", keys.activity(""))

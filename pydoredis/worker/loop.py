@@ -36,6 +36,7 @@ from pydoredis.worker.launch import Launcher
 from pydoredis.worker.link import Link
 from pydoredis.worker.report import Report
 from pydoredis.worker.signals import Signals, Wakeup
+from pydoredis.worker.surroundings import Outlook
 from pydoredis.worker.task_output import OutputLine
 
 log = logging.getLogger(__name__)
@@ -74,9 +75,11 @@ class Loop:
             *(served.codecs, served.python, served.r_version, __version__),
         )
         wire = AgentWire(presence.id, presence.host, selection.lists(queues, served.codecs, settings.nesting))
+        self._outlook = Outlook()
         self._core = WorkerCore(
             *(settings, queues, presence, served.refusal, connection.safe_url),
             lambda: format_begin(datetime.now()),
+            self._outlook,
         )
         here = _teller(connection, presence.id, served.codecs, settings.nesting)
         self._selector = stack.enter_context(selectors.DefaultSelector())
@@ -158,6 +161,7 @@ class Loop:
                     self._exchange.ask(number, commands)
                 case instructions.Log(level, text):
                     log.log(level, "%s", text)
+                    self._outlook.logged(level, text)
                 case instructions.RemoveJob(queue, job):
                     self._inner_jobs.remove(queue, job)
                 case instructions.Reconnect(reason):

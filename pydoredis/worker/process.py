@@ -81,9 +81,9 @@ class Process:
 
     def memory_bytes(self) -> int:
         """Memory that it has now (resident); 0 if that is not known."""
-        with contextlib.suppress(OSError, ValueError, IndexError, subprocess.CalledProcessError):
-            if sys.platform == "linux":
-                return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+        if sys.platform == "linux":
+            return resident_bytes(self.pid)
+        with contextlib.suppress(OSError, ValueError, subprocess.CalledProcessError):
             return 1024 * int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(self.pid)]))
         return 0
 
@@ -94,6 +94,13 @@ class Process:
         if status == -signal.SIGKILL and kills_for_memory() > self._out_of_memory_before:
             cause += ", probably by the kernel, which was out of memory"
         return f"{cause} (peak memory {self.peak_bytes / 1e6:.0f} MB)"
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that a process has now (resident); 0 where there is no /proc, or no such process."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+    return 0
 
 
 def kills_for_memory() -> int:

@@ -186,7 +186,7 @@ class TestWorkers:
             store.announce()
             other.announce()
             redis_client.hset(keys.agents, "gone", 1)
-            redis_client.set("q.count", 6)
+            redis_client.set("q.count", 7)
             take(redis_client, "q", ODD, task_tag(2, pid=70))
             take(redis_client, "q", ODD, task_tag(3, pid=90))
             rows = admin.workers()
@@ -197,6 +197,7 @@ class TestWorkers:
                 ("idle", 2, "w1", 80, "3.13.0", "4.5.0"),
                 ("idle", 1, None, None, None, None),
             ]
+            assert redis_client.get("q.count") == b"6"
             assert 0 < int(redis_client.ttl(keys.agent("a"))) <= 15
             store.leave()
         assert [row.workers for row in admin.workers() if row.state == "idle"] == [2]

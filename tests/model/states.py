@@ -34,7 +34,7 @@ _LONG_S = 1.0
 
 _LEFT_OUT = frozenset(
     {
-        *("now_s", "wire", "_settings", "_beats", "submitted_s", "resubmitted"),
+        *("now_s", "wire", "_settings", "_beats", "_tallies", "taken_s", "submitted_s", "resubmitted"),
         *("request", "Conversation._numbers"),  # numbers of requests are compared with nothing else
     }
 )

@@ -17,6 +17,7 @@ from pydoredis.queue import Queue
 from pydoredis.settings import ConnectionSettings
 from pydoredis.shared_values import redis_delete, redis_get, redis_set
 from pydoredis.store import Store
+from pydoredis.telemetry import Telemetry
 from tests.conftest import wait_until
 from tests.faults.scene import lasting_keys
 from tests.redis_process import RedisProcess, needs_server
@@ -168,3 +169,17 @@ def test_a_loop_while_the_node_with_its_slot_dies() -> None:
             with replica.client() as client:
                 wait_until(lambda: client.get("{jobs}.count") == b"2", "the workers are counted there")
         nothing_stays(replica)
+
+
+@pytest.mark.slow
+def test_one_look_at_a_queue_of_a_cluster(cluster: Cluster, connection: ConnectionSettings) -> None:
+    queue = Queue(QUEUE, cluster.url, ftinterval=FTINTERVAL)
+    with Telemetry(connection) as telemetry:
+        with pytest.raises(ConfigError, match="Cluster"):
+            telemetry.snapshot()
+        with queue.start_local_workers(1, codec="cloudpickle"):
+            assert queue.foreach(x=range(20)).dopar(slow) == [*range(20)]
+            wait_until(lambda: telemetry.snapshot(QUEUE).queues[0].counters.iterations == 20, "it is told")
+            (seen,) = telemetry.snapshot(QUEUE).queues
+    assert (seen.queue, seen.workers, seen.agents, seen.backlog) == (QUEUE, 1, 1, 0)
+    nothing_stays(cluster.owner(TAG))

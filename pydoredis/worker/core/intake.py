@@ -69,6 +69,7 @@ class Intake:
             if task is None:
                 continue
             lease = self._lease(each, task)
+            lease.taken_s = now_s
             if lease.state is not State.ASIDE:
                 self.sort(lease, taken.environments, now_s)
 

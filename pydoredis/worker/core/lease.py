@@ -89,6 +89,7 @@ class Lease(Claim):
         crashed: Whether an executor, anywhere, died on it before it was taken.
         expected_s: How long it was expected to run when it was handed to an executor; 0 if that was not
         known.
+        taken_s: When (monotonic) it came.
         result: What is to be published (ANSWERED).
         death: What is to be counted (FALLEN).
         due_s: When (monotonic) it is tried again (DELAYED).
@@ -106,6 +107,7 @@ class Lease(Claim):
     # What most leases never have is not set for each: an agent makes thousands of them a second.
     deaths: int = field(default=0, init=False)
     expected_s: float = field(default=0.0, init=False)
+    taken_s: float = field(default=0.0, init=False)
     result: Bytes = field(default=b"", init=False)
     death: Death | None = field(default=None, init=False)
     due_s: float = field(default=0.0, init=False)

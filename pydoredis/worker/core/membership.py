@@ -14,6 +14,7 @@ from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Shelves, State
 from pydoredis.worker.core.requests import parts
 from pydoredis.worker.core.shutdown import Shutdown
+from pydoredis.worker.core.tallies import Tallies
 
 BEAT_INTERVAL_S = 3.0
 """Seconds between two heartbeats. R beats every 5 s, which allows for one missed beat in the 10 s that an
@@ -36,6 +37,7 @@ class Membership:
         jobs: The jobs that it knows.
         shutdown: Whether it stops.
         present: What the agent says of itself now.
+        tallies: Tell what the agent does.
         linger_s: How long the agent waits for a task before it leaves a queue that was removed.
         do: Carries out instructions.
     """
@@ -47,6 +49,7 @@ class Membership:
         jobs: LoadedJobs,
         shutdown: Shutdown,
         present: Callable[[], Presence],
+        tallies: Tallies,
         linger_s: float,
         do: Callable[[Instruction], None],
     ) -> None:
@@ -57,6 +60,7 @@ class Membership:
         self._jobs = jobs
         self._shutdown = shutdown
         self._present = present
+        self._tallies = tallies
         self._linger_s = linger_s
         self._do = do
         self._joining = False
@@ -94,13 +98,13 @@ class Membership:
     def commands(self, now_s: float) -> Iterable[Command]:
         """What is to be said now."""
         if self._joining or self._lost:
-            yield commands.Announce(self._present(), open=not self._shutdown.begun)
+            yield self._announce(now_s, open_=not self._shutdown.begun)
         if not self.joined or now_s < self._due_s:
             return
         self._due_s = now_s + BEAT_INTERVAL_S
         self._beats += 1
         if not self._lost:
-            yield commands.Announce(self._present())
+            yield self._announce(now_s)
         for part in parts([lease for lease in self._shelves if lease.state is not State.ASIDE]):
             yield commands.KeepAlive(part)
         if self._jobs.recorded:
@@ -108,6 +112,9 @@ class Membership:
         if self._beats % SWEEP_BEATS == 0:
             for keys in self._queues:
                 yield commands.Sweep(keys)
+
+    def _announce(self, now_s: float, *, open_: bool = False) -> Command:
+        return commands.Announce(self._present(), open_, self._tallies.told(now_s))
 
     def leave(self) -> Iterable[Command]:
         """Count the workers out, if they are counted in."""
@@ -127,6 +134,9 @@ class Membership:
         self.joined = True
         self._joining = self._lost = False
         self._open = reply.open
+        if reply.draining and not self._shutdown.begun:
+            self._do(Log(logging.INFO, "somebody wants this agent to leave (pydoredis top)"))
+            self._shutdown.begin(now_s)
 
     def leave_if_removed(self, now_s: float) -> None:
         """Leave if no task has come for a while and the queues are gone."""

@@ -16,6 +16,7 @@ from pydoredis.worker.core.intake import Intake
 from pydoredis.worker.core.jobs import LoadedJobs
 from pydoredis.worker.core.lease import Lease, Shelves, State
 from pydoredis.worker.core.membership import Membership
+from pydoredis.worker.core.tallies import Tallies
 
 
 class Replies:
@@ -28,6 +29,7 @@ class Replies:
         membership: Is told whether queues are open.
         crash_recovery: Decides about tasks on which executors died.
         conversation: Is told what a look at the queues has found.
+        tallies: Count what was given back.
         do: Carries out instructions.
     """
 
@@ -39,6 +41,7 @@ class Replies:
         membership: Membership,
         crash_recovery: CrashRecovery,
         conversation: Conversation,
+        tallies: Tallies,
         do: Callable[[Instruction], None],
     ) -> None:
         self._shelves = shelves
@@ -47,6 +50,7 @@ class Replies:
         self._membership = membership
         self._crash_recovery = crash_recovery
         self._conversation = conversation
+        self._tallies = tallies
         self._do = do
 
     def heard(self, answered: Iterable[tuple[Command, object]], now_s: float) -> None:
@@ -116,6 +120,8 @@ class Replies:
             assert isinstance(claim, Lease)
             if not claim.quiet:
                 self._say(logging.INFO, f"task {claim.block} of job {claim.task.job}: {outcome}")
+            if outcome == "given-back":
+                self._tallies.gave_back(claim)
             claim.finish()
         self._conversation.changed()  # the server tells us of others' pushes alone
 

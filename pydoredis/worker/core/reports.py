@@ -20,6 +20,7 @@ from pydoredis.worker.core.refusals import Refusals
 from pydoredis.worker.core.room import Room
 from pydoredis.worker.core.shutdown import Shutdown
 from pydoredis.worker.core.supervision import Supervision
+from pydoredis.worker.core.tallies import Tallies
 
 
 class Reports:
@@ -39,6 +40,7 @@ class Reports:
         crash_recovery: Decides about tasks on which executors died.
         refusals: Is told that a task was served.
         shutdown: Whether the agent stops.
+        tallies: Count what was done.
         do: Carries out instructions.
     """
 
@@ -54,6 +56,7 @@ class Reports:
         crash_recovery: CrashRecovery,
         refusals: Refusals,
         shutdown: Shutdown,
+        tallies: Tallies,
         do: Callable[[Instruction], None],
     ) -> None:
         self._executors = executors
@@ -66,6 +69,7 @@ class Reports:
         self._crash_recovery = crash_recovery
         self._refusals = refusals
         self._shutdown = shutdown
+        self._tallies = tallies
         self._do = do
 
     def heard(self, event: Any, now_s: float) -> bool:
@@ -93,9 +97,12 @@ class Reports:
             self._hiring.became_ready()
 
     def _finished(self, event: events.Finished, now_s: float) -> None:
+        executor = self._executors.get(event.executor)
+        begun_s = executor.head_since_s if executor else now_s
         lease = self._answered(event.executor, event.task, now_s)
         if lease is None:
             return
+        self._tallies.ran(lease, event.seconds, begun_s)
         assert lease.job is not None
         if lease.job.durations.note(event.seconds):
             self._dispatch.slowed = True
@@ -192,6 +199,8 @@ class Reports:
         self._lending.task_over(executor)
         idle = not executor.leases
         blame = not self._shutdown.cold
+        if executor.head is not None and blame and not cancelled:
+            self._tallies.crashed(executor.head, timed_out=executor.timed_out)
         self._crash_recovery.died(executor, event.cause, event.iteration, blame=blame)
         self._executors.remove(executor.number)
         if not self._shutdown.begun:

@@ -35,6 +35,7 @@ from pydoredis.worker.core.room import Room
 from pydoredis.worker.core.shutdown import Shutdown
 from pydoredis.worker.core.stopping import Stopping
 from pydoredis.worker.core.supervision import START_TIMEOUT_S, Supervision
+from pydoredis.worker.core.tallies import Look, Tallies
 
 
 class WorkerCore:
@@ -47,6 +48,7 @@ class WorkerCore:
         refusal: Tells why a job cannot be run here, if it cannot.
         address: The server's, for messages.
         begin: Tells the time as it stands in tags of tasks.
+        look: Tells what heartbeats say beside what the core knows; None: they say nothing of what is done.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class WorkerCore:
         refusal: Refusal,
         address: str,
         begin: Callable[[], str],
+        look: Look | None = None,
     ) -> None:
         self._settings = settings
         self._presence = presence
@@ -67,20 +70,21 @@ class WorkerCore:
         self.executors = Executors(settings.workers)
         self._codecs: Sequence[Codec] = presence.codecs
         self._jobs = LoadedJobs()
+        self._tallies = Tallies(queues, self.executors, presence.pid, look)
         self._refusals = Refusals()
         self._hiring = Hiring(self.executors, self._codecs, do)
         self._lending = Lending(self.executors, self._hiring, do)
         self._crash_recovery = CrashRecovery(settings.max_crashes, settings.retry_pause_s)
         self._dispatch = Dispatch(self.shelves, self.executors, self._hiring, limits, do)
-        self._intake = Intake(
-            *(presence.id, self.shelves, self._jobs, self._refusals, self._codecs, refusal, do),
-        )
+        known = (self.shelves, self._jobs, self._refusals)
+        self._intake = Intake(presence.id, *known, self._codecs, refusal, do)
         self._room = Room(self.shelves, self._jobs, self.executors, self._hiring, self._refusals, settings)
         self._shutdown = Shutdown(settings.grace_s)
         self._supervision = Supervision(self.executors, self._hiring, limits, settings.timelimit_s, do)
         self._conversation = Conversation(address, do, settings.nesting)
         self._membership = Membership(
-            *(queues, self.shelves, self._jobs, self._shutdown, self._present, settings.linger_s, do),
+            *(queues, self.shelves, self._jobs, self._shutdown),
+            *(self._present, self._tallies, settings.linger_s, do),
         )
         self._requests = Requests(
             *(self.shelves, self._jobs, self._room, self._intake, self._conversation),
@@ -88,18 +92,17 @@ class WorkerCore:
         )
         self._replies = Replies(
             *(self.shelves, self._jobs, self._intake, self._membership),
-            *(self._crash_recovery, self._conversation, do),
+            *(self._crash_recovery, self._conversation, self._tallies, do),
         )
         self._reports = Reports(
             *(self.executors, self._hiring, self._lending, self._supervision, self._dispatch, self._room),
-            *(self._intake, self._crash_recovery, self._refusals, self._shutdown, do),
+            *(self._intake, self._crash_recovery, self._refusals, self._shutdown, self._tallies, do),
         )
         self._stopping = Stopping(
             *(self._shutdown, self.shelves, self.executors, self._hiring, self._room, self._supervision),
             *(self._membership, self._conversation, settings.iter, do),
         )
-        self._serving = False
-        self._gathering_until_s = float("inf")
+        self._serving, self._gathering_until_s = False, float("inf")
 
     def _present(self) -> Presence:
         return dataclasses.replace(self._presence, pids=self.executors.pids)
@@ -224,9 +227,8 @@ class WorkerCore:
                     self._serving = True
                     self._instructions.append(Serving())
             case events.Changed(keys):
-                self._conversation.changed(
-                    keys if keys is None else {self._depths[key] for key in keys if key in self._depths}
-                )
+                known = None if keys is None else {self._depths[key] for key in keys if key in self._depths}
+                self._conversation.changed(known)
                 self._membership.changed(keys)
             case events.Connected():
                 if self._conversation.connected(event):

@@ -17,6 +17,7 @@ from pydoredis.protocol.wire import decode_task
 from pydoredis.settings import WorkerSettings
 from pydoredis.worker.core import WorkerCore, events, instructions
 from pydoredis.worker.core.lease import Lease
+from pydoredis.worker.core.tallies import Look
 
 QUEUE = QueueKeys("Q")
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Scene:
         on_demand: bool = False,
         workers: int = 2,
         codecs: tuple[Codec, ...] = ("cloudpickle",),
+        look: Look | None = None,
         **settings: object,
     ) -> None:
         chosen = WorkerSettings(queues=("Q",), workers=workers, codec="cloudpickle", **settings)  # type: ignore[arg-type]
@@ -64,7 +66,7 @@ class Scene:
         self.refusal: Callable[[JobEnvironment], str | None] = lambda environment: None
         self.core = WorkerCore(
             *(chosen, [QUEUE], presence, lambda environment: self.refusal(environment)),
-            *("redis://server", lambda: "2026-11-29-04:00:00"),
+            *("redis://server", lambda: "2026-11-29-04:00:00", look),
         )
         self.now_s = 1000.0
         self.queue: list[bytes] = []

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from pydoredis.protocol import agent_commands as commands
-from pydoredis.protocol.agent_commands import Taken, TakenTask
+from pydoredis.protocol.agent_commands import Announced, Taken, TakenTask
+from pydoredis.protocol.telemetry import Activity, Counters, Surroundings, Warned
 from pydoredis.worker.core import events, instructions
 from pydoredis.worker.core.membership import BEAT_INTERVAL_S, SWEEP_BEATS
 from tests.worker.core.scene import ENVIRONMENT, QUEUE, Scene, task
@@ -113,3 +114,83 @@ def test_a_task_that_was_set_aside_is_marked_before_it_is_kept_alive(scene: Scen
     scene.answer()
     beats(scene, 1)
     assert len(scene.requested(commands.KeepAlive)) == 1
+
+
+def test_who_is_to_leave_finishes_what_runs_and_gives_back_the_rest(scene: Scene) -> None:
+    scene.job("a", 3)
+    scene.pushed()
+    scene.wait(BEAT_INTERVAL_S + 0.001)
+    scene.step({commands.Announce: Announced(True, 1, draining=True)})
+    scene.answer()
+    assert "somebody wants this agent to leave" in scene.log()
+    assert not scene.said(instructions.Stop)
+    for executor in [number for number, pipe in scene.pipes.items() if pipe]:
+        scene.finish(executor)
+        scene.answer()
+    assert scene.said(instructions.Stop) == [instructions.Stop()]
+    assert len(scene.requested(commands.Leave)) == 1
+
+
+class TestTelling:
+    """What heartbeats say of what was done."""
+
+    def told(self, scene: Scene) -> Activity:
+        """What the next heartbeat says."""
+        scene.done.clear()
+        beats(scene, 1)
+        (activity,) = scene.requested(commands.Announce)[0].activities
+        return activity
+
+    def test_tasks_are_counted_with_their_times(self) -> None:
+        scene = Scene(workers=1, look=lambda pids: Surroundings(dict.fromkeys(pids, 7), [Warned(2.0, "so")]))
+        scene.up()
+        assert self.told(scene).counters == Counters()
+        scene.job("a", 3, chunk_size=2)
+        scene.pushed()
+        scene.wait(2.0)
+        scene.finish(1, seconds=2.0)
+        scene.answer()
+        scene.finish(1, seconds=0.5)
+        activity = self.told(scene)
+        counters = activity.counters
+        assert (counters.done, counters.iterations, counters.crashed) == (2, 4, 0)
+        assert (counters.run.count, counters.run.sum_s) == (2, 2.5)
+        assert counters.wait.count == 2
+        assert activity.up_s > 2.0
+        assert (activity.resident_bytes, activity.warnings) == (7, (Warned(2.0, "so"),))
+        (executor,) = self.told(scene).executors
+        assert (executor.pid, executor.queue, executor.job) == (101, "Q", "a")
+        assert (executor.first, executor.last, executor.resident_bytes) == (5, 6, 7)
+        assert executor.running_s == pytest.approx(BEAT_INTERVAL_S, abs=0.1)
+        scene.finish(1)
+        (idle,) = self.told(scene).executors
+        assert (idle.pid, idle.queue, idle.running_s) == (101, "", 0.0)
+
+    def test_deaths_time_limits_and_what_is_given_back(self) -> None:
+        scene = Scene(workers=1, timelimit_s=5.0, look=lambda pids: Surroundings())
+        scene.up()
+        scene.job("a", 1)
+        scene.pushed()
+        scene.die(1, iteration=1)
+        scene.answer()
+        counters = self.told(scene).counters
+        assert (counters.crashed, counters.given_back, counters.timed_out) == (1, 1, 0)
+        scene.tell(events.Ready(2, "Python"))
+        scene.pushed()
+        scene.wait(5.1)
+        assert [each.executor for each in scene.said(instructions.Kill)] == [2]
+        scene.answer()
+        scene.die(2, iteration=1, cause="time limit")
+        counters = self.told(scene).counters
+        assert (counters.crashed, counters.given_back, counters.timed_out) == (1, 1, 1)
+
+    def test_an_executor_that_dies_with_nothing_to_do_counts_for_nothing(self) -> None:
+        scene = Scene(workers=1, look=lambda pids: Surroundings())
+        scene.up()
+        scene.die(1)
+        assert self.told(scene).counters == Counters()
+
+    def test_nothing_is_told_unless_somebody_looks(self, scene: Scene) -> None:
+        scene.done.clear()
+        beats(scene, 1)
+        assert scene.requested(commands.Announce)[0].activities == ()
