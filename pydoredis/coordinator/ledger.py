@@ -198,8 +198,11 @@ class Ledger:
         return True
 
     def decline(self, number: int) -> Block | None:
-        """A worker would not run this iteration's task: the block to submit again, None if it is not out."""
+        """A worker would not run this iteration's task: the block to submit again, None if it is not out, or
+        is to be run again in any case."""
         block = self.find(number)
+        if block is not None and block.due_s:
+            return None
         if block is not None:
             block.python_only = self.is_python
         return block
@@ -211,7 +214,7 @@ class Ledger:
         death is a fact: `bury`.
         """
         block = self.find(span[0])
-        if block is None or block.span != span:
+        if block is None or block.span != span or block.due_s:
             return Verdict(None, again=False)
         return Verdict(block, again=block.faults + 1 < self.max_crashes)
 

@@ -217,7 +217,8 @@ class JobOnAPool(RuleBasedStateMachine):
     def a_worker_declines(self, at: int) -> None:
         numbers = self.running.pop(at % len(self.running))
         block = self.ledger.decline(numbers[-1])
-        assert (block is not None) == (self.ledger.find(numbers[0]) is not None)
+        found = self.ledger.find(numbers[-1])
+        assert block is (found if found and not found.due_s else None)
         if block is not None:
             self.declined.add(block.first)
             assert block.python_only

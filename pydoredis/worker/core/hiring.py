@@ -59,6 +59,8 @@ class Hiring:
         """Start one executor."""
         executor = Executor(next(self._numbers), codec, now_s)
         self._executors.add(executor)
+        # While a body waits, whoever comes is one too many once it goes on.
+        self.substituted = self.substituted or bool(self._executors.lent)
         self._do(Hire(executor.number, codec))
 
     def unserved(self, codec: Codec) -> bool:
@@ -76,7 +78,6 @@ class Hiring:
         starting = sum(1 for each in self._executors.of(codec) if each.able and each.ready is None)
         for _ in range(min(self._executors.missing(codec), wanted - starting)):
             self.hire(codec, now_s)
-            self.substituted = True
 
     def look_at_surplus(self) -> None:
         """See whether there are still executors that were started in place of others."""

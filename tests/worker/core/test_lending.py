@@ -455,3 +455,16 @@ def test_nothing_is_fetched_that_would_wait_behind_a_deeper_task() -> None:
     pool.begins_a_loop(1, 1)
     pool.dies(1)
     pool.teardown()
+
+
+def test_who_came_while_a_body_waited_is_too_many_when_it_goes_on() -> None:
+    """Also one that was to replace an executor that died, and was put off."""
+    pool = LoopsInBodies()
+    pool.dies(1)
+    pool.submits(1)
+    pool.begins_a_loop(0, 2)
+    pool.submits(4)
+    pool.dies(0)
+    pool.dies(1)
+    pool.begins_a_loop(0, 1)
+    pool.teardown()
