@@ -9,6 +9,7 @@ import typer
 from pydoredis._version import __version__
 from pydoredis.cli import admin
 from pydoredis.cli.demo import demo
+from pydoredis.cli.doctor import doctor
 from pydoredis.cli.flags import Command, Group
 from pydoredis.cli.output import a_full_disk_ends_the_command, spell_out_what_cannot_be_printed
 from pydoredis.cli.server import server
@@ -24,6 +25,7 @@ app = typer.Typer(
 for command in (
     *(worker, server, demo),
     *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
+    doctor,
 ):
     app.command(cls=Command)(command)
 
