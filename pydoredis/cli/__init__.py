@@ -14,6 +14,7 @@ from pydoredis.cli.doctor import doctor
 from pydoredis.cli.flags import Command, Group
 from pydoredis.cli.output import a_full_disk_ends_the_command, spell_out_what_cannot_be_printed
 from pydoredis.cli.server import server
+from pydoredis.cli.service import service
 from pydoredis.cli.worker import worker
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ for command in (
     *(doctor, acl),
 ):
     app.command(cls=Command)(command)
+app.add_typer(service)
 
 
 def _show_version(wanted: bool) -> None:
