@@ -233,3 +233,30 @@ def test_a_worker_of_r_that_is_killed(doctor: Doctor, redis_url: str, redis_clie
         assert "the count says 1 R workers, and at most 0" in doctor.warnings()["count"].finding
     finally:
         pool.close()
+
+
+@pytest.mark.rpeer
+@pytest.mark.slow
+@pytest.mark.parametrize(("tasks", "length_s"), [(6_000, 0.001), (50, 0.4)])
+def test_a_busy_pool_that_is_well(
+    tasks: int, length_s: float, doctor: Doctor, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """R's coordinator, its worker and ours, short tasks and long ones: nothing of it is suspicious."""
+    pool = Pool(redis_url, redis_client, "q")
+    try:
+        pool.add_r_worker()
+        pool.add_agent(2, options=("--codec", "auto"))
+        session = pool.coordinator(
+            f"say(length(foreach(i = 1:{tasks}) %dopar% {{ Sys.sleep({length_s}); i }}))"
+        )
+        pool.wait_for(lambda: pool.keys("start"), "tasks run")
+        for _ in range(2):
+            report = examine(doctor.connection)
+            bad = [
+                found for found in report.findings if found.queue and found.severity in ("warning", "error")
+            ]
+            assert (bad, report.orphans) == ([], [])
+        assert session.running, "it was looked at while it was busy"
+        session.values()
+    finally:
+        pool.close()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import redis
 
 from pydoredis.doctor import server
 from pydoredis.doctor.examination import Report, examine
 from pydoredis.doctor.findings import Finding
+from pydoredis.errors import ConfigError
 from pydoredis.server import free_port
 from pydoredis.settings import ConnectionSettings
 from pydoredis.store.health import ServerFacts
 from tests.conftest import wait_until
 from tests.faults.proxy import Proxy
 from tests.redis_process import RedisProcess
+from tests.several_redis import Cluster, Replicated
 
 
 def report(url: str, queue: str | None = None) -> Report:
@@ -209,6 +212,24 @@ def test_a_server_that_is_lost_meanwhile() -> None:
     assert states == ["ok", "error"]
 
 
-def test_the_address_of_something_else(redis_client: redis.Redis, redis_url: str) -> None:
+def test_a_node_of_a_cluster() -> None:
+    with Cluster() as cluster:
+        with cluster.owner("{q}").client() as client:
+            client.set("{q}.live", b"")
+            client.set("{q}.count", 1)
+        findings = report(cluster.url, "{q}").findings
+        assert {"reachable", "exposure", "workers"} <= {finding.check for finding in findings}
+        assert not [finding for finding in findings if finding.severity == "error"]
+        with pytest.raises(ConfigError, match="Redis Cluster"):
+            report(cluster.url)
+
+
+def test_the_master_that_sentinels_name() -> None:
+    with Replicated() as replicated:
+        findings = report(replicated.url).findings
+    assert {finding.check: finding.severity for finding in findings}["role"] == "ok"
+
+
+def test_nothing_is_left(redis_client: redis.Redis, redis_url: str) -> None:
     assert found(redis_url, "Python").severity == "ok"
     assert redis_client.dbsize() == 0, "an examination leaves nothing"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,18 @@ def test_what_the_vignette_about_ec2_has_as_user_data() -> None:
     config = parse("n: 2\nhost: 172.31.20.55\n")
     assert config.sets == (WorkerSet("RJOBS", 2),)
     assert config.connection.host == "172.31.20.55"
+
+
+@pytest.mark.rpeer
+def test_the_file_that_doredis_itself_installs() -> None:
+    """It stands in the installer, which is a script of the R package."""
+    find = 'cat(system.file("scripts/redis-worker-installer.sh", package = "doRedis"))'
+    path = subprocess.run(["Rscript", "-e", find], capture_output=True, text=True, check=True).stdout
+    if not path:
+        pytest.skip("this doRedis was installed without its scripts")
+    found = re.search(r"cat > /etc/doRedis.conf << (\w+)\n(.*?)\n\1\n", Path(path).read_text(), re.DOTALL)
+    assert found
+    assert parse(found[2]) == ServiceConfig(iter=20)
 
 
 def test_the_former_name_of_linger() -> None:
