@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,7 +109,9 @@ def run(config: Config = _CONFIG) -> None:
         from pydoredis.service.supervisor import Supervisor
 
         with Supervisor(commands_of(Path(config))) as supervisor:
-            supervisor.run()
+            ended_by = supervisor.run()
+    if ended_by == signal.SIGINT:
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 def _unit(name: str, directory: str) -> Service:

@@ -169,7 +169,7 @@ class Supervisor:
             self._stack.callback(kept.close)
             self._selector.register(kept.socket, selectors.EVENT_READ, kept)
             self._kept.append(kept)
-        self._signals = 0
+        self._signals = self._last_signal = 0
         self._forwarded = 0
         self._was_up = False
         self._hanging: set[str] = set()
@@ -195,11 +195,15 @@ class Supervisor:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
+        self._last_signal = number
 
-    def run(self) -> None:
+    def run(self) -> int:
         """Keep them running until SIGTERM or SIGINT, and until they have ended then.
 
         Each further signal is passed on: a second one has agents give back what they run.
+
+        Returns:
+            The signal that came last.
 
         Raises:
             ConfigError: If an agent ends because its settings make no sense; the others are stopped then.
@@ -225,6 +229,7 @@ class Supervisor:
             raise ConfigError(
                 wrong.command.name, "settings", "such that a worker starts; its message is above"
             )
+        return self._last_signal
 
     def _pass_signals_on(self) -> None:
         if self._signals and not self._forwarded:

@@ -146,6 +146,8 @@ def test_r_jobs(start: Start, server: RedisProcess) -> None:
     wait_until(lambda: manager.says("READY=1"), "it is up", 60)
     loop = Queue("RJOBS", address(server)).foreach(i=[1.0, 2.0])
     assert loop.dopar(dr.rexpr("i + 1")) == [2.0, 3.0]
+    manager.process.send_signal(signal.SIGINT)  # as at a terminal
+    assert manager.process.wait(40) == 130
 
 
 def test_what_ends_is_started_again(start: Start, client: redis.Redis) -> None:
