@@ -10,6 +10,7 @@ import pytest
 
 from integration import images
 from integration.site import Server, Site, expected, temporary_certificates
+from pydoredis.acl import acl_file_line, acl_rules, hash_password
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -26,11 +27,9 @@ def _with_password(_: Path) -> Server:
 
 
 def _with_acl(_: Path) -> Server:
-    # What docs/deployment.md says a worker needs, and no more.
-    keys = "~jobs ~jobs.* ~pydoredis:{jobs}:*"
-    user = f"peer on >word {keys} +@all -@admin -@dangerous +client|tracking +client|caching +info"
+    user = acl_file_line("peer", acl_rules("worker", ["jobs"], password_hash=hash_password("word")))
     return Server(
-        (*OPEN, "--save", "", "--requirepass", WORD, "--user", *user.split()),
+        (*OPEN, "--save", "", "--requirepass", WORD, f"--{user.split()[0]}", *user.split()[1:]),
         "redis://peer:word@redis:6379/0",
         {"password": WORD},
     )

@@ -8,11 +8,14 @@ import typer
 
 from pydoredis._version import __version__
 from pydoredis.cli import admin
+from pydoredis.cli.acl import acl
 from pydoredis.cli.demo import demo
+from pydoredis.cli.doctor import doctor
 from pydoredis.cli.flags import Command, Group
 from pydoredis.cli.metrics import metrics
 from pydoredis.cli.output import a_full_disk_ends_the_command, spell_out_what_cannot_be_printed
 from pydoredis.cli.server import server
+from pydoredis.cli.service import service
 from pydoredis.cli.top import top
 from pydoredis.cli.worker import worker
 
@@ -27,8 +30,10 @@ for command in (
     *(worker, server, demo),
     *(top, metrics),
     *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
+    *(doctor, acl),
 ):
     app.command(cls=Command)(command)
+app.add_typer(service)
 
 
 def _show_version(wanted: bool) -> None:

@@ -101,7 +101,7 @@ def remove_job(
     """
     with _admin(url, host, port, password) as admin:
         found = admin.find_job(job, queue)
-        _confirm(f"Remove job {found.job} of queue {found.queue} with {found.queued} waiting tasks?", yes)
+        confirm(f"Remove job {found.job} of queue {found.queue} with {found.queued} waiting tasks?", yes)
         _tell(admin.remove_job(found.job, found.queue), as_json)
 
 
@@ -117,7 +117,7 @@ def remove_queue(
     """Remove a queue with all its jobs and tasks; its workers leave when they next look."""
     with _admin(url, host, port, password) as admin:
         _known(admin, queue)
-        _confirm(f"Remove queue {queue} with all its jobs?", yes)
+        confirm(f"Remove queue {queue} with all its jobs?", yes)
         removal = admin.remove_queue(queue)
         if not removal:
             fail(f"there is no queue {queue!r}", ExitCode.FAILED)
@@ -180,7 +180,7 @@ def _cell(row: object, name: str) -> str:
     return f"≥ {value}" if name == "queued" and not getattr(row, "queued_exact", True) else str(value)
 
 
-def _confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
     """Ask; where nobody is to be asked, it takes `--yes`."""
     if yes:
         return

@@ -53,6 +53,13 @@ Call = tuple[Script, Sequence[str], Sequence[Any]]
 """A script, its keys and its arguments."""
 
 
+def is_forbidden(reply: object) -> bool:
+    """Whether a reply says that this user may not do what was asked, or what a script does."""
+    return isinstance(reply, NoPermissionError) or (
+        isinstance(reply, ResponseError) and "user executing the script can't" in str(reply)
+    )
+
+
 class Store:
     """One connection to the Redis server of a pool.
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from redis.client import Pipeline
 
 from pydoredis.protocol.keys import QueueKeys
-from pydoredis.store.connection import Call, Script, Store
+from pydoredis.store.connection import Call, Script, Store, is_forbidden
 
 CANCELLED_TTL_S = 3600
 """How long it is remembered that a job was removed on purpose."""
@@ -55,10 +55,15 @@ class SweepingStore(Store):
         return Script.read("forget", "sweep")
 
     def sweep(self, keys: QueueKeys) -> set[str]:
-        """Remove what came late of jobs that are over, and forget agents that died; return the jobs."""
+        """Remove what came late of jobs that are over, and forget agents that died; return the jobs.
+
+        Who may only look at the queue leaves that to others.
+        """
         over: set[str] = set()
         while True:
             (reply,) = self._run([sweep_call(self._sweep, keys, most=_PAGE, first=len(over))])
+            if is_forbidden(reply):
+                return over
             self._raise_first([reply])
             looked, jobs = reply
             over.update(job.decode() for job in jobs)

@@ -34,6 +34,7 @@ from pydoredis.worker.executor_pool import ExecutorPool
 from pydoredis.worker.inner_jobs import InnerJobs
 from pydoredis.worker.launch import Launcher
 from pydoredis.worker.link import Link
+from pydoredis.worker.notify import Notifier
 from pydoredis.worker.report import Report
 from pydoredis.worker.signals import Signals, Wakeup
 from pydoredis.worker.surroundings import Outlook
@@ -97,6 +98,7 @@ class Loop:
             contextlib.closing(Link(connection, wire.scripts(), self._selector, self._wakeup.wake))
         )
         self._exchange = Exchange(wire, self._link)
+        self._notifier = stack.enter_context(contextlib.closing(Notifier()))
         self._stop: instructions.Stop | None = None
 
     @property
@@ -121,7 +123,7 @@ class Loop:
     def _wait(self) -> list[events.Event]:
         """Wait until something happens, or until something is due; returns what has happened."""
         now_s = time.monotonic()
-        due_s = min(self._core.due_s(now_s), self._link.due_s, self._pool.due_s)
+        due_s = min(self._core.due_s(now_s), self._link.due_s, self._pool.due_s, self._notifier.due_s)
         if self._report.pending:
             due_s = min(due_s, now_s + _REPORT_PAUSE_S)
         timeout_s = None if due_s == float("inf") else max(0.0, due_s - now_s)
@@ -140,6 +142,7 @@ class Loop:
         heard += self._link.tick(time.monotonic())
         happened += map(self._exchange.translated, heard)
         self._report.flush()
+        self._notifier.alive(time.monotonic())
         return happened
 
     def _printed(self, line: OutputLine) -> None:
@@ -169,6 +172,7 @@ class Loop:
                 case instructions.Serving():
                     self._say_up()
                 case instructions.Stop():
+                    self._notifier.stopping()
                     self._stop = instruction
                 case _:
                     event = self._pool.carry_out(instruction)
@@ -185,6 +189,7 @@ class Loop:
             "" if rinterop.accelerated else f"; serialization {rinterop.acceleration}",
         )
         self._report.ready(self._settings.workers)
+        self._notifier.ready(f"{self._settings.workers} workers on queue {', '.join(self._settings.queues)}")
 
 
 def _teller(
