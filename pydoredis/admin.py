@@ -101,13 +101,13 @@ class Admin:
             StoreUnavailable: If Redis is lost.
         """
         families = self._families(queue)
-        for family in families:
-            self._store.sweep(family.keys)  # workers of agents that died are counted out
         counts = self._store.counts([family.keys for family in families])
         rows: list[WorkerRow] = []
         for family, count in zip(families, counts, strict=True):
-            agents = self._store.agents(family.keys)
-            rows += _workers_of(family.keys.queue, count, _workers_at(self._tasks_of(family)), agents)
+            listed, agents = self._store.listed_agents(family.keys), self._store.agents(family.keys)
+            living = {agent.id for agent in agents}
+            dead = sum(workers for agent, workers in listed.items() if agent not in living)
+            rows += _workers_of(family.keys.queue, count - dead, _workers_at(self._tasks_of(family)), agents)
         return Table(WorkerRow, rows)
 
     def find_job(self, text: str, queue: str | None = None) -> JobRow:
@@ -336,7 +336,7 @@ def _workers_of(
 
     Args:
         queue: Its name.
-        count: How many say that they listen.
+        count: How many say that they listen, without those of agents of ours that died.
         at_work: Those that have a task.
         agents: Those of ours.
     """

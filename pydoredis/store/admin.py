@@ -128,6 +128,14 @@ class AdminStore(SweepingStore):
             replies = self._answers(pipe)
         return [int(reply) if reply is not None and reply.isdigit() else 0 for reply in replies]
 
+    def listed_agents(self, keys: QueueKeys) -> dict[str, int]:
+        """Agents of a queue that are counted, living or dead, with how many workers each is counted for."""
+        with self._translated():
+            found = cast("dict[bytes, bytes]", self._client.hgetall(keys.agents))
+        return {
+            name.decode("utf-8", "replace"): int(count) for name, count in found.items() if count.isdigit()
+        }
+
     def agents(self, keys: QueueKeys) -> list[Presence]:
         """The agents of ours that serve a queue."""
         with self._translated():

@@ -9,7 +9,6 @@ from typing import Any, Final, cast
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from pydoredis.protocol.keys import QueueKeys
 from pydoredis.store.admin import AdminStore
 
 SETTINGS: Final = ("timeout", "bind", "protected-mode", "save", "proto-max-bulk-len", "maxclients")
@@ -141,12 +140,6 @@ class HealthStore(AdminStore):
             except ResponseError:
                 return None
         return sum(client.get("cmd") == "blpop" for client in clients)
-
-    def listed_agents(self, keys: QueueKeys) -> dict[str, int]:
-        """Agents of a queue that are counted, living or dead, with how many workers each is counted for."""
-        with self._translated():
-            found = cast("dict[bytes, bytes]", self._client.hgetall(keys.agents))
-        return {_text(name): int(count) for name, count in found.items() if count.isdigit()}
 
 
 def _text(value: Any) -> str:

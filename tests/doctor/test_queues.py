@@ -237,7 +237,7 @@ def test_a_worker_of_r_that_is_killed(doctor: Doctor, redis_url: str, redis_clie
 
 @pytest.mark.rpeer
 @pytest.mark.slow
-@pytest.mark.parametrize(("tasks", "length_s"), [(6_000, 0.001), (50, 0.4)])
+@pytest.mark.parametrize(("tasks", "length_s"), [(20_000, 0.001), (50, 0.4)])
 def test_a_busy_pool_that_is_well(
     tasks: int, length_s: float, doctor: Doctor, redis_url: str, redis_client: redis.Redis
 ) -> None:
