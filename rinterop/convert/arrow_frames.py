@@ -1,7 +1,7 @@
 """Arrow tables and polars DataFrames: R's data frames in Arrow's types, and back.
 
 Arrow's null is R's NA, in a column of any type, and NaN stays NaN. Row names and attributes that Arrow has no
-type for have no place here, so a data frame with row names of its own becomes a `Table` instead.
+type for have no place here.
 """
 
 from __future__ import annotations
@@ -17,31 +17,39 @@ from rinterop.convert.frames import Frame, assembled
 from rinterop.convert.types import Factor
 from rinterop.convert.vectors import is_missing
 from rinterop.errors import ConversionError
-from rinterop.values import NA, Double, RValue, attribute, attributes_of, character, class_
+from rinterop.values import NA, Double, RValue, attribute, attributes_of, character, class_, one_line
+
+_INSTEAD = 'frames="table" or "pandas" keeps it'
 
 
-def to_arrow(frame: Frame, columns: list[Any]) -> Any | None:
-    """A `pyarrow.Table` of decoded columns; None if Arrow has no place for a column or the row names."""
-    names = _names(frame)
-    if names is None:
-        return None
+def to_arrow(frame: Frame, columns: list[Any], kind: str = "Arrow") -> Any:
+    """A `pyarrow.Table` of decoded columns.
+
+    Args:
+        frame: The data frame.
+        columns: Its columns; None for one that is no simple vector.
+        kind: What it is for, to be named in errors.
+
+    Raises:
+        ConversionError: If Arrow has no place for a column or the row names; says what to do.
+    """
     pa = optional.pyarrow()
+    names = _names(frame, kind)
     arrays = []
-    for column, original in zip(columns, frame.columns, strict=True):
+    for name, column, original in zip(names, columns, frame.columns, strict=True):
         zone = times.zone_of(attribute(original, "tzone")) if "POSIXct" in class_(original) else None
-        array = _to_arrow(pa, column, zone)
+        array = None if column is None else _to_arrow(pa, column, zone)
         if array is None:
-            return None
+            what = one_line(original, 40)
+            raise ConversionError(f"{kind} has no place for the column {name!r}, {what}: {_INSTEAD}")
         arrays.append(array)
     return pa.table(arrays, names=names)
 
 
-def to_polars(frame: Frame, columns: list[Any]) -> Any | None:
+def to_polars(frame: Frame, columns: list[Any]) -> Any:
     """A `polars.DataFrame` of decoded columns, as `to_arrow`; factors are of an `Enum` of their levels."""
     pl = optional.polars()
-    table = to_arrow(frame, columns)
-    if table is None:
-        return None
+    table = to_arrow(frame, columns, "polars")
     # Left to itself polars makes them Categorical, which keeps neither unused levels nor the order of any.
     enums = [
         pl.col(name).cast(pl.Enum(list(column.levels)))
@@ -159,13 +167,17 @@ def _is_series(value: Any) -> bool:
     return not hasattr(value, "columns") and not hasattr(value, "column_names")
 
 
-def _names(frame: Frame) -> list[str] | None:
+def _names(frame: Frame, kind: str) -> list[str]:
+    if frame.row_names is not None:
+        raise ConversionError(
+            f'{kind} has no row names, and the data frame has: row_names="name" makes a column of them'
+        )
     names = [name for name in frame.names if isinstance(name, str)]
     if not names and frame.n_rows:
-        return None  # Arrow counts no rows where there is no column
-    if frame.row_names is not None or len(names) < len(frame.names) or len(set(names)) < len(names):
-        return None
-    return names if factors.are_plain(names) else None
+        raise ConversionError(f"{kind} has no rows where there are no columns: {_INSTEAD}")
+    if len(names) < len(frame.names) or len(set(names)) < len(names) or not factors.are_plain(names):
+        raise ConversionError(f"{kind} needs a name for each column, and another one for each: {_INSTEAD}")
+    return names
 
 
 def _to_arrow(pa: Any, values: Any, zone: str | None) -> Any | None:

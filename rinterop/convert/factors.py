@@ -76,12 +76,19 @@ def are_plain(texts: list[str]) -> bool:
 
     Text in latin1 or without a mark becomes UTF-8, which is the same string for R.
     """
-    return set(map(type, texts)) <= {str} or all(type(text) is not RText or _is_text(text) for text in texts)
+    if set(map(type, texts)) <= {str}:
+        return _is_encodable("".join(texts))
+    return all(_is_text(text) if type(text) is RText else _is_encodable(text) for text in texts)
 
 
 def _is_text(text: RText) -> bool:
     if text.gp not in (0, ASCII, LATIN1, UTF8):
         return False
+    return _is_encodable(text)
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether there are no lone surrogates in it, which stand for bytes that are no text."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -52,6 +52,20 @@ class Frame:
     value: List
 
 
+def with_row_names(frame: Frame, name: str) -> Frame:
+    """The same with its row names, if it has any, as its first column.
+
+    Raises:
+        ConversionError: If it has a column of that name.
+    """
+    if frame.row_names is None:
+        return frame
+    if name in frame.names:
+        raise ConversionError(f"the data frame has a column {name!r} already: choose another for row_names=")
+    rows = Character(frame.row_names) if isinstance(frame.row_names, tuple) else Integer(frame.row_names)
+    return Frame((name, *frame.names), (rows, *frame.columns), None, frame.n_rows, frame.value)
+
+
 def frame_of(value: List) -> Frame | None:
     """The parts, or None if it only says that it is a data frame: some are missing, or do not fit."""
     columns = tuple(map(plain, value.values))

@@ -16,6 +16,7 @@ from rinterop.values import (
     NA,
     Character,
     Double,
+    List,
     NAType,
     attributes,
     class_,
@@ -173,7 +174,8 @@ def _from_frame(frame: Any, converter: Conversion) -> Steps:
         column = frame.iloc[:, position]
         prototype = known.columns.get(name) if names.count(name) == 1 else None
         values = decoded(column)
-        _refuse_repeated(name, values)
+        if not isinstance(prototype, List):  # in a column that was a list each cell may hold any value
+            _refuse_repeated(name, values)
         if prototype is None:
             steps = _zoned(values) if _is_zoned(values) else converter.column(values)
             columns.append((yield steps))

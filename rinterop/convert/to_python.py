@@ -9,7 +9,7 @@ import numpy as np
 
 from rinterop.convert import labelled, optional, registry, sparse, times
 from rinterop.convert.deep import Steps, finish
-from rinterop.convert.frames import Frame, frame_of, is_data_frame, table_of
+from rinterop.convert.frames import Frame, frame_of, is_data_frame, table_of, with_row_names
 from rinterop.convert.lt import from_posixlt
 from rinterop.convert.missing import MISSING_VECTORS
 from rinterop.convert.types import bare_strings
@@ -40,7 +40,13 @@ FrameKind: TypeAlias = Literal["pandas", "polars", "arrow", "table"]
 _MISSING_BY_TYPE: Final = {type(vector): scalar for scalar, vector in MISSING_VECTORS.items()}
 
 
-def to_python(value: RValue, *, scalars: bool = True, frames: FrameKind | None = None) -> Any:
+def to_python(
+    value: RValue,
+    *,
+    scalars: bool = True,
+    frames: FrameKind | None = None,
+    row_names: str | None = None,
+) -> Any:
     """The natural Python object for an R value: docs/r-values.md has the table.
 
     Nothing is lost: `to_r` makes of the result what R finds `identical()` to the value, except where the
@@ -52,14 +58,19 @@ def to_python(value: RValue, *, scalars: bool = True, frames: FrameKind | None =
         scalars: Whether a vector of length one without attributes becomes a Python scalar, not an array.
         frames: What a data frame becomes. "table" is a `rinterop.Table` and needs no package; "pandas",
             "polars" and "arrow" (a `pyarrow.Table`) need theirs, polars also pyarrow; None is pandas if it is
-            installed, else a Table. A data frame that has no place in the kind asked for becomes a Table.
+            installed, else a Table. A data frame that pandas has no place for becomes a Table.
+        row_names: With "polars" and "arrow", which have none: the column that row names become.
 
     Raises:
-        ConversionError: If `frames` names a package that is not installed.
+        ConversionError: If `frames` names a package that is not installed, or if a data frame has row names
+            or columns that polars or Arrow have no place for; says what to do.
+        ValueError: If `row_names` makes no sense.
     """
+    if row_names is not None and frames not in ("polars", "arrow"):
+        raise ValueError('row_names= is for frames="polars" and "arrow": others keep row names as they are')
     use_pandas = frames == "pandas" or (frames is None and optional.has_pandas())
     kind: FrameKind = frames or ("pandas" if use_pandas else "table")
-    return finish(_Converter(scalars, kind, use_pandas).convert(value))
+    return finish(_Converter(scalars, kind, use_pandas, row_names).convert(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ class _Converter:
     scalars: bool
     frames: FrameKind
     use_pandas: bool
+    row_names: str | None = None
 
     def convert(self, value: RValue) -> Any:
         """The result, or the steps that lead to it."""
@@ -152,15 +164,19 @@ class _Converter:
         return found
 
     def _frame(self, frame: Frame) -> Steps:
-        """A data frame of the wanted kind; a `Table` where that kind cannot hold a column."""
-        if self.frames != "table":
+        """A data frame of the wanted kind; a `Table` where pandas cannot hold a column."""
+        if self.frames in ("polars", "arrow"):
+            return (yield from self._arrow_frame(frame))
+        if self.frames == "pandas":
             columns = []
             for column in frame.columns:
                 columns.append((yield from self._column(column, frame.n_rows)))
                 if columns[-1] is None:
                     break
             else:
-                made = self._made(frame, columns)
+                from rinterop.convert.pandas_frames import to_pandas
+
+                made = to_pandas(frame, columns)
                 if made is not None:
                     return made
         whole = _Converter(False, self.frames, self.use_pandas)
@@ -187,13 +203,15 @@ class _Converter:
         values = labelled.decoded(column, self.use_pandas)  # type: ignore[arg-type]  # an atomic vector
         return values if np.ndim(values) == 1 else None
 
-    def _made(self, frame: Frame, columns: list[Any]) -> Any:
-        if self.frames == "pandas":
-            from rinterop.convert.pandas_frames import to_pandas
-
-            return to_pandas(frame, columns)
+    def _arrow_frame(self, frame: Frame) -> Steps:
+        """A data frame of polars or Arrow."""
         from rinterop.convert.arrow_frames import to_arrow, to_polars
 
+        if self.row_names is not None:
+            frame = with_row_names(frame, self.row_names)
+        columns = []
+        for column in frame.columns:
+            columns.append((yield from self._column(column, frame.n_rows)))  # noqa: PERF401
         return to_arrow(frame, columns) if self.frames == "arrow" else to_polars(frame, columns)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from hypothesis import given
 
-from rinterop import ConversionError, Factor, Table, to_python, to_r
+from rinterop import ConversionError, Factor, to_python, to_r
 from rinterop import values as v
 from tests.rinterop.frames_of_r import (
     EVERYTHING,
@@ -34,12 +35,45 @@ class TestArrow:
         assert table.schema.field("day").type == self.pa.date32()
         assert reordered(to_r(table)) == reordered(EVERYTHING)
 
-    @pytest.mark.parametrize("name", ["row names", "no columns, some rows", "list column"])
-    def test_what_arrow_cannot_hold_is_a_table(self, name: str) -> None:
-        r = ODD_FRAMES[name]
-        found = to_python(r, frames="arrow")
-        assert isinstance(found, Table)
-        assert to_r(found) == r
+    @pytest.mark.parametrize("kind", ["arrow", "polars"])
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("row names", 'has no row names.*row_names="name"'),
+            ("no columns, some rows", "no rows where there are no columns"),
+            ("list column", "no place for the column 'x', list"),
+        ],
+    )
+    def test_what_they_cannot_hold_is_said(self, kind: Any, name: str, said: str) -> None:
+        if kind == "polars":
+            pytest.importorskip("polars")
+        with pytest.raises(ConversionError, match=said):
+            to_python(ODD_FRAMES[name], frames=kind)
+        assert to_r(to_python(ODD_FRAMES[name], frames="table")) == ODD_FRAMES[name]
+
+    @pytest.mark.parametrize("kind", ["arrow", "polars"])
+    def test_row_names_as_a_column(self, kind: Any) -> None:
+        if kind == "polars":
+            pytest.importorskip("polars")
+        r = ODD_FRAMES["row names"]
+        table = to_python(r, frames="table")
+        found = to_python(r, frames=kind, row_names="model")
+        names = found.column_names if kind == "arrow" else found.columns
+        assert list(names) == ["model", *table.names]
+        column = found["model"].to_pylist() if kind == "arrow" else found["model"].to_list()
+        assert column == [*table.row_names]
+        with pytest.raises(ConversionError, match=f"a column {table.names[0]!r} already"):
+            to_python(r, frames=kind, row_names=table.names[0])
+        assert (
+            to_python(EVERYTHING, frames=kind, row_names="model").shape
+            == to_python(EVERYTHING, frames=kind).shape
+        )
+
+    def test_row_names_stay_row_names_elsewhere(self) -> None:
+        kinds: tuple[Any, ...] = (None, "pandas", "table")
+        for kind in kinds:
+            with pytest.raises(ValueError, match="row_names"):
+                to_python(EVERYTHING, frames=kind, row_names="model")
 
     def test_from_arrow(self) -> None:
         pa = self.pa
