@@ -8,6 +8,7 @@ import typer
 
 from pydoredis._version import __version__
 from pydoredis.cli import admin
+from pydoredis.cli.dashboard import dashboard
 from pydoredis.cli.demo import demo
 from pydoredis.cli.flags import Command, Group
 from pydoredis.cli.metrics import metrics
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 for command in (
     *(worker, server, demo),
-    *(top, metrics),
+    *(top, dashboard, metrics),
     *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
 ):
     app.command(cls=Command)(command)
