@@ -46,7 +46,7 @@ def dashboard(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name by which browsers call it, beside localhost, this machine's name and addresses, as "
+            help="A name by which browsers call it, beside localhost, addresses and this machine's name, as "
             "that of a proxy. May be given more than once.",
         ),
     ] = None,
@@ -81,16 +81,17 @@ def dashboard(
     ):
         token = read_token(token_file)
         with listen(bind, port) as listener:
-            if token is None and not is_loopback(listener.getsockname()[0]):
+            alone = is_loopback(listener.getsockname()[0])
+            if token is None and not alone:
                 wanted = f"one that others do not reach, or have a token: --token-file, or {TOKEN_VARIABLE}"
                 raise ConfigError("bind", bind, wanted)
             try:
                 telemetry.snapshot(queue)
             except StoreUnavailable as error:
                 typer.echo(f"pydoredis: {error}; going on without it", err=True)
-            access = Access(
-                token, actions=allow_actions, hosts={*names_of_this_machine(), bind, *(allow_host or ())}
-            )
+            # Who comes over loopback says localhost; to find out how others call us may take long.
+            names = {"localhost", bind, *(allow_host or ()), *(() if alone else names_of_this_machine())}
+            access = Access(token, actions=allow_actions, hosts=names)
             host = f"[{bind}]" if ":" in bind else bind
             address = f"http://{host}:{listener.getsockname()[1]}/"
             serve(telemetry, queue, access, listener, lambda: typer.echo(address))

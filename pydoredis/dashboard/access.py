@@ -70,8 +70,8 @@ def is_loopback(address: str) -> bool:
 
 
 def names_of_this_machine() -> set[str]:
-    """What this machine calls itself."""
-    return {name.lower() for name in ("localhost", socket.gethostname(), socket.getfqdn()) if name}
+    """What this machine calls itself; that may take as long as its name server does."""
+    return {socket.gethostname(), socket.getfqdn()} - {""}
 
 
 class Access:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -236,6 +237,8 @@ def test_other_addresses_need_a_token(pool: str, tmp_path: Path) -> None:
         assert open_to_all.client.get("/api/session").status_code == 401
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         assert open_to_all.client.get("/api/session", headers=bearer).is_success
+        here = {**bearer, "Host": socket.gethostname()}
+        assert open_to_all.client.get("/api/session", headers=here).is_success
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {TOKEN}x"}, {"Cookie": "pydoredis=1.2"}])
@@ -310,6 +313,17 @@ def test_where_tokens_come_from(tmp_path: Path) -> None:
         assert not text or text not in str(told.value)
     with pytest.raises(ConfigError, match="can be read"):
         read_token(tmp_path / "none", {})
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_ipv6(pool: str) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6: {error}")
+    with dashboard(pool, "--bind", "::1") as shown:
+        assert shown.address.startswith("http://[::1]:")
+        assert shown.client.get("/api/snapshot").json()["queues"]
 
 
 def test_which_addresses_are_of_this_machine_alone() -> None:
