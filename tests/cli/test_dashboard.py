@@ -49,9 +49,14 @@ def fill(client: redis.Redis) -> None:
     submit(client, "Q", JOB, range(1, 3))
     submit(client, HTML, OTHER, [1])
     client.set(QueueKeys("Q").demand(JOB), Demand(45, 1955, 2000, 30, 2, 15, 10, 7.5).encode(), ex=600)
+    heartbeat(client)
+    client.incr("Q.count")
+
+
+def heartbeat(client: redis.Redis) -> None:
+    """What the agent says, for the next 15 seconds."""
     warned = [Warned(5.0, "executor 71 killed by <b>SIGSEGV</b>")]
     announce(client, ["Q"], presence("a"), [activity("Q", JOB, done=1234, warned=warned)])
-    client.incr("Q.count")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="pip install play
 from pydoredis.protocol.keys import QueueKeys  # noqa: E402
 from tests.admin.queues import submit  # noqa: E402
 from tests.cli.dashboards import TOKEN, dashboard  # noqa: E402
-from tests.cli.test_dashboard import HTML, JOB, fill  # noqa: E402
+from tests.cli.test_dashboard import HTML, JOB, fill, heartbeat  # noqa: E402
 from tests.conftest import wait_until  # noqa: E402
 from tests.redis_process import RedisProcess, needs_server  # noqa: E402
 
@@ -129,6 +129,7 @@ def test_actions(browser: Any, redis_url: str, redis_client: redis.Redis) -> Non
         shows(page, "#told", f"removed job {JOB}")
         job.wait_for(state="detached")
         assert not redis_client.exists(QueueKeys("Q").env(JOB))
+        heartbeat(redis_client)
         page.locator("#table-agents button").tap()
         shows(page, "#asked", "Have the agent 70 on a leave?")
         page.locator("dialog button", has_text="Yes").tap()
