@@ -1,6 +1,6 @@
 """How a pool is doing: queues, jobs, agents and what they run, in one snapshot of a server.
 
-All views read this (`pydoredis top`, `pydoredis metrics`). It is made of R's keys and of what agents and
+All views read this (`pydoredis top`, `dashboard`, `metrics`). It is made of R's keys and of what agents and
 coordinators of ours say of themselves (`protocol.telemetry`); nobody is asked anything, and nothing is
 changed.
 """

@@ -9,6 +9,7 @@ import typer
 from pydoredis._version import __version__
 from pydoredis.cli import admin
 from pydoredis.cli.acl import acl
+from pydoredis.cli.dashboard import dashboard
 from pydoredis.cli.demo import demo
 from pydoredis.cli.doctor import doctor
 from pydoredis.cli.flags import Command, Group
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 for command in (
     *(worker, server, demo),
-    *(top, metrics),
+    *(top, dashboard, metrics),
     *(admin.jobs, admin.tasks, admin.workers, admin.remove_job, admin.remove_queue),
     *(doctor, acl),
 ):
