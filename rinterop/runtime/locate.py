@@ -85,6 +85,9 @@ def _find_r(r_home: str | None, path: str | None, named: str | None) -> Installa
 _FRONT_END = "R_SHARE_DIR"
 """A variable that R's front end always sets."""
 
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+"""Where R's front end puts the paths of libraries, by system."""
+
 _OF_SHELLS = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
 
 
@@ -95,10 +98,22 @@ def front_end_environment() -> dict[str, str]:
     its own files by `R_SHARE_DIR` and others, which on Debian are not below R's home.
     """
     r = find_r()
-    if r is None or (os.environ.get("R_HOME") == str(r.home) and _FRONT_END in os.environ):
+    if r is None or _has_front_end_environment(r.home):
         return {}
     found = _front_end_environment(r.home, tuple(sorted(os.environ.items())))
     return {name: value for name, value in found.items() if os.environ.get(name) != value}
+
+
+def _has_front_end_environment(home: Path) -> bool:
+    """Whether R's front end has started this process, or one before it.
+
+    A program that has started R itself has R's own variables and not the paths of libraries, which would have
+    come too late for it; they do not for the processes that it starts.
+    """
+    if os.environ.get("R_HOME") != str(home) or _FRONT_END not in os.environ:
+        return False
+    paths = (os.environ.get(name, "").split(os.pathsep) for name in _LIBRARY_PATHS)
+    return any(str(home / "lib") in each for each in paths)
 
 
 @functools.lru_cache(maxsize=2)

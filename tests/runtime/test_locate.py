@@ -18,6 +18,7 @@ import pytest
 from pydoredis.worker import engines
 from rinterop.install_hints import pip_install_extra
 from rinterop.runtime import locate
+from tests.runtime.own_process import in_own_process
 
 ROOT = Path(__file__).parent.parent.parent
 HOW_TO_INSTALL_IT = pip_install_extra(locate.rpy2_extra())
@@ -200,3 +201,20 @@ except rinterop.runtime.RuntimeUnavailableError as exc:
 """
     assert python(code).stdout == f"rpy2 is not installed ({HOW_TO_INSTALL_IT})\n"
     assert python(code, PATH="/nowhere").stdout.startswith("R was not found (install R")
+
+
+@pytest.mark.needs_r
+@in_own_process
+def test_a_program_with_an_r_of_its_own_starts_others_with_the_paths_of_libraries() -> None:
+    """For its own R they would come too late; workers that it starts need them."""
+    from rinterop.runtime import start
+
+    paths = ("LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+    for name in paths:
+        os.environ.pop(name, None)
+    r = start()
+    home = r.eval("R.home()", convert=True)
+    missing = locate.front_end_environment()
+    assert any(f"{home}/lib" in missing.get(name, "").split(os.pathsep) for name in paths)
+    os.environ.update(missing)
+    assert locate.front_end_environment() == {}

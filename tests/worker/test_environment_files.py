@@ -78,7 +78,12 @@ def test_arrays_are_there_once(server: RedisProcess, workers: LocalWorkers) -> N
         time.sleep(0.3)  # both executors hold the array before either looks
         return os.getpid(), proportional_mb(os.getpid()), total
 
-    without = queue.foreach(i=[0, 0]).dopar(lambda i: (os.getpid(), proportional_mb(os.getpid())))
+    def unencumbered(i: int) -> tuple[int, float]:
+        time.sleep(0.3)  # so that each executor has one
+        return os.getpid(), proportional_mb(os.getpid())
+
+    without = queue.foreach(i=[0, 0]).dopar(unencumbered)
+    assert len({pid for pid, _ in without}) == 2
     found = queue.foreach(i=[1, 1]).dopar(measured)
     assert [total for _, _, total in found] == [NUMBERS, NUMBERS]
     assert len({pid for pid, _, _ in found}) == 2
