@@ -53,10 +53,14 @@ Call = tuple[Script, Sequence[str], Sequence[Any]]
 """A script, its keys and its arguments."""
 
 
+_FORBIDDEN_IN_SCRIPTS = ("user executing the script can't", "ACL failure in script")
+"""What Redis and Valkey say where a script does what its user may not."""
+
+
 def is_forbidden(reply: object) -> bool:
     """Whether a reply says that this user may not do what was asked, or what a script does."""
     return isinstance(reply, NoPermissionError) or (
-        isinstance(reply, ResponseError) and "user executing the script can't" in str(reply)
+        isinstance(reply, ResponseError) and any(words in str(reply) for words in _FORBIDDEN_IN_SCRIPTS)
     )
 
 
