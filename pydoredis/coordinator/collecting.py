@@ -62,18 +62,28 @@ class Collector:
 
     def _deliver_failures(self, job: str, result: Result) -> None:
         """Deliver a result some of whose iterations failed: those that may be run again are out once more."""
-        blocks = [self._ledger.find(number) for number in result.numbers]
+        blocks = self._blocks_of_failures(result) if self._retries.most else {}
         fresh = self._ledger.deliver(result.numbers)
-        for item, block, new in zip(result.items, blocks, fresh, strict=True):
+        for item, new in zip(result.items, fresh, strict=True):
+            block = blocks.get(item[0])
             if new and not (block is not None and self._run_again(job, item, block)):
                 self.outcomes.append(item)
                 self.failed += not item[1]
 
+    def _blocks_of_failures(self, result: Result) -> dict[int, Block]:
+        """The tasks that iterations which failed belong to, by number, while they are out."""
+        found: dict[int, Block] = {}
+        block: Block | None = None
+        for number, ok, _ in result.items:
+            if not ok and (block := self._ledger.find(number, block)) is not None:
+                found[number] = block
+        return found
+
     def _run_again(self, job: str, item: Item, block: Block) -> bool:
         """Whether an iteration that has just been delivered from this task is to be run again, and is."""
-        number, ok, error = item
+        number, _, error = item
         failures = block.failures + 1
-        pause_s = None if ok else self._retries.pause_s(failures, error)
+        pause_s = self._retries.pause_s(failures, error)
         if pause_s is None or not self._ledger.may_return(number):
             return False
         payload = block.payload if block.size == 1 else self._codec.single(job, number, block.payload)

@@ -157,9 +157,16 @@ class Ledger:
         """Blocks that are out and that no key speaks of; but for those that wait to be run again."""
         return [block for block in self._blocks.values() if block.span not in running and not block.due_s]
 
-    def find(self, number: int) -> Block | None:
-        """The block that this iteration belongs to, if it is out."""
+    def find(self, number: int, near: Block | None = None) -> Block | None:
+        """The block that this iteration belongs to, if it is out.
+
+        Args:
+            number: The iteration.
+            near: A block that it may well belong to.
+        """
         block = self._blocks.get(number)
+        if block is None and near is not None and near.first <= number <= near.last:
+            return near if self._blocks.get(near.first) is near else None
         if block is None:
             # Rare: a result whose first iteration is not the first of a block.
             block = next((b for b in self._blocks.values() if b.first <= number <= b.last), None)
