@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
+from pydoredis.cli.exits import errors_end_the_command, fail_without
 from pydoredis.cli.options import Password, Queue, Url
-from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.cli.serving import look_once, say_address
+from pydoredis.errors import ConfigError
 from pydoredis.settings import ConnectionSettings
 
 MISSING = (
@@ -69,9 +70,7 @@ def dashboard(
         )
         from pydoredis.dashboard.serve import listen, serve
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "anyio", "h11"):
-            raise
-        fail(MISSING, ExitCode.FAILED)
+        fail_without({"starlette", "uvicorn", "anyio", "h11"}, error, MISSING)
     from pydoredis.telemetry import Telemetry
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
@@ -85,13 +84,9 @@ def dashboard(
             if token is None and not alone:
                 wanted = f"one that others do not reach, or have a token: --token-file, or {TOKEN_VARIABLE}"
                 raise ConfigError("bind", bind, wanted)
-            try:
-                telemetry.snapshot(queue)
-            except StoreUnavailable as error:
-                typer.echo(f"pydoredis: {error}; going on without it", err=True)
+            look_once(telemetry, queue)
             # Who comes over loopback says localhost; to find out how others call us may take long.
             names = {"localhost", bind, *(allow_host or ()), *(() if alone else names_of_this_machine())}
             access = Access(token, actions=allow_actions, hosts=names)
-            host = f"[{bind}]" if ":" in bind else bind
-            address = f"http://{host}:{listener.getsockname()[1]}/"
-            serve(telemetry, queue, access, listener, lambda: typer.echo(address))
+            port = listener.getsockname()[1]
+            serve(telemetry, queue, access, listener, lambda: say_address(bind, port, "/"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
@@ -28,6 +28,19 @@ def fail(message: str, code: ExitCode) -> NoReturn:
     """Say on standard error what is wrong, and end."""
     typer.echo(f"pydoredis: {message}", err=True)
     sys.exit(code)
+
+
+def fail_without(packages: Collection[str], error: ImportError, message: str) -> NoReturn:
+    """End because a package of an extra is not installed; any other error of an import goes on.
+
+    Args:
+        packages: What the extra brings.
+        error: The error.
+        message: How to install it.
+    """
+    if (error.name or "").partition(".")[0] not in packages:
+        raise error
+    fail(message, ExitCode.FAILED)
 
 
 @contextmanager

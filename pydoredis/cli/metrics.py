@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
+from pydoredis.cli.exits import errors_end_the_command, fail_without
 from pydoredis.cli.options import Password, Queue, Url
-from pydoredis.errors import ConfigError, StoreUnavailable
+from pydoredis.cli.serving import look_once, say_address
+from pydoredis.errors import ConfigError
 from pydoredis.settings import ConnectionSettings
 
 MISSING = "metrics need prometheus_client, which is not installed: pip install 'pydoredis[metrics]'"
@@ -40,9 +41,7 @@ def metrics(
     try:
         from pydoredis.metrics import PoolCollector, serve
     except ImportError as error:
-        if (error.name or "").partition(".")[0] != "prometheus_client":
-            raise
-        fail(MISSING, ExitCode.FAILED)
+        fail_without({"prometheus_client"}, error, MISSING)
     from pydoredis.telemetry import Telemetry
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
@@ -50,17 +49,13 @@ def metrics(
         errors_end_the_command(),
         Telemetry(ConnectionSettings.load(url=url, password=password)) as telemetry,
     ):
-        try:
-            telemetry.snapshot(queue)
-        except StoreUnavailable as error:
-            typer.echo(f"pydoredis: {error}; going on without it", err=True)
+        look_once(telemetry, queue)
         try:
             server, thread = serve(PoolCollector(telemetry, queue), port, bind)
         except OSError as error:
             what = f"an address and a port on which nobody listens ({error.strerror or error})"
             raise ConfigError("port", f"{bind}:{port}", what) from error
-        host = f"[{bind}]" if ":" in bind else bind
-        typer.echo(f"http://{host}:{server.server_port}/metrics", err=False)
+        say_address(bind, server.server_port, "/metrics")
         try:
             _wait()
         finally:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pydoredis.cli.exits import ExitCode, errors_end_the_command, fail
+from pydoredis.cli.exits import errors_end_the_command, fail_without
 from pydoredis.cli.options import Host, Json, Password, Port, Queue, Url
 from pydoredis.cli.output import is_a_terminal, to_json
 from pydoredis.settings import ConnectionSettings
@@ -57,9 +57,7 @@ def top(
             try:
                 from pydoredis.top.app import Top
             except ImportError as error:
-                if (error.name or "").partition(".")[0] != "textual":
-                    raise
-                fail(MISSING, ExitCode.FAILED)
+                fail_without({"textual"}, error, MISSING)
             Top(telemetry, queue, interval).run()
 
 

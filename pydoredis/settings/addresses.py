@@ -182,7 +182,7 @@ def server_url(parts: SplitResult, node: Node) -> str:
     scheme = parts.scheme.partition("+")[0]
     options = {name: value for name, value in query(parts).items() if name not in _SENTINEL_OPTIONS}
     options["db"] = str(database(parts))
-    return _joined(scheme, _with_login(parts.username, parts.password, _place(node)), "", options)
+    return _joined(scheme, _with_login(parts.username, parts.password, place(node)), "", options)
 
 
 def sentinel_url(parts: SplitResult, node: Node) -> str:
@@ -192,10 +192,11 @@ def sentinel_url(parts: SplitResult, node: Node) -> str:
     user, word = (options.get(f"sentinel_{name}") for name in ("username", "password"))
     login = (quote(user, safe="") if user else None, None if word is None else quote(word, safe=""))
     kept = {name: value for name, value in options.items() if tls and name.startswith("ssl_")}
-    return _joined("rediss" if tls else "redis", _with_login(*login, _place(node)), "", kept)
+    return _joined("rediss" if tls else "redis", _with_login(*login, place(node)), "", kept)
 
 
-def _place(node: Node) -> str:
+def place(node: Node) -> str:
+    """Host and port as they stand in an address."""
     host, port = node
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
