@@ -177,7 +177,7 @@ class Admin:
     def _jobs_of(self, family: Family) -> list[JobRow]:
         queued, exact = self._queued(family)
         started = {mark.job for mark in family.start}
-        known = [job for job in {*family.env, *family.out, *started, *queued} if _is_job(job)]
+        known = [job for job in {*family.env, *family.out, *started, *queued} if JobId.fits(job)]
         states: dict[str, Counter[str]] = defaultdict(Counter)
         for mark, marked in self._states(family):
             states[mark.job][marked] += 1
@@ -303,14 +303,6 @@ class Admin:
         while names := [*self._store.family(queue).names, *self._store.side_keys(keys)]:
             deleted += self._store.delete(names)
         return Removal(queue, None, tasks, deleted, running)
-
-
-def _is_job(text: str) -> bool:
-    try:
-        JobId.parse(text)
-    except RemoteProtocolError:
-        return False
-    return True
 
 
 def _workers_at(tasks: Iterable[TaskRow]) -> list[WorkerRow]:

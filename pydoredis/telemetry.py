@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -67,7 +68,7 @@ class Telemetry(Admin):
         queues = store.queues([family.keys for family in families])
         marks = [self._marks(family) for family in families]
         jobs = [
-            [job for job in {*family.env, *family.out, *marked, *found.queued_of} if _is_job(job)]
+            [job for job in {*family.env, *family.out, *marked, *found.queued_of} if JobId.fits(job)]
             for family, found, marked in zip(families, queues, marks, strict=True)
         ]
         named = [(family.keys, job) for family, known in zip(families, jobs, strict=True) for job in known]
@@ -193,9 +194,8 @@ def _with_demand(row: JobStatus, figures: JobFigures) -> JobStatus:
     demand = figures.demand
     if demand is None:
         return row
-    return JobStatus(
-        *(row.queue, row.job, row.id, row.user, row.host, row.time, row.state, row.queued, row.queued_exact),
-        *(row.running, row.lapsed, row.results, row.answered),
+    return replace(
+        row,
         done=demand.done,
         failed=demand.failed,
         total=demand.total,
@@ -289,11 +289,3 @@ def _warnings(looks: Sequence[_Look], now: datetime) -> list[AgentWarning]:
         for number, warned in enumerate((said.activity or _NOTHING).warnings)
     }
     return sorted(rows.values(), key=lambda row: row.time, reverse=True)
-
-
-def _is_job(text: str) -> bool:
-    try:
-        JobId.parse(text)
-    except RemoteProtocolError:
-        return False
-    return True

@@ -17,13 +17,9 @@ class DemandNotes:
         ledger: The job's books.
         window: Its pace.
         total: Number of iterations, if it is known.
-
-    Attributes:
-        failed: Iterations that ended with an error.
     """
 
     def __init__(self, ledger: Ledger, window: Window, total: int | None) -> None:
-        self.failed = 0
         self._ledger = ledger
         self._window = window
         self._total = total
@@ -36,13 +32,14 @@ class DemandNotes:
         self._due_s = now_s + INTERVAL_S
         self._trail.append((self._ledger.submitted, now_s))
 
-    def due(self, waiting: int | None, now_s: float) -> bytes | None:
+    def due(self, waiting: int | None, failed: int, now_s: float) -> bytes | None:
         """What is to be told now; None if it is too soon.
 
         That everything is sent is told at once: else the last word would be that something waits.
 
         Args:
             waiting: Iterations that are known and not sent yet; None if nobody knows how many.
+            failed: Iterations that ended with an error.
             now_s: The time (monotonic).
         """
         unsent = waiting if self._total is None else max(0, self._total - self._ledger.submitted)
@@ -57,7 +54,7 @@ class DemandNotes:
             unsent=unsent,
             total=self._total,
             done=ledger.done,
-            failed=self.failed,
+            failed=failed,
             out=len(ledger),
             chunk_size=self._window.chunk(unsent),
             rate=round(self._window.rate, 3),

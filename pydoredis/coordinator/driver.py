@@ -319,7 +319,7 @@ class Driver:
 
     def _told(self) -> bytes | None:
         """What is to be said of the job, beside what is asked anyway."""
-        return self._demand.due(self._sender.waiting, time.monotonic())
+        return self._demand.due(self._sender.waiting, self._collector.failed, time.monotonic())
 
     def _wait(self, timeout_s: float) -> list[bytes]:
         until_check_s = max(0.01, self._check_due_s - time.monotonic())
@@ -347,7 +347,6 @@ class Driver:
         self._read_bytes += sum(map(len, batch))
         declined = [self._collector.take(self.job, message) for message in batch]
         self._submit_again([block for block in declined if block is not None])
-        self._demand.failed = self._collector.failed
         if batch:
             self._staff_watch.reset(time.monotonic())
             largest = max(map(len, batch))

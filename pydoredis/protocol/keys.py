@@ -265,6 +265,15 @@ class JobId:
             raise RemoteProtocolError(f"not a job ID: {text!r} ends in no time") from error
         return cls(int(pid), _decode(user), _decode(host), time)
 
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Whether a text is a job ID."""
+        try:
+            cls.parse(text)
+        except RemoteProtocolError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class TaskTag:

@@ -163,8 +163,11 @@ class _Python:
 
     def __init__(self, environment: Message) -> None:
         self._job = Job(b"".join(parts.assembled(environment)))
-        self._job.digest = digest(parts.assembled(environment))  # before it is opened, which lets go of it
         self._signatures = secret.signatures()
+        if self._signatures is not None:
+            self._job.digest = digest(
+                [memoryview(self._job.data)]
+            )  # before it is opened, which lets go of it
 
     def __enter__(self) -> _Python:
         open_job(self._job)

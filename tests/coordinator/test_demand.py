@@ -31,11 +31,11 @@ class TestWhen:
     def test_a_short_job_says_nothing_and_others_once_a_second(self) -> None:
         ledger = Ledger()
         notes = DemandNotes(ledger, Window(), 100)
-        assert notes.due(None, 1e9) is None, "it has not begun"
+        assert notes.due(None, 0, 1e9) is None, "it has not begun"
         send(ledger, 8)
         notes.begin(10.0)
         moments = [10.0 + 0.1 * step for step in range(35)]
-        told = [now_s for now_s in moments if notes.due(None, now_s) is not None]
+        told = [now_s for now_s in moments if notes.due(None, 0, now_s) is not None]
         assert len(told) == 3
         assert told[0] >= 10.0 + INTERVAL_S
 
@@ -44,16 +44,16 @@ class TestWhen:
         notes = DemandNotes(ledger, Window(), 10)
         send(ledger, 8)
         notes.begin(10.0)
-        assert said(notes.due(None, 11.0)).unsent == 2
+        assert said(notes.due(None, 0, 11.0)).unsent == 2
         send(ledger, 2)
-        assert said(notes.due(None, 11.1)).unsent == 0
-        assert notes.due(None, 11.2) is None
+        assert said(notes.due(None, 0, 11.1)).unsent == 0
+        assert notes.due(None, 0, 11.2) is None
 
     def test_of_a_source_without_a_length_it_says_what_it_knows(self) -> None:
         notes = DemandNotes(Ledger(), Window(), None)
         notes.begin(0.0)
-        assert said(notes.due(None, 1.0)).unsent is None
-        assert said(notes.due(5, 2.0)).unsent == 5
+        assert said(notes.due(None, 0, 1.0)).unsent is None
+        assert said(notes.due(5, 0, 2.0)).unsent == 5
 
 
 class TestWhat:
@@ -63,8 +63,7 @@ class TestWhat:
         send(ledger, 8, size=5)
         notes.begin(0.0)
         ledger.deliver([1, 2, 3, 4, 5])
-        notes.failed += 1
-        demand = said(notes.due(None, 1.0))
+        demand = said(notes.due(None, 1, 1.0))
         assert (demand.submitted, demand.unsent, demand.total) == (40, 60, 100)
         assert (demand.done, demand.failed, demand.out, demand.unsent_tasks) == (5, 1, 7, 12)
 
@@ -74,11 +73,11 @@ class TestWhat:
         send(ledger, 3)
         notes.begin(0.0)
         send(ledger, 2)
-        demand = said(notes.due(None, 2.0))
+        demand = said(notes.due(None, 0, 2.0))
         assert demand.trail == ((3, 2.0), (5, 0.0))
         for number in (1, 2, 3):
             ledger.deliver([number])
-        assert said(notes.due(None, 4.0)).trail == ((5, 2.0),)
+        assert said(notes.due(None, 0, 4.0)).trail == ((5, 2.0),)
 
     def test_however_long_it_runs_it_says_no_more(self) -> None:
         ledger = Ledger()
@@ -86,7 +85,7 @@ class TestWhat:
         notes.begin(0.0)
         for second in range(1, 500):
             send(ledger, 1)
-            demand = said(notes.due(None, float(second)))
+            demand = said(notes.due(None, 0, float(second)))
         assert len(demand.trail) <= MAX_TRAIL
         ages = [demand.waited_s(iteration) for iteration in (1, 250, 499)]
         assert all(age is not None for age in ages)
